@@ -1,0 +1,128 @@
+// The acknowledger of a consumer or reader: it sends what the handlers settled to the broker.
+//
+// accepts  settle from processors and from whoever kept a message; socket_up socket_down drained from the dispatcher;
+//          the dispatcher's down message; exit messages
+// sends    acknowledger_up drain to the dispatcher; transmit to the socket; child_started to its supervisor
+// dies of  an exit message, after the processors have finished what is in hand; its dispatcher's end
+//
+// An acknowledgement goes out by the connection that brought the message. If that is gone, it is dropped: the broker
+// delivers the message again. For a reader it also moves the position from which a new connection goes on.
+#include "actors/consumer_ack.hpp"
+
+#include "actors/join.hpp"
+#include "actors/messages.hpp"
+#include "actors/position_tracker.hpp"
+#include "libstargate/protocol/frames.hpp"
+
+#include <utility>
+
+namespace stargate::internal {
+
+namespace {
+
+struct consumer_ack_state {
+  static inline const char* name = "stargate.consumer_ack";
+
+  caf::stateful_actor<consumer_ack_state>* self = nullptr;
+  site_ptr tree;
+  pipeline_ptr pipeline;
+
+  caf::actor dispatcher;
+  caf::actor socket;
+  std::uint64_t connection = 0; ///< 0 while there is none.
+  position_tracker tracker;
+  std::vector<connection::frame> unsent;
+  bool flush_pending = false;
+  bool leaving = false;
+
+  bool ready() {
+    dispatcher = tree->registry().whereis(pipeline->keys.dispatcher());
+    if (!dispatcher) {
+      self->quit(make_error(exit_code::owner_down, "there is no dispatcher"));
+      return false;
+    }
+    monitor(self, dispatcher);
+    send(self, dispatcher, acknowledger_up{caf::actor_cast<caf::actor>(self)});
+    return true;
+  }
+
+  void on_settle(settle& m) {
+    if (m.connection != connection)
+      return;
+    for (auto& message : m.messages) {
+      const bool ask_again = message.what == disposition::nack && !pipeline->position;
+      auto frame = ask_again ? protocol::encode_negative_acknowledgement(message.id)
+                             : protocol::encode_acknowledgement(message.id);
+      unsent.push_back(std::make_shared<const std::string>(std::move(frame)));
+      if (pipeline->position)
+        if (auto moved = tracker.acknowledge(message.sequence, std::move(message.id)))
+          pipeline->position->set(std::move(moved->value));
+    }
+    if (!unsent.empty() && !std::exchange(flush_pending, true))
+      send(self, caf::actor_cast<caf::actor>(self), flush{});
+  }
+
+  void send_unsent() {
+    flush_pending = false;
+    if (!unsent.empty() && connection != 0)
+      send(self, socket, transmit{connection, std::exchange(unsent, {})});
+    unsent.clear();
+  }
+
+  void change_connection(std::uint64_t to) {
+    send_unsent();
+    connection = to;
+    tracker.reset();
+  }
+
+  void on_exit(const caf::error& why) {
+    if (!why || leaving)
+      return;
+    leaving = true;
+    if (!dispatcher || has_ended(dispatcher))
+      return self->quit(why);
+    send(self, dispatcher, drain{caf::actor_cast<caf::actor>(self)}); // and quit when it has answered
+  }
+
+  caf::behavior make_behavior(const caf::actor& supervisor) {
+    join_tree(self, *tree, pipeline->keys.acknowledger(), supervisor, [this] { return ready(); });
+    signal_handlers signals;
+    signals.down = [this](const caf::actor_addr&, const caf::error&) {
+      self->quit(make_error(exit_code::owner_down, "the dispatcher has ended"));
+    };
+    signals.exit = [this](const caf::actor_addr&, const caf::error& why) { on_exit(why); };
+    return behave(
+      self, std::move(signals),
+      [this](const socket_up& m) {
+        change_connection(m.connection);
+        socket = m.socket;
+      },
+      [this](const socket_down& m) {
+        if (m.connection == connection)
+          change_connection(0);
+      },
+      [this](settle& m) { on_settle(m); }, [this](flush) { send_unsent(); },
+      [this](const drained&) {
+        send_unsent();
+        self->quit(make_error(exit_code::shutdown, "drained"));
+      });
+  }
+};
+
+caf::behavior consumer_ack_actor(caf::stateful_actor<consumer_ack_state>* self, const site_ptr& tree,
+                                 const pipeline_ptr& pipeline, const caf::actor& supervisor) {
+  auto& state = state_of(self);
+  state.self = self;
+  state.tree = tree;
+  state.pipeline = pipeline;
+  return state.make_behavior(supervisor);
+}
+
+} // namespace
+
+caf::actor spawn_consumer_ack(site_ptr tree, pipeline_ptr pipeline, caf::actor supervisor) {
+  auto& system = tree->system;
+  return system.spawn(consumer_ack_actor, std::move(tree), std::move(pipeline), std::move(supervisor));
+}
+
+} // namespace stargate::internal

@@ -1,0 +1,140 @@
+/// @file
+/// The messages between the actors of a tree. Who sends what to whom:
+///
+///     caller ──publish──▶ producer_ack ──transmit──▶ socket ──▶ event loop ──▶ broker
+///     caller ◀──answer─── producer_ack ◀─frames_in── socket ◀── event loop ◀── broker
+///
+///     broker ──▶ event loop ──▶ socket ──frames_in──▶ dispatcher ──deliver──▶ processor ──settle──▶ consumer_ack
+///     broker ◀── event loop ◀── socket ◀──────────────────transmit────────────────────────────────── consumer_ack
+///                                                     dispatcher ◀───ask──── processor
+///
+/// Every message that concerns a connection carries its number; what comes for another one is dropped.
+#pragma once
+
+#include "actors/publication.hpp"
+#include "libstargate/connection/event_loop.hpp"
+
+#include <stargate/caf.hpp>
+#include <stargate/handler.hpp>
+#include <stargate/message.hpp>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace stargate::internal {
+
+// -- from the event loop to a socket ---------------------------------------------
+
+struct link_open {
+  std::uint64_t connection;
+};
+struct link_frames {
+  std::uint64_t connection;
+  std::vector<std::string> frames;
+};
+struct link_end {
+  std::uint64_t connection;
+  connection::ended why;
+};
+
+// -- between a socket and its owner: the producer_ack or the dispatcher -------------
+
+/// The socket is connected: everything that was not answered may be sent again.
+struct socket_up {
+  std::uint64_t connection;
+  caf::actor socket;
+};
+/// The connection is gone: whatever it was about to bring or take is, too.
+struct socket_down {
+  std::uint64_t connection;
+};
+struct frames_in {
+  std::uint64_t connection;
+  std::vector<std::string> frames;
+};
+struct transmit {
+  std::uint64_t connection;
+  std::vector<connection::frame> frames;
+};
+/// Gives up a connection for a new one, and says why.
+struct reset_connection {
+  std::uint64_t connection;
+  caf::error why;
+};
+
+// -- producing ---------------------------------------------------------------------
+
+/// Accepted by a producer_ack, and by a producer for its producer_ack.
+struct publish {
+  std::vector<publication_ptr> items;
+  bool waits_for_room = false;
+};
+
+// -- receiving ---------------------------------------------------------------------
+
+/// A consumer_ack takes up its work: from now on messages may be delivered.
+struct acknowledger_up {
+  caf::actor who;
+};
+/// A processor can take so many messages more.
+struct ask {
+  caf::actor processor;
+  std::size_t demand;
+};
+struct raw_message {
+  std::uint64_t sequence; ///< Counts the messages of the connection, from 1.
+  std::string frame;
+};
+struct deliver {
+  std::shared_ptr<const delivery> origin;
+  std::vector<raw_message> messages;
+};
+struct settled {
+  std::uint64_t sequence;
+  message_id id;
+  disposition what; ///< Never `continue_`.
+};
+struct settle {
+  std::uint64_t connection;
+  std::vector<settled> messages;
+};
+
+// -- draining ------------------------------------------------------------------------
+
+/// Finish what is in hand, take nothing new, and answer with `drained`.
+struct drain {
+  caf::actor answer_to;
+};
+struct drained {
+  caf::actor who;
+};
+
+// -- from an actor to itself ---------------------------------------------------------
+
+struct reconnect {
+  std::uint64_t generation;
+};
+struct expire {
+  std::uint64_t generation;
+};
+struct handle_next {};
+/// Send what has gathered.
+struct flush {};
+
+} // namespace stargate::internal
+
+#define STARGATE_ACTOR_MESSAGES(X)                                                                                     \
+  X(stargate::internal::link_open) X(stargate::internal::link_frames) X(stargate::internal::link_end)                  \
+  X(stargate::internal::socket_up) X(stargate::internal::socket_down) X(stargate::internal::frames_in)                 \
+  X(stargate::internal::transmit) X(stargate::internal::reset_connection) X(stargate::internal::publish)               \
+  X(stargate::internal::acknowledger_up) X(stargate::internal::ask) X(stargate::internal::deliver)                     \
+  X(stargate::internal::settle) X(stargate::internal::drain) X(stargate::internal::drained)                            \
+  X(stargate::internal::reconnect) X(stargate::internal::expire) X(stargate::internal::handle_next)                    \
+  X(stargate::internal::flush)
+#define STARGATE_ID(type) STARGATE_TYPE(stargate_actors, type)
+STARGATE_BEGIN_TYPES(stargate_actors, STARGATE_FIRST_TYPE_ID + 70)
+  STARGATE_ACTOR_MESSAGES(STARGATE_ID)
+STARGATE_END_TYPES(stargate_actors)
+#undef STARGATE_ID
+STARGATE_ACTOR_MESSAGES(STARGATE_LOCAL_MESSAGE)

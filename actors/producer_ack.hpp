@@ -1,0 +1,13 @@
+/// @file
+/// The producer's acknowledger: the actor that owns the ledger of what awaits the broker's receipt.
+#pragma once
+
+#include "actors/roles.hpp"
+#include "actors/site.hpp"
+
+namespace stargate::internal {
+
+[[nodiscard]] caf::actor spawn_producer_ack(site_ptr tree, pipeline_keys keys, producer_options options,
+                                            caf::actor supervisor);
+
+} // namespace stargate::internal

@@ -1,0 +1,81 @@
+#include "actors/site.hpp"
+
+#include <utility>
+
+namespace stargate::internal {
+
+void socket_board::set(const std::string& key, socket_phase phase, caf::error why) {
+  {
+    const std::lock_guard guard{mutex_};
+    auto& r = records_[key];
+    r.phase = phase;
+    if (why || phase == socket_phase::connected)
+      r.why = std::move(why);
+  }
+  changed_.notify_all();
+}
+
+void socket_board::set_parent(const std::string& key, std::string parent) {
+  const std::lock_guard guard{mutex_};
+  records_[key].parent = std::move(parent);
+}
+
+std::map<std::string, socket_board::record> socket_board::all() const {
+  const std::lock_guard guard{mutex_};
+  return records_;
+}
+
+caf::error socket_board::wait_connected(const std::vector<std::string>& keys, std::chrono::milliseconds timeout) {
+  const auto deadline = std::chrono::steady_clock::now() + timeout;
+  std::unique_lock lock{mutex_};
+  for (;;) {
+    std::string missing;
+    for (const auto& key : keys) {
+      const auto& r = records_[key];
+      if (r.phase == socket_phase::refused)
+        return r.why;
+      if (r.phase != socket_phase::connected)
+        missing += (missing.empty() ? "" : "; ") + key + " is " + to_string(r);
+    }
+    if (missing.empty())
+      return {};
+    if (changed_.wait_until(lock, deadline) == std::cv_status::timeout)
+      return make_error(errc::timed_out, "not connected within " + std::to_string(timeout.count()) + " ms: " + missing);
+  }
+}
+
+std::string to_string(const socket_board::record& r) {
+  const auto after = [&](std::string text) { return r.why ? std::move(text) + " after " + describe(r.why) : text; };
+  switch (r.phase) {
+    case socket_phase::connecting: return after("connecting");
+    case socket_phase::connected: return "connected";
+    case socket_phase::waiting: return after("waiting to reconnect");
+    case socket_phase::refused: return r.why ? "refused: " + describe(r.why) : "refused";
+    case socket_phase::stopped: return after("stopped");
+  }
+  return "stopped";
+}
+
+site::site(caf::actor_system& system_, options o)
+  : system{system_}, description{[&] {
+      if (!o.log)
+        o.log = caf_log(system_);
+      return std::move(o);
+    }()},
+    loop{connection::event_loop::start()} {}
+
+stargate::registry site::registry() const {
+  const std::lock_guard guard{mutex_};
+  return registry_;
+}
+
+void site::set_registry(stargate::registry r) {
+  const std::lock_guard guard{mutex_};
+  registry_ = std::move(r);
+}
+
+void site::say(log_level level, std::string_view source, std::string_view text) const {
+  description.log(level, source, text);
+}
+
+} // namespace stargate::internal

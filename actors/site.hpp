@@ -1,0 +1,97 @@
+/// @file
+/// What all actors of one tree share: its description, its registry, its event loop, the state of its sockets.
+#pragma once
+
+#include <stargate/error.hpp>
+#include <stargate/options.hpp>
+#include <stargate/registry.hpp>
+
+#include "libstargate/connection/event_loop.hpp"
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace stargate::internal {
+
+enum class socket_phase : std::uint8_t {
+  connecting,
+  connected,
+  waiting, ///< For the next attempt.
+  refused, ///< For good, as far as this attempt goes: a configuration error.
+  stopped,
+};
+
+/// What each socket of a tree is doing, for those who wait for it or look at it. Written on changes only.
+/// @par Threads any thread
+class socket_board {
+public:
+  struct record {
+    socket_phase phase = socket_phase::connecting;
+    caf::error why;     ///< The last failure, if it is not connected.
+    std::string parent; ///< The key of the actor that started it, if that is not its supervisor.
+  };
+
+  void set(const std::string& key, socket_phase phase, caf::error why = {});
+  void set_parent(const std::string& key, std::string parent);
+  [[nodiscard]] std::map<std::string, record> all() const;
+
+  /// Waits until all sockets are connected. @par Errors as `tree::wait_ready`
+  [[nodiscard]] caf::error wait_connected(const std::vector<std::string>& keys, std::chrono::milliseconds timeout);
+
+private:
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::map<std::string, record> records_;
+};
+
+[[nodiscard]] std::string to_string(const socket_board::record& r);
+
+/// Where a reader goes on after a lost connection or a restart: behind the last message up to which all were
+/// acknowledged. It outlives the reader's actors. @par Threads any thread
+class reader_position {
+public:
+  explicit reader_position(std::string start) : text_{std::move(start)} {}
+  void set(std::string id) {
+    const std::lock_guard guard{mutex_};
+    text_ = std::move(id);
+  }
+  [[nodiscard]] std::string get() const {
+    const std::lock_guard guard{mutex_};
+    return text_;
+  }
+
+private:
+  mutable std::mutex mutex_;
+  std::string text_;
+};
+
+class site {
+public:
+  site(caf::actor_system& system, options o);
+
+  caf::actor_system& system;
+  const options description;
+  const std::shared_ptr<connection::event_loop> loop;
+  socket_board board;
+
+  [[nodiscard]] stargate::registry registry() const;
+  void set_registry(stargate::registry r);
+  /// Numbers all connections of the tree, so that nothing that belongs to one is taken for another's.
+  [[nodiscard]] std::uint64_t next_connection() { return ++connections_; }
+  void say(log_level level, std::string_view source, std::string_view text) const;
+
+private:
+  mutable std::mutex mutex_;
+  stargate::registry registry_;
+  std::atomic<std::uint64_t> connections_{0};
+};
+
+using site_ptr = std::shared_ptr<site>;
+
+} // namespace stargate::internal

@@ -1,0 +1,309 @@
+// The socket of a producer, consumer or reader: it connects, reconnects, and carries frames both ways.
+//
+// accepts  link_open link_frames link_end from the event loop; transmit reset_connection drained from its owner;
+//          publish, for its owner; the down message of its owner; exit messages
+// sends    socket_up socket_down frames_in drain to its owner; child_started to who started it
+// dies of  an exit message, after it closed the connection; its owner's end, where the owner started it; a broker that
+//          refuses it for good, after a few attempts
+//
+// A lost connection is weather: the socket connects again by itself. What the broker refuses for good (400, 401, 403,
+// 404) ends the actor, so that its supervisor's intensity applies.
+#include "actors/socket.hpp"
+
+#include "actors/join.hpp"
+#include "actors/messages.hpp"
+#include "libstargate/protocol/backoff.hpp"
+
+#include <memory>
+#include <optional>
+#include <random>
+
+namespace stargate::internal {
+
+namespace {
+
+constexpr std::uint32_t refusals_to_give_up = 3;
+constexpr std::chrono::milliseconds most_after_conflict{5'000};
+
+/// Turns what happens on the event loop's thread into messages. It does not keep the actor alive.
+class to_actor final : public connection::observer {
+public:
+  to_actor(caf::actor_addr socket, std::uint64_t number) : socket_{std::move(socket)}, number_{number} {}
+  void on_open() override { tell(link_open{number_}); }
+  void on_frames(std::vector<std::string> frames) override { tell(link_frames{number_, std::move(frames)}); }
+  void on_end(connection::ended why) override { tell(link_end{number_, std::move(why)}); }
+
+private:
+  template <class Content>
+  void tell(Content content) {
+    if (const auto socket = caf::actor_cast<caf::actor>(socket_))
+      post(socket, std::move(content));
+  }
+  caf::actor_addr socket_;
+  std::uint64_t number_;
+};
+
+errc code_for_status(int status) {
+  switch (status) {
+    case 400: return errc::bad_request;
+    case 401: return errc::unauthorized;
+    case 403: return errc::forbidden;
+    case 404: return errc::not_found;
+    case 409: return errc::conflict;
+    default: return errc::broker_unavailable;
+  }
+}
+
+std::string_view advice_for(errc code) {
+  switch (code) {
+    case errc::bad_request: return "the broker does not accept one of the parameters";
+    case errc::unauthorized: return "the broker wants a valid token";
+    case errc::forbidden: return "the role may not do this on the topic";
+    case errc::not_found: return "there is no such tenant, namespace, topic or endpoint; check the name and the port";
+    case errc::conflict: return "another client holds the exclusive subscription or the producer's name";
+    default: return "the broker cannot serve this now";
+  }
+}
+
+struct socket_state {
+  static inline const char* name = "stargate.socket";
+
+  caf::stateful_actor<socket_state>* self = nullptr;
+  site_ptr tree;
+  std::optional<socket_config> config;
+  caf::actor starter;
+  std::string key;
+
+  caf::actor owner;
+  std::unique_ptr<connection::link> link;
+  std::uint64_t number = 0; ///< Of the connection, or of the attempt at one.
+  bool connected = false;
+  bool leaving = false; ///< Asked to end; a producer first lets its acknowledger drain.
+  bool closing = false; ///< Waits for the end of the connection, and ends with it.
+
+  std::uint32_t attempt = 0;
+  std::uint32_t refusals = 0;
+  std::uint64_t generation = 0;
+  std::size_t host = 0;
+  std::chrono::steady_clock::time_point connected_at;
+  std::minstd_rand random{std::random_device{}()};
+
+  caf::error last_refusal;
+
+  ~socket_state() {
+    if (tree && config)
+      tree->board.set(key, last_refusal ? socket_phase::refused : socket_phase::stopped, last_refusal);
+  }
+
+  [[nodiscard]] bool is_producer() const { return config->keys.role() == role::producer; }
+  [[nodiscard]] const stargate::host& current_host() const {
+    return tree->description.hosts[host % tree->description.hosts.size()];
+  }
+  [[nodiscard]] std::string place() const {
+    return to_string(config->keys.topic()) + " at " + current_host().name + ":" + std::to_string(current_host().port);
+  }
+  auto now() { return self->clock().now(); }
+
+  // -- the owner
+
+  void find_owner() {
+    if (!is_producer())
+      return adopt(starter);
+    const auto registry = tree->registry().actor();
+    request(self, registry, name_timeout + start_timeout, await_name{config->keys.acknowledger(), name_timeout})
+      .then([this](const found& f) { adopt(f.who); },
+            [this](const caf::error& why) {
+              self->quit(make_error(exit_code::owner_down, "no acknowledger: " + describe(why)));
+            });
+  }
+
+  void adopt(const caf::actor& who) {
+    owner = who;
+    monitor(self, owner);
+    connect();
+  }
+
+  void on_owner_down() {
+    owner = nullptr;
+    if (leaving)
+      return close();
+    if (!is_producer())
+      return self->quit(make_error(exit_code::owner_down, "the dispatcher has ended"));
+    // Receipts that are still to come on this connection belong to a ledger that is gone.
+    drop_link();
+    tree->board.set(key, socket_phase::waiting, make_error(errc::connection_lost, "the acknowledger was restarted"));
+    find_owner();
+  }
+
+  // -- connecting
+
+  void connect() {
+    if (closing || !owner)
+      return;
+    const auto& o = tree->description;
+    connection::endpoint to;
+    to.host = current_host().name;
+    to.port = current_host().port;
+    to.path = config->path();
+    to.connect_timeout = o.connect_timeout;
+    to.ping_interval = o.ping_interval;
+    to.pong_timeout = o.pong_timeout;
+    number = tree->next_connection();
+    tree->board.set(key, socket_phase::connecting);
+    link = tree->loop->connect(std::move(to), std::make_unique<to_actor>(self->address(), number));
+  }
+
+  void on_open(std::uint64_t connection) {
+    if (connection != number)
+      return;
+    connected = true;
+    connected_at = now();
+    refusals = 0;
+    last_refusal = {};
+    tree->board.set(key, socket_phase::connected);
+    tree->say(log_level::info, key, "connected to " + place());
+    send(self, owner, socket_up{number, caf::actor_cast<caf::actor>(self)});
+  }
+
+  void on_end(const link_end& end) {
+    if (end.connection != number)
+      return;
+    if (closing)
+      return self->quit(make_error(exit_code::shutdown, "closed"));
+    const bool was_connected = connected;
+    drop_link();
+    if (was_connected && now() - connected_at >= tree->description.backoff.stable)
+      attempt = 0;
+    const auto why = reason(end.why, was_connected);
+    if (class_of(code_of(why)) == error_class::configuration) {
+      last_refusal = why;
+      tree->board.set(key, socket_phase::refused, why);
+      if (++refusals >= refusals_to_give_up)
+        return self->quit(why);
+    }
+    ++host;
+    wait_and_connect(why);
+  }
+
+  /// Forgets the connection; whoever owns the socket is told if there was one.
+  void drop_link() {
+    link = nullptr;
+    if (connected && owner)
+      send(self, owner, socket_down{number});
+    connected = false;
+    number = 0;
+    ++generation;
+  }
+
+  void wait_and_connect(const caf::error& why) {
+    const auto& b = tree->description.backoff;
+    const auto most = code_of(why) == errc::conflict ? std::max(b.first, std::min(b.most, most_after_conflict)) : b.most;
+    const auto delay = protocol::backoff_delay(b.first, most, attempt++,
+                                               std::uniform_real_distribution<double>{0.0, 1.0}(random));
+    if (!last_refusal)
+      tree->board.set(key, socket_phase::waiting, why);
+    tree->say(log_level::warning, key, describe(why) + "; next attempt in " + std::to_string(delay.count()) + " ms");
+    send_later(self, delay, reconnect{++generation});
+  }
+
+  [[nodiscard]] caf::error reason(const connection::ended& end, bool was_connected) const {
+    const auto text = end.text.empty() ? std::string{} : " (" + end.text + ")";
+    switch (end.how) {
+      case connection::end::unresolved:
+        return make_error(errc::unresolved_host, place() + ": the host's name does not resolve" + text);
+      case connection::end::unreachable:
+        return make_error(errc::connection_failed, place() + ": no WebSocket server answers there" + text);
+      case connection::end::refused: {
+        const auto code = code_for_status(end.status);
+        return make_error(code, place() + ": the handshake was refused with status " + std::to_string(end.status) + ": "
+                                  + std::string{advice_for(code)});
+      }
+      case connection::end::peer_closed:
+        return make_error(errc::connection_lost,
+                          place() + ": the broker closed the connection with code " + std::to_string(end.status) + text);
+      default:
+        return make_error(was_connected ? errc::connection_lost : errc::connection_failed,
+                          place() + ": the connection ended" + text);
+    }
+  }
+
+  // -- leaving
+
+  void on_exit(const caf::error& why) {
+    if (!why || leaving)
+      return;
+    leaving = true;
+    if (is_producer() && owner)
+      send(self, owner, drain{caf::actor_cast<caf::actor>(self)}); // and close when it has answered
+    else
+      close();
+  }
+
+  void close() {
+    closing = true;
+    if (!link)
+      return self->quit(make_error(exit_code::shutdown, "closed"));
+    link->close(); // and quit when the connection has ended
+  }
+
+  caf::behavior make_behavior() {
+    key = config->keys.socket();
+    if (!is_producer())
+      tree->board.set_parent(key, config->keys.dispatcher());
+    join_tree(self, *tree, key, starter, [this] {
+      find_owner();
+      return true;
+    });
+    signal_handlers signals;
+    signals.down = [this](const caf::actor_addr& who, const caf::error&) {
+      if (owner && owner.address() == who)
+        on_owner_down();
+    };
+    signals.exit = [this](const caf::actor_addr&, const caf::error& why) { on_exit(why); };
+    return behave(
+      self, std::move(signals), [this](const link_open& m) { on_open(m.connection); },
+      [this](link_frames& m) {
+        if (m.connection == number && owner)
+          send(self, owner, frames_in{m.connection, std::move(m.frames)});
+      },
+      [this](const link_end& m) { on_end(m); },
+      [this](transmit& m) {
+        if (m.connection == number && link)
+          link->send(std::move(m.frames));
+      },
+      [this](const reset_connection& m) {
+        if (m.connection != number || closing)
+          return;
+        drop_link();
+        wait_and_connect(m.why);
+      },
+      [this](const reconnect& m) {
+        if (m.generation == generation)
+          connect();
+      },
+      [this](publish& m) {
+        if (owner)
+          send(self, owner, std::move(m));
+      },
+      [this](const drained&) { close(); });
+  }
+};
+
+caf::behavior socket_actor(caf::stateful_actor<socket_state>* self, const site_ptr& tree, const socket_config& config,
+                           const caf::actor& starter) {
+  auto& state = state_of(self);
+  state.self = self;
+  state.tree = tree;
+  state.config = config;
+  state.starter = starter;
+  return state.make_behavior();
+}
+
+} // namespace
+
+caf::actor spawn_socket(site_ptr tree, socket_config config, caf::actor starter) {
+  auto& system = tree->system;
+  return system.spawn(socket_actor, std::move(tree), std::move(config), std::move(starter));
+}
+
+} // namespace stargate::internal

@@ -1,0 +1,23 @@
+/// @file
+/// The socket: the actor that keeps one WebSocket connection to the broker alive.
+#pragma once
+
+#include "actors/roles.hpp"
+#include "actors/site.hpp"
+
+#include <functional>
+#include <string>
+
+namespace stargate::internal {
+
+struct socket_config {
+  pipeline_keys keys;
+  /// The path and query of the handshake, asked for before each attempt.
+  std::function<std::string()> path;
+};
+
+/// Starts the socket of a producer, consumer or reader. Its owner, to which it hands what it receives, is `starter`
+/// for a receiver, and for a producer whoever is registered as its acknowledger.
+[[nodiscard]] caf::actor spawn_socket(site_ptr tree, socket_config config, caf::actor starter);
+
+} // namespace stargate::internal

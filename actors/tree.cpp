@@ -1,0 +1,347 @@
+#include <stargate/tree.hpp>
+
+#include "actors/messages.hpp"
+#include "actors/publication.hpp"
+#include "actors/roles.hpp"
+#include "actors/site.hpp"
+#include "actors/wiring.hpp"
+#include "libstargate/protocol/percent.hpp"
+
+#include <algorithm>
+#include <condition_variable>
+#include <mutex>
+#include <utility>
+
+namespace stargate {
+
+using internal::publication_ptr;
+
+namespace {
+
+constexpr std::chrono::minutes patience{10};            // for a tree to stand; each of its actors bounds its own start
+constexpr std::chrono::milliseconds answer_grace{5'000}; // beyond `send_timeout`, which the acknowledger keeps
+
+/// The answers to a list of messages, for a thread that waits for them. Publications share it, so that it outlives
+/// the wait.
+class answers {
+public:
+  explicit answers(std::size_t count)
+    : missing_{count}, list_(count, make_error(errc::outcome_unknown, "no answer came within the time to send")) {}
+
+  void set(std::size_t place, caf::expected<message_id> answer) {
+    const std::lock_guard guard{mutex_};
+    if (given_up_)
+      return;
+    list_[place] = std::move(answer);
+    if (--missing_ == 0)
+      all_there_.notify_one();
+  }
+
+  [[nodiscard]] std::vector<caf::expected<message_id>> wait(std::chrono::milliseconds timeout) {
+    std::unique_lock lock{mutex_};
+    all_there_.wait_for(lock, timeout, [this] { return missing_ == 0; });
+    given_up_ = true;
+    return std::move(list_);
+  }
+
+private:
+  std::mutex mutex_;
+  std::condition_variable all_there_;
+  std::size_t missing_;
+  bool given_up_ = false;
+  std::vector<caf::expected<message_id>> list_;
+};
+
+/// The key of the actor that accepts what is produced under a producer's key.
+std::string acknowledger_of(const registry_key& producer) {
+  auto key = producer;
+  key.component = internal::row_of(internal::role::producer).acknowledger;
+  return to_string(key);
+}
+
+caf::error no_producer(const registry_key& key) {
+  return make_error(errc::not_registered, "no producer of " + to_string(key.topic) + " is registered in the tree '"
+                                            + key.name + "'");
+}
+
+} // namespace
+
+// -- starting and stopping ------------------------------------------------------
+
+struct tree::stops_when_last_goes {
+  std::shared_ptr<internal::site> site;
+  caf::actor supervisor;
+  std::once_flag stopped;
+  caf::error outcome;
+
+  ~stops_when_last_goes() { stop(std::chrono::seconds{30}); }
+
+  caf::error stop(std::chrono::milliseconds timeout) {
+    std::call_once(stopped, [&] {
+      outcome = end(timeout);
+      site->loop->stop();
+    });
+    return outcome;
+  }
+
+  caf::error end(std::chrono::milliseconds timeout) const {
+    caf::scoped_actor self{site->system};
+    self->monitor(supervisor);
+    send_exit(supervisor, make_error(exit_code::shutdown, "the tree is stopped"));
+    bool ended = false;
+    const auto wait = [&](std::chrono::milliseconds time) {
+      self->receive([&](const caf::down_msg&) { ended = true; }, caf::after(time) >> [] {});
+    };
+    wait(timeout);
+    if (ended)
+      return {};
+    send_exit(supervisor, caf::exit_reason::kill);
+    wait(std::chrono::seconds{5});
+    return make_error(errc::timed_out, "the tree '" + site->description.name + "' did not stop within "
+                                         + std::to_string(timeout.count()) + " ms, and was killed");
+  }
+};
+
+caf::expected<tree> start(caf::actor_system& system, options o) {
+  if (auto wrong = validate(o))
+    return wrong;
+  tree result;
+  try {
+    result.site_ = std::make_shared<internal::site>(system, std::move(o));
+  } catch (const std::exception& e) {
+    return make_error(errc::start_failed, e.what());
+  }
+  caf::scoped_actor self{system};
+  const auto top = internal::spawn_tree(result.site_, caf::actor_cast<caf::actor>(self));
+  self->monitor(top);
+  result.guard_ = std::make_shared<tree::stops_when_last_goes>();
+  result.guard_->site = result.site_;
+  result.guard_->supervisor = top;
+  caf::error failure = make_error(errc::start_failed, "the tree did not stand in time");
+  self->receive([&](const child_started&) { failure = {}; },
+                [&](const caf::down_msg& down) { failure = make_error(errc::start_failed, describe(down.reason)); },
+                caf::after(patience) >> [] {});
+  if (failure)
+    return failure;
+  return result;
+}
+
+caf::error tree::stop(std::chrono::milliseconds timeout) const { return guard_ ? guard_->stop(timeout) : caf::error{}; }
+
+// -- producing ------------------------------------------------------------------
+
+std::vector<caf::expected<message_id>> tree::produce(const registry_key& producer, std::vector<message> contents) const {
+  const auto send_timeout = [&] {
+    for (const auto& p : site_->description.producers)
+      if (p.topic == producer.topic)
+        return p.send_timeout;
+    return std::chrono::milliseconds{0};
+  }();
+  auto waiting = std::make_shared<answers>(contents.size());
+  if (contents.empty())
+    return waiting->wait({});
+  internal::publish batch;
+  batch.waits_for_room = true;
+  batch.items.reserve(contents.size());
+  for (std::size_t i = 0; i < contents.size(); ++i)
+    batch.items.push_back(std::make_shared<internal::publication>(
+      std::move(contents[i]), [waiting, i](caf::expected<message_id> answer) { waiting->set(i, std::move(answer)); }));
+  auto key = producer;
+  key.component = internal::row_of(internal::role::producer).acknowledger;
+  auto acknowledger = whereis(key);
+  if (!acknowledger && send_timeout.count() > 0) // it is being restarted
+    if (auto restarted = await(key, send_timeout))
+      acknowledger = std::move(*restarted);
+  if (acknowledger)
+    post(acknowledger, std::move(batch));
+  else
+    for (auto& item : std::exchange(batch.items, {}))
+      item->answer(no_producer(producer));
+  return waiting->wait(send_timeout + answer_grace);
+}
+
+caf::expected<message_id> tree::produce(const registry_key& producer, message content) const {
+  std::vector<message> one;
+  one.push_back(std::move(content));
+  return std::move(produce(producer, std::move(one)).front());
+}
+
+caf::expected<message_id> tree::produce(const registry_key& producer, std::string payload) const {
+  return produce(producer, message{.payload = std::move(payload)});
+}
+
+void tree::produce(const registry_key& producer, std::vector<message> contents,
+                   std::function<void(std::size_t, caf::expected<message_id>)> answer) const {
+  internal::publish batch;
+  batch.items.reserve(contents.size());
+  const auto shared = std::make_shared<decltype(answer)>(std::move(answer));
+  for (std::size_t i = 0; i < contents.size(); ++i)
+    batch.items.push_back(std::make_shared<internal::publication>(
+      std::move(contents[i]), [shared, i](caf::expected<message_id> a) { (*shared)(i, std::move(a)); }));
+  if (const auto acknowledger = registry().whereis(acknowledger_of(producer)))
+    post(acknowledger, std::move(batch));
+  else
+    for (auto& item : batch.items)
+      item->answer(no_producer(producer));
+}
+
+void tree::produce(const registry_key& producer, message content, receipt_handler answer) const {
+  internal::publish batch;
+  batch.items.push_back(std::make_shared<internal::publication>(std::move(content), std::move(answer)));
+  if (const auto acknowledger = registry().whereis(acknowledger_of(producer)))
+    post(acknowledger, std::move(batch));
+  else
+    batch.items.front()->answer(no_producer(producer));
+}
+
+void tree::produce(const registry_key& producer, message content, const caf::actor& answer_to) const {
+  auto context = content.context.value_or("");
+  produce(producer, std::move(content), [answer_to, context = std::move(context)](caf::expected<message_id> answer) {
+    produced result{context, {}, {}};
+    if (answer)
+      result.id = std::move(*answer);
+    else
+      result.failure = std::move(answer.error());
+    post(answer_to, std::move(result));
+  });
+}
+
+// -- looking up -----------------------------------------------------------------
+
+registry tree::registry() const { return site_->registry(); }
+
+caf::actor tree::whereis(const registry_key& key) const { return registry().whereis(to_string(key)); }
+
+caf::expected<caf::actor> tree::await(const registry_key& key, std::chrono::milliseconds timeout) const {
+  const auto name = to_string(key);
+  caf::expected<caf::actor> result = make_error(errc::timed_out, "nobody registered '" + name + "' in time");
+  caf::scoped_actor self{site_->system};
+  const auto deadline = std::chrono::steady_clock::now() + timeout;
+  for (;;) {
+    const auto left =
+      std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    if (left <= std::chrono::milliseconds::zero())
+      return result;
+    request(self.ptr(), registry().actor(), left + answer_grace, await_name{name, left})
+      .receive([&](found& f) { result = std::move(f.who); }, [&](caf::error& e) { result = std::move(e); });
+    // A registry that ended meanwhile is restarted: ask the next one.
+    if (result || code_of(result.error()) != errc::none)
+      return result;
+    self->receive(caf::after(std::chrono::milliseconds{10}) >> [] {});
+  }
+}
+
+std::vector<registry_key> tree::keys(const key_pattern& p) const {
+  const auto encoded = [](const std::optional<std::string>& part) {
+    return part ? std::optional{protocol::percent_encode(*part)} : std::nullopt;
+  };
+  const auto persistence =
+    p.persistence ? std::optional{std::string{name_of(*p.persistence)}} : std::nullopt;
+  std::vector<registry_key> result;
+  for (const auto& [name, who] :
+       registry().select({encoded(p.component), persistence, encoded(p.tenant), encoded(p.ns), encoded(p.topic)}).entries)
+    if (auto key = parse_registry_key(name)) {
+      key->name = this->name();
+      result.push_back(std::move(*key));
+    }
+  return result;
+}
+
+// -- looking inside -------------------------------------------------------------
+
+caf::error tree::wait_ready(std::chrono::milliseconds timeout) const {
+  return site_->board.wait_connected(internal::socket_keys(site_->description), timeout);
+}
+
+caf::actor tree::supervisor() const { return guard_->supervisor; }
+
+const std::string& tree::name() const { return site_->description.name; }
+
+namespace {
+
+/// Walks down the supervisors of a tree.
+class inspector {
+public:
+  inspector(caf::actor_system& system, const internal::socket_board& board, std::chrono::milliseconds timeout)
+    : self_{system}, sockets_{board.all()}, deadline_{std::chrono::steady_clock::now() + timeout} {}
+
+  void visit(const caf::actor& supervisor, std::size_t depth, tree_snapshot& out) {
+    const auto left =
+      std::chrono::ceil<std::chrono::milliseconds>(deadline_ - std::chrono::steady_clock::now());
+    if (!supervisor || left <= std::chrono::milliseconds::zero())
+      return;
+    children found;
+    request(self_.ptr(), supervisor, left, which_children{})
+      .receive([&](children& c) { found = std::move(c); }, [](const caf::error&) {});
+    out.restarts += found.restarts;
+    const auto now = self_->clock().now();
+    for (const auto& child : found.list) {
+      tree_entry entry;
+      entry.depth = depth;
+      entry.key = child.id;
+      entry.type = child.type;
+      entry.state = child.state;
+      entry.connection = connection_of(child.id);
+      entry.restarts = child.restarts;
+      entry.last_exit = child.last_exit ? describe(child.last_exit) : "";
+      entry.uptime = std::chrono::duration_cast<std::chrono::milliseconds>(now - child.since);
+      out.entries.push_back(entry);
+      for (const auto& [key, record] : sockets_)
+        if (record.parent == child.id) {
+          auto socket = entry;
+          socket.depth = depth + 1;
+          socket.key = key;
+          socket.connection = to_string(record);
+          socket.last_exit.clear();
+          out.entries.push_back(std::move(socket));
+        }
+      if (child.type == child_type::supervisor)
+        visit(child.who, depth + 1, out);
+    }
+  }
+
+private:
+  [[nodiscard]] std::string connection_of(const std::string& key) const {
+    const auto i = sockets_.find(key);
+    return i == sockets_.end() ? "" : to_string(i->second);
+  }
+
+  caf::scoped_actor self_;
+  std::map<std::string, internal::socket_board::record> sockets_;
+  std::chrono::steady_clock::time_point deadline_;
+};
+
+} // namespace
+
+tree_snapshot tree::inspect(std::chrono::milliseconds timeout) const {
+  tree_snapshot result;
+  tree_entry top;
+  top.key = internal::top_name(site_->description);
+  top.type = child_type::supervisor;
+  top.state = has_ended(guard_->supervisor) ? child_state::stopped : child_state::running;
+  result.entries.push_back(std::move(top));
+  inspector{site_->system, site_->board, timeout}.visit(guard_->supervisor, 1, result);
+  return result;
+}
+
+std::string to_string(const tree_snapshot& snapshot) {
+  std::size_t width = 0;
+  for (const auto& e : snapshot.entries)
+    width = std::max(width, 2 * e.depth + e.key.size());
+  std::string text;
+  for (const auto& e : snapshot.entries) {
+    auto line = std::string(2 * e.depth, ' ') + e.key;
+    line.resize(width + 2, ' ');
+    line += name_of(e.state);
+    if (!e.connection.empty())
+      line += ", " + e.connection;
+    if (e.depth > 0)
+      line += ", " + std::to_string(e.restarts) + (e.restarts == 1 ? " restart" : " restarts");
+    if (!e.last_exit.empty())
+      line += ", last exit: " + e.last_exit;
+    text += line + "\n";
+  }
+  return text;
+}
+
+} // namespace stargate

@@ -1,0 +1,154 @@
+#include "actors/wiring.hpp"
+
+#include "actors/consumer_ack.hpp"
+#include "actors/dispatcher.hpp"
+#include "actors/join.hpp"
+#include "actors/messages.hpp"
+#include "actors/processor.hpp"
+#include "actors/producer_ack.hpp"
+#include "actors/socket.hpp"
+#include "libstargate/protocol/option_table.hpp"
+
+#include <memory>
+#include <utility>
+
+namespace stargate::internal {
+
+namespace {
+
+pipeline_keys keys_of(const producer_options& o) { return {role::producer, o.topic, {}}; }
+pipeline_keys keys_of(const consumer_options& o) { return {role::consumer, o.topic, o.subscription}; }
+pipeline_keys keys_of(const reader_options& o) { return {role::reader, o.topic, o.reader_name.value_or("")}; }
+
+/// A worker of the tree: it reports when it has its name, and has the tree's time to drain.
+child_spec worker(const site_ptr& tree, std::string key, start_function start) {
+  child_spec spec;
+  spec.id = std::move(key);
+  spec.start = std::move(start);
+  spec.shutdown = tree->description.shutdown;
+  spec.start_timeout = start_timeout;
+  return spec;
+}
+
+supervisor_options supervisor_for(const site_ptr& tree, std::string name, strategy how,
+                                  std::vector<child_spec> children) {
+  supervisor_options o;
+  o.name = std::move(name);
+  o.strategy = how;
+  o.intensity = tree->description.intensity;
+  o.period = tree->description.period;
+  o.children = std::move(children);
+  o.kill_timeout = tree->description.shutdown;
+  o.log = tree->description.log;
+  return o;
+}
+
+/// A supervisor of the tree, registered under its name. A topic that gives up ends with `shutdown`, so `transient`
+/// leaves it down and the others alone; one that is killed is started again.
+child_spec named_supervisor(const site_ptr& tree, supervisor_options o, restart when) {
+  auto spec = supervisor_spec(o.name, std::move(o), when);
+  spec.start = [tree, id = spec.id, start = std::move(spec.start)](const start_context& context) {
+    auto who = start(context);
+    if (who)
+      post(tree->registry().actor(), register_name{id, *who, name_timeout});
+    return who;
+  };
+  return spec;
+}
+
+child_spec producer_spec(const site_ptr& tree, const producer_options& o) {
+  const auto keys = keys_of(o);
+  std::vector<child_spec> children;
+  children.push_back(worker(tree, keys.acknowledger(), [=](const start_context& c) -> caf::expected<caf::actor> {
+    return spawn_producer_ack(tree, keys, o, c.supervisor);
+  }));
+  children.push_back(worker(tree, keys.socket(), [=](const start_context& c) -> caf::expected<caf::actor> {
+    return spawn_socket(tree, {keys, [o] { return protocol::request_path(o); }}, c.supervisor);
+  }));
+  return named_supervisor(tree, supervisor_for(tree, keys.supervisor(), strategy::one_for_one, std::move(children)),
+                          restart::transient);
+}
+
+child_spec receiver_spec(const site_ptr& tree, const pipeline_ptr& p) {
+  std::vector<child_spec> children;
+  children.push_back(worker(tree, p->keys.dispatcher(), [=](const start_context& c) -> caf::expected<caf::actor> {
+    return spawn_dispatcher(tree, p, c.supervisor);
+  }));
+  for (std::size_t i = 0; i < p->processors; ++i)
+    children.push_back(worker(tree, p->keys.processor(i), [=](const start_context& c) -> caf::expected<caf::actor> {
+      return spawn_processor(tree, p, i, c.supervisor);
+    }));
+  children.push_back(worker(tree, p->keys.acknowledger(), [=](const start_context& c) -> caf::expected<caf::actor> {
+    return spawn_consumer_ack(tree, p, c.supervisor);
+  }));
+  return named_supervisor(tree, supervisor_for(tree, p->keys.supervisor(), strategy::one_for_all, std::move(children)),
+                          restart::transient);
+}
+
+child_spec consumer_spec(const site_ptr& tree, const consumer_options& o) {
+  return receiver_spec(
+    tree, std::make_shared<const pipeline>(keys_of(o), o, [o] { return protocol::request_path(o); }));
+}
+
+child_spec reader_spec(const site_ptr& tree, const reader_options& o) {
+  auto position = std::make_shared<reader_position>(o.start.text());
+  auto path = [o, position] {
+    auto from_here = o;
+    from_here.start = start_at{message_id{position->get()}};
+    return protocol::request_path(from_here);
+  };
+  return receiver_spec(tree, std::make_shared<const pipeline>(keys_of(o), o, std::move(path), position));
+}
+
+child_spec topics_spec(const site_ptr& tree) {
+  const auto& o = tree->description;
+  std::vector<child_spec> topics;
+  for (const auto& p : o.producers)
+    topics.push_back(producer_spec(tree, p));
+  for (const auto& c : o.consumers)
+    topics.push_back(consumer_spec(tree, c));
+  for (const auto& r : o.readers)
+    topics.push_back(reader_spec(tree, r));
+  return named_supervisor(tree, supervisor_for(tree, topics_name(o), strategy::one_for_one, std::move(topics)),
+                          restart::permanent);
+}
+
+child_spec registry_spec(const site_ptr& tree) {
+  child_spec spec;
+  spec.id = registry_name(tree->description);
+  spec.start = [tree, id = spec.id](const start_context& context) -> caf::expected<caf::actor> {
+    auto r = registry::spawn(context.system, id);
+    post(r.actor(), register_name{id, r.actor()});
+    post(r.actor(), register_name{top_name(tree->description), context.supervisor});
+    auto who = r.actor();
+    tree->set_registry(std::move(r));
+    return who;
+  };
+  spec.shutdown = tree->description.shutdown;
+  return spec;
+}
+
+} // namespace
+
+std::string top_name(const options& o) { return "sup_" + o.name; }
+std::string registry_name(const options& o) { return "reg_" + o.name; }
+std::string topics_name(const options& o) { return "topics_" + o.name; }
+
+caf::actor spawn_tree(const site_ptr& tree, caf::actor parent) {
+  auto o = supervisor_for(tree, top_name(tree->description), strategy::rest_for_one,
+                          {registry_spec(tree), topics_spec(tree)});
+  return spawn_supervisor(tree->system, std::move(o), std::move(parent));
+}
+
+std::vector<std::string> socket_keys(const options& o) {
+  std::vector<std::string> keys;
+  for (const auto& p : o.producers)
+    keys.push_back(keys_of(p).socket());
+  for (const auto& c : o.consumers)
+    keys.push_back(keys_of(c).socket());
+  for (const auto& r : o.readers)
+    keys.push_back(keys_of(r).socket());
+  return keys;
+}
+
+} // namespace stargate::internal

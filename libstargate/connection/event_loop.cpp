@@ -1,0 +1,314 @@
+#include "libstargate/connection/event_loop.hpp"
+
+#include "libstargate/connection/resolver.hpp"
+#include "libstargate/connection/session.hpp"
+
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <stdexcept>
+#include <thread>
+#include <unordered_map>
+
+namespace stargate::connection {
+
+namespace {
+
+constexpr std::size_t receive_buffer = 64u << 10;
+constexpr auto stop_timeout = std::chrono::seconds{1};
+constexpr unsigned never = 86'400; // seconds; libwebsockets' own limits, in favour of `endpoint::connect_timeout`
+
+int on_event(lws* wsi, lws_callback_reasons reason, void* user, void* in, std::size_t size);
+
+const lws_protocols protocols[] = {
+  {"stargate", on_event, 0, receive_buffer, 0, nullptr, 0},
+  {nullptr, nullptr, 0, 0, 0, nullptr, 0},
+};
+
+// libwebsockets logs to the standard error of the process unless it is told not to. It has one setting for all.
+void silence_libwebsockets() {
+  static std::once_flag once;
+  std::call_once(once, [] { lws_set_log_level(0, nullptr); });
+}
+
+} // namespace
+
+struct event_loop::parts {
+  lws_context* context = nullptr;
+  std::thread thread;
+  std::once_flag stop_once;
+
+  std::mutex mutex;
+  std::vector<std::function<void()>> commands; // guarded by mutex
+  bool stopped = false;                        // guarded by mutex: no command is taken any more
+
+  // The loop's thread only:
+  std::unordered_map<session*, std::shared_ptr<session>> sessions;
+  std::vector<session*> with_frames;
+  std::map<std::pair<std::int64_t, std::int64_t>, lws_retry_bo_t> liveness; // by ping interval and pong timeout
+  lws_sorted_usec_list_t tick{};
+  bool stopping = false;
+  std::chrono::steady_clock::time_point stop_by;
+
+  resolver names; // the last member, so the first to go: its thread posts commands
+
+  /// Runs `command` on the loop's thread. One wake-up serves all commands that are there. @par Threads any thread
+  void post(std::function<void()> command) {
+    const std::lock_guard guard{mutex};
+    if (stopped)
+      return;
+    commands.push_back(std::move(command));
+    if (commands.size() == 1)
+      lws_cancel_service(context);
+  }
+
+  void run() {
+    std::vector<std::function<void()>> todo;
+    while (!stopping || (!sessions.empty() && std::chrono::steady_clock::now() < stop_by)) {
+      // The loop sleeps until something happens; while it stops it looks at the clock, too.
+      if (stopping)
+        lws_sul_schedule(
+          context, 0, &tick, [](lws_sorted_usec_list_t*) {}, 20 * LWS_US_PER_MS);
+      lws_service(context, 0);
+      {
+        const std::lock_guard guard{mutex};
+        todo.swap(commands);
+      }
+      for (auto& command : todo)
+        command();
+      todo.clear();
+      for (auto* s : std::exchange(with_frames, {}))
+        s->flush();
+    }
+    lws_sul_cancel(&tick);
+    {
+      const std::lock_guard guard{mutex};
+      stopped = true;
+      todo.swap(commands);
+    }
+    while (!sessions.empty())
+      finish(sessions.begin()->first, {end::closed, 0, "the event loop stopped"});
+    lws_context_destroy(context);
+  }
+
+  // -- the life of a session
+
+  void begin(const std::shared_ptr<session>& s) {
+    if (stopping || s->is_closing()) {
+      s->end({end::closed, 0, {}});
+      return;
+    }
+    sessions.emplace(s.get(), s);
+    s->deadline().owner = s.get();
+    s->deadline().loop = this;
+    lws_sul_schedule(
+      context, 0, &s->deadline().entry,
+      [](lws_sorted_usec_list_t* entry) {
+        // The entry is the first member of the timer.
+        auto* timer = reinterpret_cast<session::timer*>(entry);
+        static_cast<parts*>(timer->loop)->give_up(timer->owner);
+      },
+      std::chrono::duration_cast<std::chrono::microseconds>(s->to().connect_timeout).count());
+    names.resolve(s->to().host, [this, s](std::vector<std::string> addresses, const std::string& failure) {
+      post([this, s, addresses, failure] {
+        if (s->has_ended())
+          return;
+        if (addresses.empty())
+          return finish(s.get(), {end::unresolved, 0, failure});
+        s->set_addresses(addresses);
+        connect(s.get(), "no connection could be begun");
+      });
+    });
+  }
+
+  void connect(session* s, const std::string& last_failure) {
+    const auto ping = s->to().ping_interval;
+    const auto hangup = ping + s->to().pong_timeout;
+    auto& policy = liveness[{ping.count(), hangup.count()}];
+    policy.secs_since_valid_ping = static_cast<std::uint16_t>(ping.count());
+    policy.secs_since_valid_hangup = static_cast<std::uint16_t>(hangup.count());
+    if (s->is_closing() || !s->connect_next(context, policy, protocols[0].name))
+      finish(s, {end::unreachable, 0, last_failure});
+  }
+
+  /// An attempt at one address failed: the next has its turn, outside of libwebsockets' own call.
+  void failed(session* s, const std::string& why) {
+    if (s->is_connecting())
+      return;
+    s->detach();
+    if (s->has_note() || !s->has_addresses() || s->is_closing())
+      return finish(s, {end::unreachable, 0, why});
+    post([this, owner = sessions.at(s), why] {
+      if (!owner->has_ended())
+        connect(owner.get(), why);
+    });
+  }
+
+  void give_up(session* s) {
+    if (auto* wsi = s->handle())
+      lws_set_timeout(wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
+    finish(s, {end::unreachable, 0, "no answer within " + std::to_string(s->to().connect_timeout.count()) + " ms"});
+  }
+
+  void close(session* s) {
+    if (s->has_ended())
+      return;
+    s->begin_close();
+    if (s->handle() == nullptr)
+      finish(s, {end::closed, 0, {}});
+  }
+
+  /// The one place where a session ends.
+  void finish(session* s, ended why) {
+    const auto found = sessions.find(s);
+    if (found == sessions.end())
+      return s->end(std::move(why));
+    const auto owner = std::move(found->second);
+    sessions.erase(found);
+    std::erase(with_frames, s);
+    lws_sul_cancel(&s->deadline().entry);
+    s->detach();
+    s->end(std::move(why));
+  }
+
+  // -- libwebsockets' events
+
+  int handle(lws* wsi, session* s, lws_callback_reasons reason, void* in, std::size_t size) {
+    switch (reason) {
+      case LWS_CALLBACK_CLIENT_APPEND_HANDSHAKE_HEADER: {
+        auto** at = static_cast<unsigned char**>(in);
+        auto* const last = *at + size;
+        for (const auto& [name, value] : s->to().headers)
+          if (lws_add_http_header_by_name(wsi, reinterpret_cast<const unsigned char*>(name.c_str()),
+                                          reinterpret_cast<const unsigned char*>(value.data()),
+                                          static_cast<int>(value.size()), at, last)
+              != 0) {
+            s->note({end::unreachable, 0, "the headers of the handshake are too large"});
+            return -1;
+          }
+        return 0;
+      }
+      case LWS_CALLBACK_CLIENT_ESTABLISHED:
+        lws_sul_cancel(&s->deadline().entry);
+        s->open(wsi);
+        return 0;
+      case LWS_CALLBACK_CLIENT_RECEIVE: {
+        const bool had_frames = s->has_frames();
+        if (!s->receive(wsi, static_cast<const char*>(in), size)) {
+          s->note({end::too_large, 0, "a frame of more than " + std::to_string(s->to().max_frame) + " bytes came"});
+          lws_close_reason(wsi, LWS_CLOSE_STATUS_MESSAGE_TOO_LARGE, nullptr, 0);
+          return -1;
+        }
+        if (!had_frames && s->has_frames())
+          with_frames.push_back(s);
+        return 0;
+      }
+      case LWS_CALLBACK_CLIENT_WRITEABLE:
+        return s->write();
+      case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE: {
+        const auto* bytes = static_cast<const unsigned char*>(in);
+        s->note({end::peer_closed, size >= 2 ? bytes[0] << 8 | bytes[1] : 0,
+                 size > 2 ? std::string{reinterpret_cast<const char*>(bytes) + 2, size - 2} : std::string{}});
+        return 0;
+      }
+      case LWS_CALLBACK_CLIENT_CONNECTION_ERROR: {
+        const int status = static_cast<int>(lws_http_client_http_response(wsi));
+        const std::string text = in != nullptr ? std::string{static_cast<const char*>(in), size} : "no connection";
+        if (status > 0 && status != 101)
+          s->note({end::refused, status, {}});
+        failed(s, text);
+        return 0;
+      }
+      case LWS_CALLBACK_CLIENT_CLOSED:
+        finish(s, {end::lost, 0, "the connection broke, or a ping went unanswered"});
+        return 0;
+      case LWS_CALLBACK_CLOSED_CLIENT_HTTP:
+      case LWS_CALLBACK_WSI_DESTROY:
+        if (s->is_open())
+          finish(s, {end::lost, 0, "the connection broke"});
+        else
+          failed(s, "the connection ended before the handshake was done");
+        return 0;
+      default:
+        return 0;
+    }
+  }
+};
+
+namespace {
+
+int on_event(lws* wsi, lws_callback_reasons reason, void*, void* in, std::size_t size) {
+  auto* s = static_cast<session*>(lws_get_opaque_user_data(wsi));
+  if (s == nullptr)
+    return 0;
+  auto* loop = static_cast<event_loop::parts*>(lws_context_user(lws_get_context(wsi)));
+  return loop->handle(wsi, s, reason, in, size);
+}
+
+} // namespace
+
+event_loop::event_loop() : parts_{std::make_unique<parts>()} {}
+
+std::shared_ptr<event_loop> event_loop::start() {
+  silence_libwebsockets();
+  std::shared_ptr<event_loop> loop{new event_loop};
+  lws_context_creation_info info{};
+  info.port = CONTEXT_PORT_NO_LISTEN;
+  info.protocols = protocols;
+  info.gid = static_cast<gid_t>(-1);
+  info.uid = static_cast<uid_t>(-1);
+  info.options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
+  info.pt_serv_buf_size = receive_buffer;
+  info.timeout_secs = never;
+  info.connect_timeout_secs = never;
+  info.user = loop->parts_.get();
+  auto& p = *loop->parts_;
+  p.context = lws_create_context(&info);
+  if (p.context == nullptr)
+    throw std::runtime_error{"libwebsockets could not set up its context"};
+  p.thread = std::thread{[&p] { p.run(); }};
+  return loop;
+}
+
+event_loop::~event_loop() { stop(); }
+
+void event_loop::stop() {
+  auto& p = *parts_;
+  std::call_once(p.stop_once, [&p] {
+    if (!p.thread.joinable())
+      return;
+    p.post([&p] {
+      p.stopping = true;
+      p.stop_by = std::chrono::steady_clock::now() + stop_timeout;
+      std::vector<session*> open;
+      for (const auto& [s, owner] : p.sessions)
+        open.push_back(s);
+      for (auto* s : open)
+        p.close(s);
+    });
+    p.thread.join();
+  });
+}
+
+std::unique_ptr<link> event_loop::connect(endpoint to, std::unique_ptr<observer> observer) {
+  auto s = std::make_shared<session>(std::move(to), std::move(observer));
+  auto result = std::make_unique<link>(shared_from_this(), s);
+  parts_->post([p = parts_.get(), s] { p->begin(s); });
+  return result;
+}
+
+link::link(std::shared_ptr<event_loop> loop, std::shared_ptr<session> session)
+  : loop_{std::move(loop)}, session_{std::move(session)} {}
+
+link::~link() { close(); }
+
+void link::send(std::vector<frame> frames) {
+  loop_->parts_->post([s = session_, frames = std::move(frames)]() mutable { s->send(std::move(frames)); });
+}
+
+void link::close() {
+  loop_->parts_->post([p = loop_->parts_.get(), s = session_] { p->close(s.get()); });
+}
+
+} // namespace stargate::connection

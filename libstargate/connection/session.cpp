@@ -1,0 +1,146 @@
+#include "libstargate/connection/session.hpp"
+
+#include <cstring>
+#include <iterator>
+#include <utility>
+
+namespace stargate::connection {
+
+namespace {
+
+constexpr std::size_t frames_a_write = 64;            // then other connections have their turn
+constexpr std::size_t frames_a_batch = 1024;          // then the observer is told, even in the middle of a wake-up
+constexpr std::size_t scratch_to_keep = 256u << 10;   // a larger one is given back after use
+constexpr int close_timeout = 5;                      // seconds, for what is unsent and for the peer's answer
+
+} // namespace
+
+session::session(endpoint to, std::unique_ptr<observer> who) : to_{std::move(to)}, observer_{std::move(who)} {}
+
+void session::set_addresses(std::vector<std::string> addresses) {
+  addresses_.assign(std::make_move_iterator(addresses.begin()), std::make_move_iterator(addresses.end()));
+}
+
+bool session::connect_next(lws_context* context, const lws_retry_bo_t& liveness, const char* protocol) {
+  // A host that is an IPv6 address stands in brackets in the Host header.
+  const bool brackets = to_.host.find(':') != std::string::npos;
+  const auto host = (brackets ? "[" + to_.host + "]" : to_.host) + ":" + std::to_string(to_.port);
+  while (!addresses_.empty() && !note_) {
+    const auto address = std::move(addresses_.front());
+    addresses_.pop_front();
+    lws_client_connect_info info{};
+    info.context = context;
+    info.address = address.c_str();
+    info.port = to_.port;
+    info.path = to_.path.c_str();
+    info.host = host.c_str();
+    info.origin = host.c_str();
+    info.local_protocol_name = protocol;
+    info.ietf_version_or_minus_one = -1;
+    info.retry_and_idle_policy = &liveness;
+    info.opaque_user_data = this;
+    info.pwsi = &wsi_;
+    connecting_ = true;
+    const bool begun = lws_client_connect_via_info(&info) != nullptr;
+    connecting_ = false;
+    if (begun)
+      return true;
+    wsi_ = nullptr;
+  }
+  return false;
+}
+
+void session::open(lws* wsi) {
+  wsi_ = wsi;
+  open_ = true;
+  if (observer_)
+    observer_->on_open();
+  if (closing_ || !unsent_.empty())
+    lws_callback_on_writable(wsi_);
+}
+
+void session::detach() {
+  if (wsi_ != nullptr)
+    lws_set_opaque_user_data(wsi_, nullptr);
+  wsi_ = nullptr;
+}
+
+bool session::receive(lws* wsi, const char* piece, std::size_t size) {
+  if (partial_.size() + size > to_.max_frame)
+    return false;
+  partial_.append(piece, size);
+  if (lws_is_final_fragment(wsi) != 0 && lws_remaining_packet_payload(wsi) == 0) {
+    received_.push_back(std::exchange(partial_, {}));
+    if (received_.size() >= frames_a_batch)
+      flush();
+  }
+  return true;
+}
+
+void session::flush() {
+  if (observer_ && !received_.empty())
+    observer_->on_frames(std::exchange(received_, {}));
+  received_.clear();
+}
+
+void session::send(std::vector<frame> frames) {
+  if (has_ended() || closing_)
+    return;
+  unsent_.insert(unsent_.end(), std::make_move_iterator(frames.begin()), std::make_move_iterator(frames.end()));
+  if (open_)
+    lws_callback_on_writable(wsi_);
+}
+
+int session::write() {
+  for (std::size_t written = 0; !unsent_.empty() && written < frames_a_write; ++written) {
+    const auto& text = *unsent_.front();
+    // libwebsockets masks in place, and needs room before the text.
+    scratch_.resize(LWS_PRE + text.size());
+    std::memcpy(scratch_.data() + LWS_PRE, text.data(), text.size());
+    if (lws_write(wsi_, scratch_.data() + LWS_PRE, text.size(), LWS_WRITE_TEXT) < static_cast<int>(text.size()))
+      return -1;
+    unsent_.pop_front();
+    if (lws_partial_buffered(wsi_) != 0)
+      break;
+  }
+  if (scratch_.capacity() > scratch_to_keep)
+    scratch_ = {};
+  if (!unsent_.empty() || (closing_ && lws_partial_buffered(wsi_) != 0)) {
+    lws_callback_on_writable(wsi_);
+    return 0;
+  }
+  if (!closing_)
+    return 0;
+  lws_close_reason(wsi_, LWS_CLOSE_STATUS_NORMAL, nullptr, 0);
+  return -1;
+}
+
+void session::begin_close() {
+  if (closing_)
+    return;
+  closing_ = true;
+  if (wsi_ == nullptr)
+    return;
+  if (open_)
+    lws_callback_on_writable(wsi_);
+  lws_set_timeout(wsi_, PENDING_TIMEOUT_USER_OK, open_ ? close_timeout : LWS_TO_KILL_ASYNC);
+}
+
+void session::note(ended why) {
+  if (!note_)
+    note_ = std::move(why);
+}
+
+void session::end(ended why) {
+  if (!observer_)
+    return;
+  flush();
+  unsent_.clear();
+  const auto last = std::move(observer_);
+  if (closing_)
+    last->on_end({end::closed, 0, {}});
+  else
+    last->on_end(note_ ? std::move(*note_) : std::move(why));
+}
+
+} // namespace stargate::connection

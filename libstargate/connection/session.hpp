@@ -1,0 +1,88 @@
+/// @file
+/// One WebSocket connection as the event loop's thread sees it: what is to be sent, what has come, and how it ends.
+#pragma once
+
+#include "libstargate/connection/event_loop.hpp"
+
+#include <libwebsockets.h>
+
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace stargate::connection {
+
+/// @par Threads the event loop's thread only
+class session {
+public:
+  /// libwebsockets' timer for the time to connect; it finds its way back to the session and its loop.
+  struct timer {
+    lws_sorted_usec_list_t entry{};
+    session* owner = nullptr;
+    void* loop = nullptr;
+  };
+
+  session(endpoint to, std::unique_ptr<observer> who);
+
+  [[nodiscard]] const endpoint& to() const { return to_; }
+  [[nodiscard]] timer& deadline() { return deadline_; }
+
+  // -- connecting
+
+  void set_addresses(std::vector<std::string> addresses);
+  /// Begins to connect to the next address that takes it. False when there is none left, or the peer has refused.
+  [[nodiscard]] bool connect_next(lws_context* context, const lws_retry_bo_t& liveness, const char* protocol);
+  [[nodiscard]] bool has_addresses() const { return !addresses_.empty(); }
+  /// Whether libwebsockets is inside the call that connects; what fails then, `connect_next` sees itself.
+  [[nodiscard]] bool is_connecting() const { return connecting_; }
+  void open(lws* wsi);
+  [[nodiscard]] bool is_open() const { return open_; }
+  /// Forgets libwebsockets' handle, which from here on has no session.
+  void detach();
+  [[nodiscard]] lws* handle() const { return wsi_; }
+
+  // -- receiving
+
+  /// Takes a piece of a frame. False when the frame is larger than allowed.
+  [[nodiscard]] bool receive(lws* wsi, const char* piece, std::size_t size);
+  [[nodiscard]] bool has_frames() const { return !received_.empty(); }
+  /// Hands what has come to the observer.
+  void flush();
+
+  // -- sending
+
+  void send(std::vector<frame> frames);
+  /// Writes what fits; gives what libwebsockets' callback has to return.
+  [[nodiscard]] int write();
+
+  // -- ending
+
+  /// Asks for the end, after what is unsent; it comes by libwebsockets' callback if there is a handle.
+  void begin_close();
+  [[nodiscard]] bool is_closing() const { return closing_; }
+  /// Notes why the end will come, for the case that the event itself says less; the first note counts.
+  void note(ended why);
+  [[nodiscard]] bool has_note() const { return note_.has_value(); }
+  /// Tells the observer, once.
+  void end(ended why);
+  [[nodiscard]] bool has_ended() const { return observer_ == nullptr; }
+
+private:
+  endpoint to_;
+  std::unique_ptr<observer> observer_;
+  timer deadline_;
+  lws* wsi_ = nullptr;
+  std::deque<std::string> addresses_;
+  std::optional<ended> note_;
+  std::string partial_;
+  std::vector<std::string> received_;
+  std::deque<frame> unsent_;
+  std::vector<unsigned char> scratch_;
+  bool connecting_ = false;
+  bool open_ = false;
+  bool closing_ = false;
+};
+
+} // namespace stargate::connection

@@ -1,0 +1,237 @@
+/// @file
+/// One face over the two generations of CAF that Stargate builds on: 0.17.6, as Debian and Ubuntu package it, and
+/// 1.x, as vcpkg and Conan have it. Every other file of the project reaches CAF's changing parts through this one.
+#pragma once
+
+#include <caf/actor.hpp>
+#include <caf/actor_addr.hpp>
+#include <caf/actor_cast.hpp>
+#include <caf/actor_system.hpp>
+#include <caf/actor_system_config.hpp>
+#include <caf/behavior.hpp>
+#include <caf/config.hpp>
+#include <caf/error.hpp>
+#include <caf/event_based_actor.hpp>
+#include <caf/exit_reason.hpp>
+#include <caf/expected.hpp>
+#include <caf/result.hpp>
+#include <caf/scoped_actor.hpp>
+#include <caf/sec.hpp>
+#include <caf/send.hpp>
+#include <caf/stateful_actor.hpp>
+#include <caf/system_messages.hpp>
+#include <caf/type_id.hpp>
+
+#include <chrono>
+#include <exception>
+#include <functional>
+#include <string>
+#include <utility>
+
+#if CAF_MAJOR_VERSION >= 1
+#  define STARGATE_CAF_1 1
+#  include <caf/anon_mail.hpp>
+#  include <caf/init_global_meta_objects.hpp>
+#  include <caf/mailbox_element.hpp>
+#else
+#  define STARGATE_CAF_1 0
+#  include <caf/allowed_unsafe_message_type.hpp>
+#  include <caf/atom.hpp>
+#endif
+
+/// @name Declaring message types
+/// CAF 1.x numbers every message type, 0.17 does not. A list of types is an X-macro `LIST(X)`; one call of
+/// `STARGATE_MESSAGES` at global scope declares them for both. Our messages stay in the process, so none needs
+/// `inspect`. @{
+#ifndef STARGATE_FIRST_TYPE_ID
+/// Where Stargate's type ids begin on CAF 1.x: far behind those that an application starts to count.
+#  define STARGATE_FIRST_TYPE_ID (caf::first_custom_type_id + 900)
+#endif
+#if STARGATE_CAF_1
+#  define STARGATE_BEGIN_TYPES(block, first) CAF_BEGIN_TYPE_ID_BLOCK(block, first)
+#  define STARGATE_TYPE(block, type) CAF_ADD_TYPE_ID(block, (type))
+#  define STARGATE_END_TYPES(block) CAF_END_TYPE_ID_BLOCK(block)
+#  define STARGATE_ERROR_ENUM(type, category) CAF_ERROR_CODE_ENUM(type)
+#else
+#  define STARGATE_BEGIN_TYPES(block, first)
+#  define STARGATE_TYPE(block, type)
+#  define STARGATE_END_TYPES(block)
+#  define STARGATE_ERROR_ENUM(type, category) CAF_ERROR_CODE_ENUM(type, category)
+#endif
+#define STARGATE_LOCAL_MESSAGE(type) CAF_ALLOW_UNSAFE_MESSAGE_TYPE(type)
+/// @}
+
+namespace stargate {
+
+// -- settings -----------------------------------------------------------------
+
+/// Sets how many threads CAF's scheduler has; call it before the `actor_system` is made.
+inline void set_scheduler_threads(caf::actor_system_config& config, std::size_t threads) {
+  config.set(STARGATE_CAF_1 ? "caf.scheduler.max-threads" : "scheduler.max-threads", threads);
+}
+
+/// Chooses CAF's `sharing` scheduler, which answers an idle actor sooner than the default `stealing` does and burns
+/// nothing while it waits; call it before the `actor_system` is made.
+inline void set_scheduler_sharing(caf::actor_system_config& config) {
+#if STARGATE_CAF_1
+  config.set("caf.scheduler.policy", "sharing");
+#else
+  config.set("scheduler.policy", caf::atom("sharing"));
+#endif
+}
+
+// -- sending ------------------------------------------------------------------
+
+/// Sends `content` from `self`. @par Threads only from within the actor `self`
+template <class Self, class Handle, class Content>
+void send(Self* self, const Handle& to, Content&& content) {
+#if STARGATE_CAF_1
+  self->mail(std::forward<Content>(content)).send(to);
+#else
+  self->send(to, std::forward<Content>(content));
+#endif
+}
+
+/// Sends `content` from nobody. @par Threads any thread
+template <class Handle, class Content>
+void post(const Handle& to, Content&& content) {
+#if STARGATE_CAF_1
+  caf::anon_mail(std::forward<Content>(content)).send(to);
+#else
+  caf::anon_send(to, std::forward<Content>(content));
+#endif
+}
+
+/// Sends `content` to `self` after `delay`, on the clock of the actor system (virtual in tests). There is no handle
+/// to cancel it: let the content carry a generation. @par Threads only from within the actor `self`
+template <class Self, class Rep, class Period, class Content>
+void send_later(Self* self, std::chrono::duration<Rep, Period> delay, Content&& content) {
+#if STARGATE_CAF_1
+  self->mail(std::forward<Content>(content)).delay(delay).send(caf::actor_cast<caf::actor>(self));
+#else
+  self->delayed_send(caf::actor_cast<caf::actor>(self), delay, std::forward<Content>(content));
+#endif
+}
+
+/// Asks `to` to end for a reason, from nobody; `caf::exit_reason::kill` cannot be refused. It overtakes what waits in the
+/// mailbox. @par Threads any thread
+inline void send_exit(const caf::actor& to, caf::error why) {
+  if (!to)
+    return;
+  const auto id = caf::make_message_id(caf::message_priority::high);
+#if STARGATE_CAF_1
+  to->enqueue(caf::make_mailbox_element(nullptr, id, caf::exit_msg{to.address(), std::move(why)}), nullptr);
+#else
+  to->enqueue(nullptr, id, caf::make_message(caf::exit_msg{to.address(), std::move(why)}), nullptr);
+#endif
+}
+
+/// Requests an answer to `content`, to be used with `.then`, `.await` or, from a `scoped_actor`, `.receive`.
+template <class Self, class Handle, class Rep, class Period, class Content>
+[[nodiscard]] auto request(Self* self, const Handle& to, std::chrono::duration<Rep, Period> timeout, Content&& content) {
+#if STARGATE_CAF_1
+  return self->mail(std::forward<Content>(content)).request(to, timeout);
+#else
+  return self->request(to, timeout, std::forward<Content>(content));
+#endif
+}
+
+// -- actors -------------------------------------------------------------------
+
+/// The state of a `stateful_actor`. @par Threads only from within the actor `self`
+template <class Self>
+[[nodiscard]] auto& state_of(Self* self) {
+#if STARGATE_CAF_1
+  return self->state();
+#else
+  return self->state;
+#endif
+}
+
+/// Whether `who` has ended: from the moment its monitors are told on. @par Threads any thread
+[[nodiscard]] inline bool has_ended(const caf::actor& who) {
+  auto* ptr = caf::actor_cast<caf::abstract_actor*>(who);
+  return ptr == nullptr || ptr->getf(caf::abstract_actor::is_terminated_flag);
+}
+
+/// What an actor does with the signals that CAF sends about others; an empty member leaves CAF's default.
+struct signal_handlers {
+  std::function<void(const caf::actor_addr& who, const caf::error& why)> down;
+  std::function<void(const caf::actor_addr& from, const caf::error& why)> exit;
+};
+
+/// From here on `signal_handlers::down` of `self` runs once when `who` ends, at once if it has ended already.
+template <class Self>
+void monitor(Self* self, const caf::actor& who) {
+#if STARGATE_CAF_1
+  auto address = who.address();
+  self->monitor(who, [self, address](const caf::error& why) {
+    self->mail(caf::down_msg{address, why}).urgent().send(caf::actor_cast<caf::actor>(self));
+  });
+#else
+  self->monitor(who);
+#endif
+}
+
+/// Makes the behavior of `self` from message handlers and signal handlers. An exception that leaves a handler ends
+/// the actor with `caf::sec::runtime_error` and the text of the exception, on both generations of CAF alike.
+template <class Self, class... Handlers>
+[[nodiscard]] caf::behavior behave(Self* self, signal_handlers signals, Handlers... handlers) {
+  self->set_exception_handler([](std::exception_ptr& thrown) -> caf::error {
+    std::string what = "an exception that is not a std::exception";
+    try {
+      std::rethrow_exception(thrown);
+    } catch (const std::exception& e) {
+      what = e.what();
+    } catch (...) {
+    }
+    return caf::make_error(caf::sec::runtime_error, std::move(what));
+  });
+#if STARGATE_CAF_1
+  return caf::behavior{
+    std::move(handlers)...,
+    [down = std::move(signals.down)](const caf::down_msg& m) {
+      if (down)
+        down(m.source, m.reason);
+    },
+    [self, exit = std::move(signals.exit)](const caf::exit_msg& m) {
+      if (exit)
+        exit(m.source, m.reason);
+      else if (m.reason)
+        self->quit(m.reason);
+    },
+  };
+#else
+  if (signals.down)
+    self->set_down_handler([down = std::move(signals.down)](caf::down_msg& m) { down(m.source, m.reason); });
+  if (signals.exit)
+    self->set_exit_handler([exit = std::move(signals.exit)](caf::exit_msg& m) { exit(m.source, m.reason); });
+  return caf::behavior{std::move(handlers)...};
+#endif
+}
+
+// -- errors -------------------------------------------------------------------
+
+/// Whether `e` carries a code of the enumeration `Enum`.
+template <class Enum>
+[[nodiscard]] bool is_of(const caf::error& e) {
+#if STARGATE_CAF_1
+  return e && e.category() == caf::type_id_v<Enum>;
+#else
+  return e && e.category() == caf::detail::error_factory<Enum>::category;
+#endif
+}
+
+/// The text that an error carries, or nothing.
+[[nodiscard]] inline std::string context_of(const caf::error& e) {
+  if (!e)
+    return {};
+  const auto& content = e.context();
+#if STARGATE_CAF_1
+  return content.match_elements<std::string>() ? content.get_as<std::string>(0) : std::string{};
+#else
+  return content.size() == 1 && content.match_element<std::string>(0) ? content.get_as<std::string>(0) : std::string{};
+#endif
+}
+
+} // namespace stargate

@@ -1,0 +1,119 @@
+/// @file
+/// Every error that Stargate gives, and every reason for which one of its actors ends.
+#pragma once
+
+#include <stargate/caf.hpp>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace stargate {
+
+/// What went wrong. Each error carries a sentence that names the topic, key or host, and what to do: `describe` has it.
+enum class errc : std::uint8_t {
+  none = 0,
+  // -- configuration: the same attempt fails again until somebody changes something
+  invalid_option,     ///< One or more options are wrong; the text names every one of them.
+  invalid_topic,      ///< A topic's name cannot be used.
+  invalid_url,        ///< A URL cannot be used.
+  invalid_message,    ///< A message cannot be encoded: its key or a property is not UTF-8.
+  message_too_large,  ///< The encoded message is larger than the broker takes in one frame.
+  bad_request,        ///< The broker refuses the handshake with 400: a parameter it does not accept.
+  unauthorized,       ///< The broker refuses the handshake with 401: no token, or a bad one.
+  forbidden,          ///< The broker refuses the handshake with 403: the role may not do this.
+  not_found,          ///< The broker refuses the handshake with 404: no such tenant, namespace or topic.
+  // -- transient: a later attempt may succeed
+  unresolved_host,    ///< The host's name does not resolve.
+  connection_failed,  ///< Nothing answers at the host, or not as a WebSocket server.
+  connection_lost,    ///< An established connection ended.
+  conflict,           ///< 409: another client holds the exclusive subscription or the producer's name.
+  broker_unavailable, ///< 429 or 5xx: the broker cannot serve this now.
+  queue_full,         ///< As many messages as `max_pending` allows await their receipts.
+  not_sent,           ///< The message was not sent and is not stored: sending it again makes no duplicate.
+  outcome_unknown,    ///< The message was sent, and no receipt came in time: it may or may not be stored.
+  rejected,           ///< The broker answered the message with an error; its text is in ours.
+  timed_out,          ///< A wait reached its deadline.
+  stopping,           ///< The tree, or the actor asked, is shutting down.
+  // -- registry
+  already_registered, ///< The key has a living holder; the text names it.
+  not_registered,     ///< No living actor has the key.
+  // -- supervisor
+  invalid_child_spec, ///< A child specification is wrong, or its id stands twice.
+  child_not_found,    ///< No child has this id. (OTP: `not_found`)
+  child_present,      ///< A child with this id is there, and is not running. (OTP: `already_present`)
+  child_running,      ///< A child with this id is there, and runs. (OTP: `running`, `already_started`)
+  child_restarting,   ///< The child is waiting to be restarted. (OTP: `restarting`)
+  start_failed,       ///< A child's start function gave an error or threw, or the child ended before it had started.
+  start_timeout,      ///< A child did not report that it had started in time.
+  // -- defects: broken promises, which end the actor that finds them
+  protocol_violation, ///< The broker sent what it never sends.
+  handler_failed,     ///< A message handler threw.
+};
+
+/// What an error asks for: give up, try again, or crash and let the supervisor decide.
+enum class error_class : std::uint8_t { configuration, transient, defect };
+
+/// Why an actor of Stargate ended, where it was not a crash with an `errc`.
+/// @par Source OTP's exit reasons: `shutdown` and `{shutdown, Term}` are `shutdown`, with the term as its text.
+enum class exit_code : std::uint8_t {
+  none = 0,
+  shutdown,   ///< Asked to by its supervisor, or by a supervisor that gave up. Counts as normal for a transient child.
+  owner_down, ///< The actor it worked for has ended.
+};
+
+[[nodiscard]] std::string_view name_of(errc code) noexcept;
+[[nodiscard]] std::string_view name_of(exit_code code) noexcept;
+[[nodiscard]] error_class class_of(errc code) noexcept;
+
+/// The code of an error, `errc::none` if it is none of ours. @par Threads any thread
+[[nodiscard]] errc code_of(const caf::error& e) noexcept;
+
+/// An error in one line: the code's name and its text. It never contains a token. @par Threads any thread
+[[nodiscard]] std::string describe(const caf::error& e);
+
+/// Whether an actor that ended with `reason` ended well, so that a transient child is not restarted.
+/// @par Source OTP: `normal`, `shutdown` and `{shutdown, Term}`. In CAF an empty error is `normal`, and
+/// `caf::exit_reason::user_shutdown` and `exit_code::shutdown` are `shutdown`.
+[[nodiscard]] bool is_normal_exit(const caf::error& reason) noexcept;
+
+std::string to_string(errc code);
+std::string to_string(exit_code code);
+bool from_string(std::string_view text, errc& code);
+bool from_string(std::string_view text, exit_code& code);
+template <class Inspector> bool inspect(Inspector& f, errc& code);
+template <class Inspector> bool inspect(Inspector& f, exit_code& code);
+
+} // namespace stargate
+
+STARGATE_BEGIN_TYPES(stargate_errors, STARGATE_FIRST_TYPE_ID)
+  STARGATE_TYPE(stargate_errors, stargate::errc)
+  STARGATE_TYPE(stargate_errors, stargate::exit_code)
+STARGATE_END_TYPES(stargate_errors)
+
+STARGATE_ERROR_ENUM(stargate::errc, "stargate")
+STARGATE_ERROR_ENUM(stargate::exit_code, "sgexit")
+
+namespace stargate {
+
+#if STARGATE_CAF_1
+template <class Inspector, class Enum>
+bool inspect_code(Inspector& f, Enum& code) {
+  auto get = [&code] { return static_cast<std::uint8_t>(code); };
+  auto set = [&code](std::uint8_t value) {
+    code = static_cast<Enum>(value);
+    return true;
+  };
+  return f.apply(get, set);
+}
+template <class Inspector> bool inspect(Inspector& f, errc& code) { return inspect_code(f, code); }
+template <class Inspector> bool inspect(Inspector& f, exit_code& code) { return inspect_code(f, code); }
+#endif
+
+/// An error of ours with its sentence.
+[[nodiscard]] inline caf::error make_error(errc code, std::string text) { return caf::make_error(code, std::move(text)); }
+[[nodiscard]] inline caf::error make_error(exit_code code, std::string text) {
+  return caf::make_error(code, std::move(text));
+}
+
+} // namespace stargate

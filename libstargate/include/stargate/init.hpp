@@ -1,0 +1,9 @@
+#pragma once
+
+namespace stargate {
+
+/// Makes Stargate's message types known to CAF 1.x, CAF's own included; call it once, before the first
+/// `actor_system_config`. On CAF 0.17 it does nothing.
+void init_caf();
+
+} // namespace stargate

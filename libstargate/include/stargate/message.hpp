@@ -1,0 +1,80 @@
+/// @file
+/// Messages as they are produced and as they are received.
+#pragma once
+
+#include <stargate/caf.hpp>
+#include <stargate/key.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+namespace stargate {
+
+/// The id that the broker gives a stored message: base64 text, opaque, and ordered only by the broker.
+struct message_id {
+  std::string value;
+  friend bool operator==(const message_id&, const message_id&) = default;
+};
+
+/// A message's properties, by name.
+using properties = std::map<std::string, std::string>;
+
+/// A message to produce: `{.payload = "…"}`, with what else it needs.
+struct message {
+  std::string payload = {};           ///< Any bytes, NULs included; may be empty.
+  std::optional<std::string> key = {};     ///< UTF-8. Orders and routes messages on partitioned topics.
+  std::optional<std::string> context = {}; ///< Comes back in the answer, and is not stored.
+  stargate::properties properties = {};    ///< UTF-8 names and values.
+};
+
+/// A message with a key, for those who think of messages as pairs of key and payload.
+[[nodiscard]] inline message keyed(std::string key, std::string payload) {
+  return {.payload = std::move(payload), .key = std::move(key)};
+}
+
+/// How a message came to this process: by which connection of which consumer or reader.
+struct delivery {
+  caf::actor acknowledger;      ///< Sends the acknowledgements of this consumer or reader.
+  std::uint64_t connection = 0; ///< Counts connections: an acknowledgement goes out by the one that brought the message.
+  std::shared_ptr<const topic_name> topic;
+};
+
+/// A message as a consumer or reader received it.
+struct received_message {
+  message_id id;
+  std::string payload; ///< The bytes as they were produced.
+  std::optional<std::string> key;
+  stargate::properties properties;
+  std::chrono::system_clock::time_point publish_time; ///< When the broker took it, in milliseconds.
+  std::optional<std::chrono::system_clock::time_point> event_time;
+  std::uint32_t redelivery_count = 0; ///< How often the broker delivered it before; kept on shared subscriptions only.
+  std::uint64_t sequence = 0;         ///< Counts what this connection delivered.
+  std::shared_ptr<const delivery> origin;
+
+  /// The topic that the consumer or reader is on.
+  [[nodiscard]] const topic_name& topic() const { return *origin->topic; }
+
+  /// Acknowledges the message, where the handler answered `continue_`.
+  /// The acknowledgement goes out by the connection that brought the message; if that is gone, so is the
+  /// acknowledgement, and the broker delivers the message again.
+  /// @par Threads any thread
+  void acknowledge() const;
+
+  /// Asks the broker to deliver the message again, after the subscription's delay. A reader ignores it.
+  /// @par Threads any thread
+  void negative_acknowledge() const;
+};
+
+/// The answer to a message that was produced with an actor to answer to; it comes exactly once for each.
+struct produced {
+  std::string context; ///< As it was given with the message; empty if none was.
+  caf::error failure;  ///< Empty when the broker has stored the message.
+  message_id id;       ///< Set when the broker has stored the message.
+};
+
+} // namespace stargate

@@ -1,0 +1,16 @@
+/// @file
+/// Everything: a client of Apache Pulsar's WebSocket API that is a supervision tree of CAF actors.
+#pragma once
+
+#include <stargate/caf.hpp>
+#include <stargate/error.hpp>
+#include <stargate/handler.hpp>
+#include <stargate/init.hpp>
+#include <stargate/key.hpp>
+#include <stargate/log.hpp>
+#include <stargate/message.hpp>
+#include <stargate/options.hpp>
+#include <stargate/registry.hpp>
+#include <stargate/supervisor.hpp>
+#include <stargate/tree.hpp>
+#include <stargate/version.hpp>

@@ -1,0 +1,153 @@
+/// @file
+/// A running tree: producing, looking up, looking inside, stopping.
+#pragma once
+
+#include <stargate/caf.hpp>
+#include <stargate/error.hpp>
+#include <stargate/key.hpp>
+#include <stargate/message.hpp>
+#include <stargate/options.hpp>
+#include <stargate/registry.hpp>
+#include <stargate/supervisor.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace stargate {
+
+namespace internal {
+class site;
+}
+
+/// Takes the answer to one message: the id under which it is stored, or an error.
+/// @par Threads any thread, never the caller's own stack; it must not block. What it throws is logged and dropped.
+using receipt_handler = std::function<void(caf::expected<message_id>)>;
+
+/// One line of a tree's listing: a supervisor or a child of one.
+struct tree_entry {
+  std::size_t depth = 0;     ///< 0 for the top supervisor.
+  std::string key;           ///< The actor's name in the registry.
+  child_type type = child_type::worker;
+  child_state state = child_state::stopped;
+  std::string connection;    ///< For a socket: `connected`, or what it does about it.
+  std::uint64_t restarts = 0;
+  std::string last_exit;     ///< Why it last ended, if it did.
+  std::chrono::milliseconds uptime{0};
+};
+
+/// What a tree looks like at one moment.
+struct tree_snapshot {
+  std::vector<tree_entry> entries; ///< Depth first, in start order.
+  std::uint64_t restarts = 0;      ///< Failures answered with a restart, in all supervisors.
+};
+
+/// The listing as text, a line an entry.
+[[nodiscard]] std::string to_string(const tree_snapshot& snapshot);
+
+/// Selects keys: unset parts match any.
+struct key_pattern {
+  std::optional<std::string> component = {};
+  std::optional<stargate::persistence> persistence = {};
+  std::optional<std::string> tenant = {};
+  std::optional<std::string> ns = {};
+  std::optional<std::string> topic = {};
+};
+
+/// A handle to a running tree. The last copy to go stops the tree.
+///
+/// Every message that is handed to `produce` is answered exactly once: with the id under which the broker stored it,
+/// with the reason why it is not stored, or with `errc::outcome_unknown` when the connection went before the receipt
+/// came and the time was up. An answer of class `error_class::transient` other than `errc::outcome_unknown` means
+/// that sending it again makes no duplicate.
+///
+/// @par Threads All members may be called from any thread; those that block must not be called from within an actor
+/// of the scheduler, which would keep others from running.
+class tree {
+public:
+  tree() = default;
+
+  // -- producing --------------------------------------------------------------
+
+  /// Produces one message and waits for its receipt. While `max_pending` messages await theirs, or the producer is
+  /// being restarted, it waits for its turn.
+  /// @par Errors errc::not_registered when the tree has no such producer; errc::invalid_message and
+  /// errc::message_too_large; errc::rejected when the broker refused it; errc::not_sent, errc::outcome_unknown or
+  /// errc::stopping, at the latest after the producer's `send_timeout`.
+  [[nodiscard]] caf::expected<message_id> produce(const registry_key& producer, message content) const;
+  /// A message of nothing but a payload.
+  [[nodiscard]] caf::expected<message_id> produce(const registry_key& producer, std::string payload) const;
+  /// Produces messages in order and waits for all receipts: an answer for each, in the order of the messages.
+  [[nodiscard]] std::vector<caf::expected<message_id>> produce(const registry_key& producer,
+                                                               std::vector<message> contents) const;
+
+  /// Produces one message and returns at once; `answer` runs exactly once.
+  /// @par Errors as above, and errc::queue_full when `max_pending` messages await their receipts.
+  void produce(const registry_key& producer, message content, receipt_handler answer) const;
+  /// Produces one message and returns at once; `answer_to` is sent a `produced` exactly once.
+  void produce(const registry_key& producer, message content, const caf::actor& answer_to) const;
+  /// Produces messages in order and returns at once; `answer` runs exactly once for each, with its place in the list.
+  void produce(const registry_key& producer, std::vector<message> contents,
+               std::function<void(std::size_t, caf::expected<message_id>)> answer) const;
+
+  // -- looking up -------------------------------------------------------------
+
+  /// The living actor under a key, or an empty handle. A restarted actor is found under its old key: look it up again
+  /// instead of keeping the handle.
+  [[nodiscard]] caf::actor whereis(const registry_key& key) const;
+  /// Waits for a key to appear. @par Errors errc::timed_out
+  [[nodiscard]] caf::expected<caf::actor> await(const registry_key& key, std::chrono::milliseconds timeout) const;
+  /// The keys of living actors that match, sorted. The tree's own supervisors and its registry have no topic and are
+  /// not among them.
+  [[nodiscard]] std::vector<registry_key> keys(const key_pattern& pattern = {}) const;
+  /// The registry, to register actors of one's own beside the tree's. It changes when the registry is restarted.
+  [[nodiscard]] stargate::registry registry() const;
+
+  // -- looking inside ---------------------------------------------------------
+
+  /// Waits until every socket is connected.
+  /// @par Errors The first refusal for good (a configuration error) at once; otherwise errc::timed_out with the
+  /// sockets that are not connected, and why each is not.
+  [[nodiscard]] caf::error wait_ready(std::chrono::milliseconds timeout) const;
+  /// What the tree looks like now. An actor that does not answer within `timeout` is listed without its children.
+  [[nodiscard]] tree_snapshot inspect(std::chrono::milliseconds timeout = std::chrono::seconds{2}) const;
+  /// The top supervisor, for those who supervise or monitor the tree themselves.
+  [[nodiscard]] caf::actor supervisor() const;
+  [[nodiscard]] const std::string& name() const;
+
+  // -- stopping ---------------------------------------------------------------
+
+  /// Stops the tree: receivers finish what is in hand and acknowledge, producers flush, sockets close; in reverse
+  /// start order, each within `options::shutdown`, then by force. Does nothing if it has stopped.
+  /// @par Errors errc::timed_out when it took longer than `timeout`; it was then killed.
+  caf::error stop(std::chrono::milliseconds timeout = std::chrono::seconds{30}) const;
+
+  [[nodiscard]] explicit operator bool() const { return site_ != nullptr; }
+
+private:
+  friend caf::expected<tree> start(caf::actor_system&, options);
+  struct stops_when_last_goes;
+  std::shared_ptr<internal::site> site_;
+  std::shared_ptr<stops_when_last_goes> guard_;
+};
+
+/// Starts a tree and returns when it stands. A broker that cannot be reached yet is no error: its sockets connect when
+/// it can (`tree::wait_ready`). The actor system must outlive the tree.
+/// @par Threads any thread but one of the scheduler's; blocks until the tree stands
+/// @par Errors errc::invalid_option with every mistake; errc::start_failed when an actor could not start.
+[[nodiscard]] caf::expected<tree> start(caf::actor_system& system, options o);
+
+} // namespace stargate
+
+#define STARGATE_TREE_MESSAGES(X) X(stargate::produced)
+#define STARGATE_ID(type) STARGATE_TYPE(stargate_tree, type)
+STARGATE_BEGIN_TYPES(stargate_tree, STARGATE_FIRST_TYPE_ID + 60)
+  STARGATE_TREE_MESSAGES(STARGATE_ID)
+STARGATE_END_TYPES(stargate_tree)
+#undef STARGATE_ID
+STARGATE_TREE_MESSAGES(STARGATE_LOCAL_MESSAGE)

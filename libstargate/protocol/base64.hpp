@@ -1,0 +1,20 @@
+/// @file
+/// Standard base64, by OpenSSL.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace stargate::protocol {
+
+/// How many characters the encoding of `bytes` bytes has.
+[[nodiscard]] constexpr std::size_t base64_size(std::size_t bytes) { return (bytes + 2) / 3 * 4; }
+
+/// Appends the encoding of `bytes` to `out`.
+void append_base64(std::string& out, std::string_view bytes);
+
+/// Decodes `text` into `out`, which it replaces. False when `text` is not base64 with its padding.
+[[nodiscard]] bool decode_base64(std::string_view text, std::string& out);
+
+} // namespace stargate::protocol

@@ -1,0 +1,224 @@
+#include "libstargate/protocol/frames.hpp"
+
+#include "libstargate/protocol/base64.hpp"
+#include "libstargate/protocol/json.hpp"
+
+#include <stargate/error.hpp>
+
+#include <algorithm>
+#include <charconv>
+#include <cstdio>
+
+namespace stargate::protocol {
+
+namespace {
+
+using rapidjson::Value;
+
+caf::error not_utf8(std::string_view what) {
+  return make_error(errc::invalid_message, std::string{what} + " is not UTF-8; only a payload may hold any bytes");
+}
+
+caf::error violation(std::string_view what) {
+  return make_error(errc::protocol_violation, "the broker sent " + std::string{what});
+}
+
+// An error names where a frame is wrong and how long it is, never what it holds: payloads do not belong into logs.
+caf::error not_json(const rapidjson::Document& document, std::size_t size) {
+  return violation("a frame of " + std::to_string(size) + " bytes that is not a JSON object (offset "
+                   + std::to_string(document.GetErrorOffset()) + ")");
+}
+
+template <class Integer>
+bool parse_integer(std::string_view text, Integer& value) {
+  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return failure == std::errc{} && end == text.data() + text.size();
+}
+
+// An id goes back into frames as it came, so it must not end a JSON string.
+bool is_message_id(std::string_view id) {
+  return !id.empty()
+         && std::none_of(id.begin(), id.end(), [](char c) { return c == '"' || c == '\\' || (c >= 0 && c < ' '); });
+}
+
+bool parse_digits(std::string_view& text, std::size_t count, int& value) {
+  if (text.size() < count || !parse_integer(text.substr(0, count), value) || value < 0)
+    return false;
+  text.remove_prefix(count);
+  return true;
+}
+
+bool take(std::string_view& text, char c) {
+  if (text.empty() || text.front() != c)
+    return false;
+  text.remove_prefix(1);
+  return true;
+}
+
+} // namespace
+
+caf::expected<std::string> encode_message(const message& content, std::uint64_t sequence) {
+  std::string frame;
+  frame.reserve(base64_size(content.payload.size()) + 64 + (content.key ? content.key->size() + 16 : 0)
+                + content.properties.size() * 48);
+  frame += R"({"payload":")";
+  append_base64(frame, content.payload);
+  frame += R"(","context":")";
+  frame += std::to_string(sequence);
+  frame += '"';
+  if (content.key) {
+    frame += R"(,"key":)";
+    if (!json::append_string(frame, *content.key))
+      return not_utf8("the message's key");
+  }
+  if (!content.properties.empty()) {
+    frame += R"(,"properties":)";
+    char separator = '{';
+    for (const auto& [name, value] : content.properties) {
+      frame += separator;
+      if (!json::append_string(frame, name))
+        return not_utf8("the name of a property");
+      frame += ':';
+      if (!json::append_string(frame, value))
+        return not_utf8("the property '" + name + "'");
+      separator = ',';
+    }
+    frame += '}';
+  }
+  frame += '}';
+  if (frame.size() > max_frame_size)
+    return make_error(errc::message_too_large,
+                      "the message is " + std::to_string(frame.size()) + " bytes once encoded, and a broker takes "
+                        + std::to_string(max_frame_size) + " (a payload of about 780,000 bytes): split it");
+  return frame;
+}
+
+caf::expected<std::variant<receipt, nameless_failure>> decode_receipt(std::string& frame) {
+  const auto size = frame.size();
+  rapidjson::Document document;
+  document.ParseInsitu<json::parse_flags>(frame.data());
+  if (document.HasParseError() || !document.IsObject())
+    return not_json(document, size);
+  const auto* result = json::find_string(document, "result");
+  if (result == nullptr)
+    return violation("a receipt without a result");
+  const auto* context = json::find_string(document, "context");
+  receipt answer;
+  const bool named = context != nullptr && parse_integer(json::view(*context), answer.sequence);
+  if (json::view(*result) == "ok") {
+    const auto* id = json::find_string(document, "messageId");
+    if (!named || id == nullptr)
+      return violation("a receipt without a context or a message id");
+    answer.id.value = json::view(*id);
+    return std::variant<receipt, nameless_failure>{std::move(answer)};
+  }
+  answer.failure = json::view(*result);
+  if (const auto* text = json::find_string(document, "errorMsg"))
+    answer.failure.append(": ").append(json::view(*text));
+  if (!named)
+    return std::variant<receipt, nameless_failure>{nameless_failure{std::move(answer.failure)}};
+  return std::variant<receipt, nameless_failure>{std::move(answer)};
+}
+
+caf::expected<std::variant<received_message, end_of_topic>> decode_delivery(std::string& frame) {
+  using result = std::variant<received_message, end_of_topic>;
+  const auto size = frame.size();
+  rapidjson::Document document;
+  document.ParseInsitu<json::parse_flags>(frame.data());
+  if (document.HasParseError() || !document.IsObject())
+    return not_json(document, size);
+  if (const auto end = document.FindMember("endOfTopic"); end != document.MemberEnd() && end->value.IsBool())
+    return result{end_of_topic{end->value.GetBool()}};
+  const auto* id = json::find_string(document, "messageId");
+  if (id == nullptr || !is_message_id(json::view(*id)))
+    return violation("a message without an id");
+  received_message message;
+  message.id.value = json::view(*id);
+  const auto* payload = json::find_string(document, "payload");
+  if (payload == nullptr || !decode_base64(json::view(*payload), message.payload))
+    return violation("the message " + message.id.value + " without a payload in base64");
+  const auto* published = json::find_string(document, "publishTime");
+  if (published == nullptr || !parse_instant(json::view(*published), message.publish_time))
+    return violation("the message " + message.id.value + " without a time at which it was published");
+  if (const auto* key = json::find_string(document, "key"))
+    message.key = json::view(*key);
+  if (const auto found = document.FindMember("properties"); found != document.MemberEnd() && found->value.IsObject())
+    for (const auto& [name, value] : found->value.GetObject())
+      if (value.IsString())
+        message.properties.emplace(json::view(name), json::view(value));
+  if (const auto* event = json::find_string(document, "eventTime")) {
+    std::chrono::system_clock::time_point at;
+    if (parse_instant(json::view(*event), at))
+      message.event_time = at;
+  }
+  if (const auto count = document.FindMember("redeliveryCount"); count != document.MemberEnd() && count->value.IsUint())
+    message.redelivery_count = count->value.GetUint();
+  return result{std::move(message)};
+}
+
+std::string encode_acknowledgement(const message_id& id) {
+  std::string frame;
+  frame.reserve(id.value.size() + 16);
+  return frame.append(R"({"messageId":")").append(id.value).append(R"("})");
+}
+
+std::string encode_negative_acknowledgement(const message_id& id) {
+  std::string frame;
+  frame.reserve(id.value.size() + 48);
+  return frame.append(R"({"type":"negativeAcknowledge","messageId":")").append(id.value).append(R"("})");
+}
+
+std::string format_instant(std::chrono::system_clock::time_point instant) {
+  using namespace std::chrono;
+  const auto whole_day = floor<days>(instant);
+  const year_month_day date{whole_day};
+  const hh_mm_ss time{floor<milliseconds>(instant - whole_day)};
+  char text[48];
+  std::snprintf(text, sizeof text, "%04d-%02u-%02uT%02d:%02d:%02d.%03dZ", static_cast<int>(date.year()),
+                static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+                static_cast<int>(time.hours().count()), static_cast<int>(time.minutes().count()),
+                static_cast<int>(time.seconds().count()), static_cast<int>(time.subseconds().count()));
+  return text;
+}
+
+bool parse_instant(std::string_view text, std::chrono::system_clock::time_point& instant) {
+  using namespace std::chrono;
+  int y = 0, mo = 0, d = 0, h = 0, mi = 0, s = 0;
+  if (!parse_digits(text, 4, y) || !take(text, '-') || !parse_digits(text, 2, mo) || !take(text, '-')
+      || !parse_digits(text, 2, d) || !take(text, 'T') || !parse_digits(text, 2, h) || !take(text, ':')
+      || !parse_digits(text, 2, mi))
+    return false;
+  if (take(text, ':') && !parse_digits(text, 2, s)) // Java leaves out seconds that are zero
+    return false;
+  milliseconds fraction{0};
+  if (take(text, '.')) {
+    int scale = 100;
+    std::size_t digits = 0;
+    for (; digits < text.size() && text[digits] >= '0' && text[digits] <= '9'; ++digits, scale /= 10)
+      fraction += milliseconds{(text[digits] - '0') * scale};
+    if (digits == 0)
+      return false;
+    text.remove_prefix(digits);
+  }
+  minutes offset{0};
+  if (!take(text, 'Z')) {
+    if (text.empty() || (text.front() != '+' && text.front() != '-'))
+      return false;
+    const int sign = text.front() == '-' ? -1 : 1;
+    text.remove_prefix(1);
+    int oh = 0, om = 0;
+    if (!parse_digits(text, 2, oh))
+      return false;
+    take(text, ':');
+    if (!parse_digits(text, 2, om))
+      return false;
+    offset = minutes{sign * (oh * 60 + om)};
+  }
+  const year_month_day date{year{y}, month{static_cast<unsigned>(mo)}, day{static_cast<unsigned>(d)}};
+  if (!text.empty() || !date.ok() || h > 23 || mi > 59 || s > 60)
+    return false;
+  instant = sys_days{date} + hours{h} + minutes{mi} + seconds{s} + fraction - offset;
+  return true;
+}
+
+} // namespace stargate::protocol

@@ -1,0 +1,25 @@
+/// @file
+/// What the supervisor actor sends to itself.
+#pragma once
+
+#include <stargate/caf.hpp>
+
+#include <cstdint>
+
+namespace stargate::internal {
+
+/// The time is up that a child had to start or to stop.
+struct step_timeout {
+  std::uint64_t step;
+};
+/// Begins to start the children.
+struct start_children {};
+
+} // namespace stargate::internal
+
+STARGATE_BEGIN_TYPES(stargate_supervisor_internal, STARGATE_FIRST_TYPE_ID + 50)
+  STARGATE_TYPE(stargate_supervisor_internal, stargate::internal::step_timeout)
+  STARGATE_TYPE(stargate_supervisor_internal, stargate::internal::start_children)
+STARGATE_END_TYPES(stargate_supervisor_internal)
+STARGATE_LOCAL_MESSAGE(stargate::internal::step_timeout)
+STARGATE_LOCAL_MESSAGE(stargate::internal::start_children)
