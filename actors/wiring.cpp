@@ -46,7 +46,8 @@ supervisor_options supervisor_for(const site_ptr& tree, std::string name, strate
 /// A supervisor of the tree, registered under its name. A topic that gives up ends with `shutdown`, so `transient`
 /// leaves it down and the others alone; one that is killed is started again.
 child_spec named_supervisor(const site_ptr& tree, supervisor_options o, restart when) {
-  auto spec = supervisor_spec(o.name, std::move(o), when);
+  const auto name = o.name;
+  auto spec = supervisor_spec(name, std::move(o), when);
   spec.start = [tree, id = spec.id, start = std::move(spec.start)](const start_context& context) {
     auto who = start(context);
     if (who)

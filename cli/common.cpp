@@ -115,7 +115,7 @@ caf::expected<tree> start_connected(runtime& r, const global_options& g, options
     if (code_of(why) != errc::timed_out)
       return why;
     if (left <= slice)
-      return make_error(errc::timed_out, "no connection within --connect-timeout: " + context_of(why));
+      return make_error(errc::timed_out, "--connect-timeout is over: " + context_of(why));
   }
 }
 

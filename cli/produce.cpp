@@ -22,7 +22,7 @@ struct produce_options {
   std::uint64_t times = 1;
   double rate = 0;
   bool print_ids = false;
-  double send_timeout = 30;
+  double send_timeout = 86'400;
 };
 
 /// Hands messages to a producer without waiting for each: at most a window of them is under way.
@@ -35,8 +35,8 @@ public:
   bool send(message m) {
     {
       std::unique_lock lock{mutex_};
-      changed_.wait(lock, [this] { return under_way_ < window || failure_; });
-      if (failure_)
+      wait(lock, [this] { return under_way_ < window || failure_; });
+      if (failure_ || is_interrupted())
         return false;
       ++under_way_;
     }
@@ -44,9 +44,13 @@ public:
     return true;
   }
 
-  /// Waits for all answers; each comes, at the latest when the time to send is over.
+  /// Waits for the answers, unless the user interrupts; then stops the tree, which answers what is left.
   void finish() {
     std::unique_lock lock{mutex_};
+    wait(lock, [this] { return under_way_ == 0; });
+    lock.unlock();
+    tree_.stop();
+    lock.lock();
     changed_.wait(lock, [this] { return under_way_ == 0; });
     if (progress_ && shown_)
       std::fputs("\r\033[K", stderr);
@@ -57,6 +61,13 @@ public:
 
 private:
   static constexpr std::size_t window = 500; // below max_pending, so none is refused
+
+  /// Waits until `enough` or the user interrupts. A signal wakes nobody, so the wait looks up now and then.
+  template <class Enough>
+  void wait(std::unique_lock<std::mutex>& lock, Enough enough) {
+    while (!is_interrupted() && !changed_.wait_for(lock, std::chrono::milliseconds{100}, enough)) {
+    }
+  }
 
   void take(caf::expected<message_id> answer) {
     // Told under the lock: once nothing is under way, this object may go.
@@ -168,7 +179,6 @@ int produce(const global_options& g, const produce_options& o) {
           break;
   }
   out.finish();
-  started->stop();
   std::cout.flush();
   std::cerr << out.stored() << " messages produced" << std::endl;
   if (unreadable)
@@ -208,7 +218,7 @@ void add_produce(CLI::App& app, const global_options& g, std::function<int()>& r
   sub->add_option("-r,--rate", o->rate, "Messages a second; 0 is as fast as it goes")
     ->check(CLI::Range(0.0, 1e9))
     ->capture_default_str();
-  sub->add_option("--send-timeout", o->send_timeout, "Seconds a message may wait for its receipt, outages included")
+  sub->add_option("--send-timeout", o->send_timeout, "Seconds a message may wait for its receipt; longer outages are failures")
     ->check(CLI::Range(0.001, 86'400.0))
     ->capture_default_str();
   sub->add_flag("--print-ids", o->print_ids, "Print the id of each stored message on standard output");
