@@ -74,7 +74,7 @@ struct tree::stops_when_last_goes {
   std::once_flag stopped;
   caf::error outcome;
 
-  ~stops_when_last_goes() { stop(std::chrono::seconds{30}); }
+  ~stops_when_last_goes() { static_cast<void>(stop(std::chrono::seconds{30})); }
 
   caf::error stop(std::chrono::milliseconds timeout) {
     std::call_once(stopped, [&] {
@@ -324,13 +324,23 @@ tree_snapshot tree::inspect(std::chrono::milliseconds timeout) const {
   return result;
 }
 
+namespace {
+
+/// A key without its encoding, as people read it: `processor/billing/0  persistent://public/default/orders`.
+std::string readable(const std::string& key) {
+  const auto parsed = parse_registry_key(key);
+  return parsed ? parsed->component + "  " + to_string(parsed->topic) : key;
+}
+
+} // namespace
+
 std::string to_string(const tree_snapshot& snapshot) {
   std::size_t width = 0;
   for (const auto& e : snapshot.entries)
-    width = std::max(width, 2 * e.depth + e.key.size());
+    width = std::max(width, 2 * e.depth + readable(e.key).size());
   std::string text;
   for (const auto& e : snapshot.entries) {
-    auto line = std::string(2 * e.depth, ' ') + e.key;
+    auto line = std::string(2 * e.depth, ' ') + readable(e.key);
     line.resize(width + 2, ' ');
     line += name_of(e.state);
     if (!e.connection.empty())

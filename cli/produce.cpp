@@ -49,7 +49,8 @@ public:
     std::unique_lock lock{mutex_};
     wait(lock, [this] { return under_way_ == 0; });
     lock.unlock();
-    tree_.stop();
+    if (auto unclean = tree_.stop(); unclean && !failure_)
+      failure_ = std::move(unclean);
     lock.lock();
     changed_.wait(lock, [this] { return under_way_ == 0; });
     if (progress_ && shown_)

@@ -42,7 +42,7 @@ struct registry_state {
 
   caf::error held(const std::string& key, const caf::actor& holder) const {
     return make_error(errc::already_registered,
-                      "'" + key + "' in " + table->registry() + " is held by " + caf::to_string(holder)
+                      "'" + key + "' in " + table->registry() + " is held by " + display_name(holder)
                         + ": a name has one living holder");
   }
 

@@ -263,7 +263,7 @@ struct supervisor_state {
     };
     const auto who = c->who;
     await_step(std::move(s), how.waits_for_ever() ? std::nullopt : std::optional{how.timeout()});
-    send_exit(who, make_error(exit_code::shutdown, "stopped by " + options.name));
+    send_exit(who, make_error(exit_code::shutdown, "stopped by its supervisor"));
   }
 
   void kill(const child_id& id, done then) {

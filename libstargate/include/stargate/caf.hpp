@@ -14,6 +14,7 @@
 #include <caf/event_based_actor.hpp>
 #include <caf/exit_reason.hpp>
 #include <caf/expected.hpp>
+#include <caf/local_actor.hpp>
 #include <caf/result.hpp>
 #include <caf/scoped_actor.hpp>
 #include <caf/sec.hpp>
@@ -152,6 +153,12 @@ template <class Self>
 [[nodiscard]] inline bool has_ended(const caf::actor& who) {
   auto* ptr = caf::actor_cast<caf::abstract_actor*>(who);
   return ptr == nullptr || ptr->getf(caf::abstract_actor::is_terminated_flag);
+}
+
+/// An actor for people to read: its kind and its number. @par Threads any thread
+[[nodiscard]] inline std::string display_name(const caf::actor& who) {
+  const auto* ptr = dynamic_cast<caf::local_actor*>(caf::actor_cast<caf::abstract_actor*>(who));
+  return (ptr != nullptr ? std::string{ptr->name()} : std::string{"actor"}) + "#" + std::to_string(who ? who.id() : 0);
 }
 
 /// What an actor does with the signals that CAF sends about others; an empty member leaves CAF's default.
