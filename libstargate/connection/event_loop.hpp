@@ -76,7 +76,7 @@ public:
   /// Sends frames in order. What cannot be sent because the connection ended is dropped: who needs it sends it again.
   void send(std::vector<frame> frames);
 
-  /// Closes with code 1000 after what was handed to `send` has been written.
+  /// Closes with code 1000 after what was handed to `send` has been written; an attempt to connect is given up.
   void close();
 
 private:

@@ -103,14 +103,20 @@ void post(const Handle& to, Content&& content) {
 #endif
 }
 
+/// A duration as CAF takes it: 0.17 knows no units above minutes.
+template <class Rep, class Period>
+[[nodiscard]] constexpr std::chrono::nanoseconds timespan_of(std::chrono::duration<Rep, Period> time) {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(time);
+}
+
 /// Sends `content` to `self` after `delay`, on the clock of the actor system (virtual in tests). There is no handle
 /// to cancel it: let the content carry a generation. @par Threads only from within the actor `self`
 template <class Self, class Rep, class Period, class Content>
 void send_later(Self* self, std::chrono::duration<Rep, Period> delay, Content&& content) {
 #if STARGATE_CAF_1
-  self->mail(std::forward<Content>(content)).delay(delay).send(caf::actor_cast<caf::actor>(self));
+  self->mail(std::forward<Content>(content)).delay(timespan_of(delay)).send(caf::actor_cast<caf::actor>(self));
 #else
-  self->delayed_send(caf::actor_cast<caf::actor>(self), delay, std::forward<Content>(content));
+  self->delayed_send(caf::actor_cast<caf::actor>(self), timespan_of(delay), std::forward<Content>(content));
 #endif
 }
 
@@ -131,9 +137,9 @@ inline void send_exit(const caf::actor& to, caf::error why) {
 template <class Self, class Handle, class Rep, class Period, class Content>
 [[nodiscard]] auto request(Self* self, const Handle& to, std::chrono::duration<Rep, Period> timeout, Content&& content) {
 #if STARGATE_CAF_1
-  return self->mail(std::forward<Content>(content)).request(to, timeout);
+  return self->mail(std::forward<Content>(content)).request(to, timespan_of(timeout));
 #else
-  return self->request(to, timeout, std::forward<Content>(content));
+  return self->request(to, timespan_of(timeout), std::forward<Content>(content));
 #endif
 }
 

@@ -1,0 +1,58 @@
+/// @file
+/// One actor of a tree by itself: the test plays the actors around it.
+#pragma once
+
+#include "actors/messages.hpp"
+#include "actors/roles.hpp"
+#include "actors/site.hpp"
+#include "test/deterministic.hpp"
+
+#include <stargate/supervisor.hpp>
+
+#include <catch2/catch.hpp>
+
+#include <memory>
+#include <string>
+
+namespace stargate::test {
+
+struct actor_fixture : deterministic {
+  std::string logged; ///< Everything that was said at level `error`.
+  internal::site_ptr tree = [this] {
+    options o;
+    o.log = [this](log_level level, std::string_view, std::string_view text) {
+      if (level == log_level::error)
+        logged.append(text).append("\n");
+    };
+    auto site = std::make_shared<internal::site>(system(), std::move(o));
+    site->set_registry(registry::spawn(system(), "reg_test"));
+    return site;
+  }();
+  caf::actor subject;
+
+  /// Registers the test under a key, so that the actor under test finds it.
+  void play(const std::string& key) { REQUIRE(answer_of<registered>(tree->registry().actor(), register_name{key, me()})); }
+
+  void watch(caf::actor who) {
+    subject = std::move(who);
+    self()->monitor(subject);
+    run();
+    REQUIRE(take<child_started>());
+  }
+
+  /// Why the actor under test ended.
+  caf::error end() {
+    auto down = take<caf::down_msg>();
+    REQUIRE(down);
+    return down->reason;
+  }
+
+  ~actor_fixture() {
+    send_exit(subject, caf::exit_reason::kill);
+    send_exit(tree->registry().actor(), caf::exit_reason::kill);
+    run();
+    subject = nullptr;
+  }
+};
+
+} // namespace stargate::test

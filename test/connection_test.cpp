@@ -1,0 +1,274 @@
+// The connection against peers that misbehave: no real broker does what these do.
+#include "libstargate/connection/event_loop.hpp"
+#include "test/misbehaving_server.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <condition_variable>
+#include <mutex>
+#include <optional>
+
+namespace connection = stargate::connection;
+using connection::ended, connection::endpoint, connection::event_loop, connection::frame, connection::observer;
+using stargate::test::misbehaving_server;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// What an observer was told.
+struct record {
+  std::mutex mutex;
+  std::condition_variable changed;
+  int opened = 0;
+  std::vector<std::string> frames;
+  std::vector<ended> ends;
+
+  template <class Enough>
+  bool wait(Enough enough, std::chrono::milliseconds timeout = 10s) {
+    std::unique_lock lock{mutex};
+    return changed.wait_for(lock, timeout, enough);
+  }
+};
+
+class recorder final : public observer {
+public:
+  explicit recorder(record& r) : r_{r} {}
+  void on_open() override {
+    note([&] { ++r_.opened; });
+  }
+  void on_frames(std::vector<std::string> frames) override {
+    note([&] { r_.frames.insert(r_.frames.end(), frames.begin(), frames.end()); });
+  }
+  void on_end(ended why) override {
+    note([&] { r_.ends.push_back(why); });
+  }
+
+private:
+  template <class F>
+  void note(F f) {
+    const std::lock_guard guard{r_.mutex};
+    f();
+    r_.changed.notify_all();
+  }
+  record& r_;
+};
+
+struct fixture {
+  record r;
+  std::shared_ptr<event_loop> loop = event_loop::start();
+
+  endpoint to(std::uint16_t port) {
+    endpoint e{.host = "127.0.0.1", .port = port, .path = "/ws"};
+    e.connect_timeout = 2s;
+    e.ping_interval = 1s;
+    e.pong_timeout = 1s;
+    return e;
+  }
+  std::unique_ptr<connection::link> connect(const endpoint& e) { return loop->connect(e, std::make_unique<recorder>(r)); }
+  ended end() {
+    REQUIRE(r.wait([&] { return !r.ends.empty(); }));
+    return r.ends.front();
+  }
+  ~fixture() {
+    loop->stop();
+    CHECK(r.ends.size() <= 1); // never more than one end
+  }
+};
+
+std::vector<frame> frames(std::vector<std::string> texts) {
+  std::vector<frame> result;
+  for (auto& text : texts)
+    result.push_back(std::make_shared<const std::string>(std::move(text)));
+  return result;
+}
+
+} // namespace
+
+TEST_CASE_METHOD(fixture, "frames go and come in order") {
+  misbehaving_server echo{[](auto& peer) {
+    peer.accept_websocket();
+    while (auto text = peer.read_frame())
+      peer.write_frame(*text);
+  }};
+  const auto l = connect(to(echo.port()));
+  l->send(frames({"one", "two"}));
+  std::vector<std::string> expected{"one", "two"};
+  for (int i = 0; i < 500; ++i) {
+    expected.push_back(std::to_string(i));
+    l->send(frames({std::to_string(i)}));
+  }
+  REQUIRE(r.wait([&] { return r.frames.size() == expected.size(); }));
+  CHECK(r.frames == expected);
+}
+
+TEST_CASE_METHOD(fixture, "a frame of 1 MiB arrives whole, however it is cut") {
+  const std::string big(1u << 20, 'x');
+  misbehaving_server server{[&](auto& peer) {
+    peer.accept_websocket();
+    peer.write_frame(big, 1000);
+    peer.write_frame("small");
+    peer.read_frame();
+  }};
+  const auto l = connect(to(server.port()));
+  REQUIRE(r.wait([&] { return r.frames.size() == 2; }));
+  CHECK(r.frames[0] == big);
+}
+
+TEST_CASE_METHOD(fixture, "a frame larger than allowed ends the connection") {
+  misbehaving_server server{[](auto& peer) {
+    peer.accept_websocket();
+    peer.write_frame(std::string(100'000, 'x'));
+    peer.read_frame();
+  }};
+  auto e = to(server.port());
+  e.max_frame = 99'999;
+  const auto l = connect(e);
+  CHECK(end().how == connection::end::too_large);
+}
+
+TEST_CASE_METHOD(fixture, "a peer that leaves pings unanswered is a lost connection") {
+  misbehaving_server server{[](auto& peer) {
+    peer.accept_websocket();
+    peer.wait_for_close(); // reads nothing
+  }};
+  const auto l = connect(to(server.port()));
+  REQUIRE(r.wait([&] { return r.opened == 1; }));
+  CHECK(end().how == connection::end::lost);
+}
+
+TEST_CASE_METHOD(fixture, "the status of a handshake that is refused is told") {
+  for (const int status : {400, 401, 403, 404, 409, 500, 503}) {
+    misbehaving_server server{[&](auto& peer) {
+      peer.read_request();
+      peer.write("HTTP/1.1 " + std::to_string(status) + " No\r\nContent-Length: 0\r\n\r\n");
+      peer.wait_for_close();
+    }};
+    record mine;
+    const auto l = loop->connect(to(server.port()), std::make_unique<recorder>(mine));
+    REQUIRE(mine.wait([&] { return !mine.ends.empty(); }));
+    CHECK(mine.ends[0].how == connection::end::refused);
+    CHECK(mine.ends[0].status == status);
+  }
+}
+
+TEST_CASE_METHOD(fixture, "a peer that never answers the handshake is given up in time") {
+  misbehaving_server server{[](auto& peer) { peer.wait_for_close(); }};
+  auto e = to(server.port());
+  e.connect_timeout = 200ms;
+  const auto l = connect(e);
+  CHECK(end().how == connection::end::unreachable);
+}
+
+TEST_CASE_METHOD(fixture, "a peer that is no WebSocket server is unreachable") {
+  misbehaving_server server{[](auto& peer) {
+    peer.read_request();
+    peer.write("220 mail.example.org ESMTP\r\n");
+  }};
+  const auto l = connect(to(server.port()));
+  CHECK(end().how == connection::end::unreachable);
+}
+
+TEST_CASE_METHOD(fixture, "nobody listens, and the name does not resolve, are told apart") {
+  std::uint16_t closed_port = 0;
+  {
+    misbehaving_server gone{[](auto&) {}};
+    closed_port = gone.port();
+  }
+  const auto l = connect(to(closed_port));
+  CHECK(end().how == connection::end::unreachable);
+  record other;
+  auto e = to(80);
+  e.host = "no-such-host.invalid";
+  const auto l2 = loop->connect(e, std::make_unique<recorder>(other));
+  REQUIRE(other.wait([&] { return !other.ends.empty(); }));
+  CHECK(other.ends[0].how == connection::end::unresolved);
+}
+
+TEST_CASE_METHOD(fixture, "a peer's close is told with its code") {
+  misbehaving_server server{[](auto& peer) {
+    peer.accept_websocket();
+    peer.write_close(1011, "going away");
+    peer.read_frame();
+  }};
+  const auto l = connect(to(server.port()));
+  const auto why = end();
+  CHECK(why.how == connection::end::peer_closed);
+  CHECK(why.status == 1011);
+  CHECK(why.text == "going away");
+}
+
+TEST_CASE_METHOD(fixture, "a connection that is cut in the middle of a frame is lost, and half a frame is no frame") {
+  misbehaving_server server{[](auto& peer) {
+    peer.accept_websocket();
+    peer.write_frame("whole");
+    peer.write(std::string("\x81\x7e\x03\xe8", 4) + "only a part");
+  }};
+  const auto l = connect(to(server.port()));
+  CHECK(end().how == connection::end::lost);
+  CHECK(r.frames == std::vector<std::string>{"whole"});
+}
+
+TEST_CASE_METHOD(fixture, "closing writes what is unsent, and then code 1000") {
+  std::vector<std::string> seen;
+  int code = 0;
+  {
+    misbehaving_server server{[&](auto& peer) {
+      peer.accept_websocket();
+      while (auto text = peer.read_frame())
+        seen.push_back(*text);
+      code = peer.close_code();
+    }};
+    const auto l = connect(to(server.port()));
+    REQUIRE(r.wait([&] { return r.opened == 1; }));
+    std::vector<std::string> texts(200, "text");
+    l->send(frames(texts));
+    l->close();
+    CHECK(end().how == connection::end::closed);
+  }
+  CHECK(seen.size() == 200);
+  CHECK(code == 1000);
+}
+
+TEST_CASE_METHOD(fixture, "a link that is dropped closes its connection") {
+  int code = 0;
+  {
+    misbehaving_server server{[&](auto& peer) {
+      peer.accept_websocket();
+      peer.read_frame();
+      code = peer.close_code();
+    }};
+    auto l = connect(to(server.port()));
+    REQUIRE(r.wait([&] { return r.opened == 1; }));
+    l.reset();
+    CHECK(end().how == connection::end::closed);
+  }
+  CHECK(code == 1000);
+}
+
+TEST_CASE_METHOD(fixture, "the headers of the handshake are sent") {
+  std::string request;
+  {
+    misbehaving_server server{[&](auto& peer) { request = peer.accept_websocket(); }};
+    auto e = to(server.port());
+    e.headers = {{"authorization:", "Bearer abc"}};
+    const auto l = connect(e);
+    REQUIRE(r.wait([&] { return r.opened == 1; }));
+  }
+  CHECK(request.find("authorization: Bearer abc") != std::string::npos);
+  CHECK(request.find("GET /ws HTTP/1.1") == 0);
+}
+
+TEST_CASE("a loop that stops ends its connections") {
+  record r;
+  misbehaving_server server{[](auto& peer) {
+    peer.accept_websocket();
+    peer.read_frame();
+  }};
+  auto loop = event_loop::start();
+  const auto l = loop->connect({.host = "127.0.0.1", .port = server.port(), .path = "/"}, std::make_unique<recorder>(r));
+  REQUIRE(r.wait([&] { return r.opened == 1; }));
+  loop->stop();
+  REQUIRE(r.ends.size() == 1);
+  CHECK(r.ends[0].how == connection::end::closed);
+  l->send(frames({"nobody hears"}));
+}

@@ -1,0 +1,89 @@
+#include "actors/consumer_ack.hpp"
+#include "test/actor_fixture.hpp"
+
+#include <catch2/catch.hpp>
+
+using namespace stargate;
+using namespace stargate::internal;
+
+namespace {
+
+/// The acknowledger, between processors, a dispatcher and a socket that the test plays all.
+struct fixture : test::actor_fixture {
+  std::shared_ptr<reader_position> position = std::make_shared<reader_position>("earliest");
+
+  void begin(role r) {
+    const reader_options o{.topic = {.topic = "x"}};
+    const pipeline_keys keys{r, o.topic, r == role::reader ? "" : "s"};
+    play(keys.dispatcher());
+    const auto p = r == role::reader ? std::make_shared<const pipeline>(keys, o, nullptr, position)
+                                     : std::make_shared<const pipeline>(keys, o, nullptr);
+    watch(spawn_consumer_ack(tree, p, me()));
+    REQUIRE(take<acknowledger_up>());
+    post(subject, socket_up{1, me()});
+  }
+  void settle_one(std::uint64_t connection, std::uint64_t sequence, disposition what = disposition::ack) {
+    post(subject, settle{connection, {{sequence, {"id" + std::to_string(sequence)}, what}}});
+  }
+  std::vector<std::string> sent() {
+    std::vector<std::string> result;
+    if (auto t = take<transmit>())
+      for (const auto& frame : t->frames)
+        result.push_back(*frame);
+    return result;
+  }
+};
+
+using list = std::vector<std::string>;
+
+} // namespace
+
+TEST_CASE_METHOD(fixture, "acknowledgements gather and go out together") {
+  begin(role::consumer);
+  settle_one(1, 1);
+  settle_one(1, 2, disposition::nack);
+  CHECK(sent() == list{R"({"messageId":"id1"})", R"({"type":"negativeAcknowledge","messageId":"id2"})"});
+}
+
+TEST_CASE_METHOD(fixture, "an acknowledgement goes out by the connection that brought the message, or not at all") {
+  begin(role::consumer);
+  post(subject, socket_down{1});
+  settle_one(1, 1);
+  post(subject, socket_up{2, me()});
+  settle_one(1, 2);
+  CHECK(sent().empty());
+  settle_one(2, 1);
+  CHECK(sent().size() == 1);
+}
+
+TEST_CASE_METHOD(fixture, "a reader's position is behind the last message up to which all were acknowledged") {
+  begin(role::reader);
+  settle_one(1, 2);
+  run();
+  CHECK(position->get() == "earliest");
+  settle_one(1, 1);
+  run();
+  CHECK(position->get() == "id2");
+  post(subject, socket_down{1});
+  post(subject, socket_up{2, me()});
+  settle_one(1, 3); // a straggler of the old connection, whose numbers mean nothing now
+  run();
+  CHECK(position->get() == "id2");
+}
+
+TEST_CASE_METHOD(fixture, "a reader cannot ask for a message again: its place in the queue is freed") {
+  begin(role::reader);
+  settle_one(1, 1, disposition::nack);
+  CHECK(sent() == list{R"({"messageId":"id1"})"});
+}
+
+TEST_CASE_METHOD(fixture, "asked to end, it waits for the processors and sends what they settled") {
+  begin(role::consumer);
+  run();
+  send_exit(subject, make_error(exit_code::shutdown, "stop"));
+  REQUIRE(take<drain>());
+  settle_one(1, 1);
+  post(subject, drained{me()});
+  CHECK(sent().size() == 1);
+  CHECK(is_normal_exit(end()));
+}

@@ -1,0 +1,140 @@
+#include "libstargate/protocol/frames.hpp"
+
+#include <stargate/error.hpp>
+
+#include <catch2/catch.hpp>
+
+using namespace stargate;
+using namespace stargate::protocol;
+
+namespace {
+
+template <class T>
+T receipt_of(std::string frame) {
+  auto result = decode_receipt(frame);
+  REQUIRE(result);
+  REQUIRE(std::holds_alternative<T>(*result));
+  return std::get<T>(*result);
+}
+
+received_message message_of(std::string frame) {
+  auto result = decode_delivery(frame);
+  REQUIRE(result);
+  REQUIRE(std::holds_alternative<received_message>(*result));
+  return std::get<received_message>(*result);
+}
+
+} // namespace
+
+TEST_CASE("a message is encoded as the broker reads it") {
+  CHECK(*encode_message({.payload = "hello"}, 7) == R"({"payload":"aGVsbG8=","context":"7"})");
+  CHECK(*encode_message({.payload = "", .key = "k\"ey", .properties = {{"a", "1"}, {"b\n", "ü"}}}, 0)
+        == R"({"payload":"","context":"0","key":"k\"ey","properties":{"a":"1","b\n":"ü"}})");
+}
+
+TEST_CASE("a key or property that is not UTF-8 is refused, and named") {
+  for (const auto& bad : {message{.key = "\xff"}, message{.properties = {{"\xff", "x"}}},
+                          message{.properties = {{"x", "\xc3"}}}}) {
+    const auto frame = encode_message(bad, 0);
+    REQUIRE_FALSE(frame);
+    CHECK(code_of(frame.error()) == errc::invalid_message);
+  }
+}
+
+TEST_CASE("a message that a broker would not take is refused before it is sent") {
+  CHECK(encode_message({.payload = std::string(780'000, 'x')}, 0));
+  const auto frame = encode_message({.payload = std::string(790'000, 'x')}, 0);
+  REQUIRE_FALSE(frame);
+  CHECK(code_of(frame.error()) == errc::message_too_large);
+  CHECK(describe(frame.error()).find("1048576") != std::string::npos);
+}
+
+TEST_CASE("receipts are read") {
+  const auto ok = receipt_of<receipt>(
+    R"({"result":"ok","messageId":"CAUQADAA","context":"42","errorCode":0,"schemaVersion":0})");
+  CHECK(ok.sequence == 42);
+  CHECK(ok.id.value == "CAUQADAA");
+  CHECK(ok.failure.empty());
+  const auto refused = receipt_of<receipt>(
+    R"({"result":"send-error:8","errorMsg":"queue is full","context":"43","errorCode":0})");
+  CHECK(refused.sequence == 43);
+  CHECK(refused.failure == "send-error:8: queue is full");
+}
+
+TEST_CASE("a failure without a context names no message") {
+  CHECK(receipt_of<nameless_failure>(R"({"result":"send-error:3","errorMsg":"bad JSON","errorCode":0})").failure
+        == "send-error:3: bad JSON");
+}
+
+TEST_CASE("what is no receipt is a violation") {
+  for (std::string frame : {"", "x", "[]", "{}", R"({"result":1})", R"({"result":"ok"})", R"({"result":"ok","context":"x"})",
+                            R"({"result":"ok","context":"1"})", "{\"result\":\"ok\"", "null", "\xff"}) {
+    INFO(frame);
+    const auto result = decode_receipt(frame);
+    REQUIRE_FALSE(result);
+    CHECK(code_of(result.error()) == errc::protocol_violation);
+  }
+}
+
+TEST_CASE("a delivered message is read whole") {
+  const auto m = message_of(R"({"messageId":"CAgQADAA","payload":"AAECAw==","properties":{"a":"b"},)"
+                            R"("publishTime":"2026-11-24T02:31:05.892Z","redeliveryCount":3,"key":"k",)"
+                            R"("eventTime":"2026-11-24T03:31:05.892+01:00"})");
+  CHECK(m.id.value == "CAgQADAA");
+  CHECK(m.payload == std::string("\0\1\2\3", 4));
+  CHECK(m.properties == properties{{"a", "b"}});
+  CHECK(m.key == "k");
+  CHECK(m.redelivery_count == 3);
+  CHECK(format_instant(m.publish_time) == "2026-11-24T02:31:05.892Z");
+  REQUIRE(m.event_time);
+  CHECK(*m.event_time == m.publish_time);
+}
+
+TEST_CASE("a message without a key has none") {
+  CHECK_FALSE(message_of(R"({"messageId":"a","payload":"","publishTime":"2026-01-01T00:00Z"})").key);
+}
+
+TEST_CASE("the answer about a topic's end is read") {
+  std::string frame = R"({"endOfTopic":true})";
+  const auto result = decode_delivery(frame);
+  REQUIRE(result);
+  CHECK(std::get<end_of_topic>(*result).reached);
+}
+
+TEST_CASE("what is no message is a violation that does not repeat the payload") {
+  for (std::string frame :
+       {"", "secret", "[]", "{}", R"({"messageId":"a","payload":"secret","publishTime":"2026-01-01T00:00:00Z"})",
+        R"({"messageId":"a","payload":"","publishTime":"yesterday"})", R"({"messageId":"a\"}","payload":"","publishTime":"2026-01-01T00:00:00Z"})",
+        R"({"messageId":"","payload":"","publishTime":"2026-01-01T00:00:00Z"})"}) {
+    INFO(frame);
+    const auto result = decode_delivery(frame);
+    REQUIRE_FALSE(result);
+    CHECK(code_of(result.error()) == errc::protocol_violation);
+    CHECK(describe(result.error()).find("secret") == std::string::npos);
+  }
+}
+
+TEST_CASE("deep nesting does not exhaust the stack") {
+  std::string frame = R"({"x":)" + std::string(1'000'000, '[');
+  CHECK_FALSE(decode_delivery(frame));
+}
+
+TEST_CASE("acknowledgements are what the broker knows") {
+  CHECK(encode_acknowledgement({"CAg="}) == R"({"messageId":"CAg="})");
+  CHECK(encode_negative_acknowledgement({"CAg="}) == R"({"type":"negativeAcknowledge","messageId":"CAg="})");
+}
+
+TEST_CASE("instants are ISO 8601 with a zone") {
+  std::chrono::system_clock::time_point at;
+  for (const auto* text : {"2026-02-28T23:59:59.999Z", "1969-12-31T23:59:59.001Z", "2024-02-29T00:00:00.000Z"}) {
+    REQUIRE(parse_instant(text, at));
+    CHECK(format_instant(at) == text);
+  }
+  REQUIRE(parse_instant("2026-01-01T00:30:00.123456789+0100", at));
+  CHECK(format_instant(at) == "2025-12-31T23:30:00.123Z");
+  for (const auto* text : {"", "2026-01-01", "2026-01-01T00:00:00", "2026-02-30T00:00:00Z", "2026-01-01T24:00:00Z",
+                           "2026-01-01T00:00:00.Z", "2026-01-01T00:00:00Zz", "2026-1-01T00:00:00Z", "2026-01-01T00:00:00+1"}) {
+    INFO(text);
+    CHECK_FALSE(parse_instant(text, at));
+  }
+}

@@ -1,0 +1,63 @@
+"""Holds the directions in which the sources may include each other, as ARCHITECTURE.md draws them."""
+import pathlib
+import re
+import sys
+
+ROOT = pathlib.Path(sys.argv[1])
+# What the files below a folder may include, besides the system's and other libraries' headers.
+ALLOWED = {
+    "libstargate/include": {"libstargate/include"},
+    "libstargate/protocol": {"libstargate/include", "libstargate/protocol"},
+    "libstargate/connection": {"libstargate/connection"},
+    "registry": {"libstargate/include", "registry"},
+    "supervisor": {"libstargate/include", "supervisor"},
+    "actors": {"libstargate/include", "libstargate/protocol", "libstargate/connection", "registry", "supervisor", "actors"},
+    "cli": {"libstargate/include", "libstargate/protocol", "cli"},
+    "integration": {"libstargate/include", "integration"},
+}
+# Of CAF, only one header may know that there are two generations; the connection knows no CAF at all.
+FORBIDDEN = {
+    "libstargate/connection": r"<(caf|stargate)/",
+    "registry": r"<(libwebsockets|rapidjson)",
+    "supervisor": r"<(libwebsockets|rapidjson)",
+}
+PULSAR_FREE = {"registry.hpp", "supervisor.hpp", "caf.hpp", "error.hpp", "log.hpp"}
+
+mistakes = []
+
+
+def folder_of(path):
+    text = path.as_posix()
+    return next((f for f in ALLOWED if text.startswith(f + "/")), None)
+
+
+for path in sorted(ROOT.rglob("*.[ch]pp")):
+    name = path.relative_to(ROOT)
+    folder = folder_of(name)
+    if folder is None or name.parts[0].startswith("build"):
+        continue
+    text = path.read_text(encoding="utf-8")
+    for number, line in enumerate(text.splitlines(), 1):
+        where = f"{name}:{number}"
+        found = re.match(r'\s*#\s*include\s*([<"])([^>"]+)[>"]', line)
+        if not found:
+            if "CAF_MAJOR_VERSION" in line and name.name != "caf.hpp":
+                mistakes.append(f"{where}: only caf.hpp asks for CAF's version")
+            continue
+        header = found[2]
+        target = "libstargate/include" if header.startswith("stargate/") else folder_of(pathlib.PurePosixPath(header))
+        if found[1] == '"' and target is None:
+            mistakes.append(f'{where}: "{header}" is not named from the top of the project')
+        elif target is not None and target not in ALLOWED[folder]:
+            mistakes.append(f"{where}: {folder} may not include {header}")
+        elif folder in FORBIDDEN and re.search(FORBIDDEN[folder], f"<{header}"):
+            mistakes.append(f"{where}: {folder} may not include <{header}>")
+        if name.parts[:3] == ("libstargate", "include", "stargate") and name.name in PULSAR_FREE:
+            if header.startswith("stargate/") and header.removeprefix("stargate/") not in PULSAR_FREE:
+                mistakes.append(f"{where}: {name.name} is for programs without Pulsar and may not include {header}")
+        if folder in ("registry", "supervisor") and header.startswith("stargate/"):
+            if header.removeprefix("stargate/") not in PULSAR_FREE:
+                mistakes.append(f"{where}: {folder} knows nothing of Pulsar and may not include {header}")
+
+print("\n".join(mistakes) if mistakes else "all includes go where they may")
+sys.exit(1 if mistakes else 0)

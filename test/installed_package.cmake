@@ -1,0 +1,15 @@
+# Installs the build into a folder of its own, and builds and runs a project that uses it from there.
+function(run)
+  execute_process(COMMAND ${ARGV} COMMAND_ECHO STDOUT COMMAND_ERROR_IS_FATAL ANY)
+endfunction()
+
+file(REMOVE_RECURSE "${WORK}")
+run(${CMAKE_COMMAND} --install "${BUILD}" --prefix "${WORK}/prefix")
+set(flags)
+if(SANITIZE)
+  set(flags "-DCMAKE_CXX_FLAGS=-fsanitize=${SANITIZE}")
+endif()
+run(${CMAKE_COMMAND} -G Ninja -S "${SOURCE}" -B "${WORK}/build" "-DCMAKE_PREFIX_PATH=${WORK}/prefix" ${flags})
+run(${CMAKE_COMMAND} --build "${WORK}/build")
+run("${WORK}/build/outside")
+run("${WORK}/prefix/bin/stargate" --version)

@@ -1,0 +1,165 @@
+#include "actors/ledger.hpp"
+
+#include <catch2/catch.hpp>
+
+using namespace stargate;
+using namespace stargate::internal;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// A ledger with room for three, and the answers it gave.
+struct fixture {
+  std::vector<caf::expected<message_id>> answers;
+  std::vector<int> order;
+  ledger::clock::time_point now{};
+  ledger l{"persistent://t/n/x", 3, 10s}; // the first to go: it answers what it still has
+
+  void publish(int name, bool waits = false, std::string payload = "p") {
+    l.publish(std::make_shared<publication>(message{.payload = std::move(payload)},
+                                            [this, name](caf::expected<message_id> a) {
+                                              order.push_back(name);
+                                              answers.push_back(std::move(a));
+                                            }),
+              waits, now);
+  }
+  errc last() const { return answers.back() ? errc::none : code_of(answers.back().error()); }
+};
+
+} // namespace
+
+TEST_CASE_METHOD(fixture, "a receipt answers the message it names") {
+  publish(1);
+  publish(2);
+  CHECK(l.take_new().size() == 2);
+  CHECK(l.stored(1, {"b"}));
+  CHECK(order == std::vector{2});
+  CHECK(answers[0]->value == "b");
+  CHECK(l.stored(0, {"a"}));
+  CHECK(l.is_empty());
+}
+
+TEST_CASE_METHOD(fixture, "a receipt that comes twice, late or for nobody harms nothing") {
+  publish(1);
+  static_cast<void>(l.take_new());
+  CHECK_FALSE(l.stored(5, {"x"}));
+  CHECK(l.stored(0, {"a"}));
+  CHECK_FALSE(l.stored(0, {"a"}));
+  CHECK_FALSE(l.rejected(0, "no"));
+  CHECK(answers.size() == 1);
+}
+
+TEST_CASE_METHOD(fixture, "beyond max_pending a message is refused, or waits for room") {
+  for (int i = 0; i < 3; ++i)
+    publish(i);
+  publish(3);
+  CHECK(last() == errc::queue_full);
+  publish(4, true);
+  CHECK(answers.size() == 1);
+  CHECK(l.take_new().size() == 3);
+  l.stored(1, {"x"});
+  CHECK(l.take_new().size() == 1);
+  CHECK(l.stored(3, {"y"}));
+  CHECK(order == std::vector{3, 1, 4});
+}
+
+TEST_CASE_METHOD(fixture, "who waits is not overtaken") {
+  for (int i = 0; i < 3; ++i)
+    publish(i);
+  publish(3, true);
+  publish(4);
+  CHECK(last() == errc::queue_full);
+}
+
+TEST_CASE_METHOD(fixture, "a new connection gets everything that is unanswered, in order") {
+  for (int i = 0; i < 3; ++i)
+    publish(i, false, std::string(1, static_cast<char>('a' + i)));
+  const auto first = l.take_new();
+  l.stored(1, {"x"});
+  const auto again = l.take_all();
+  REQUIRE(again.size() == 2);
+  CHECK(*again[0] == *first[0]);
+  CHECK(*again[1] == *first[2]);
+  CHECK(l.take_new().empty());
+}
+
+TEST_CASE_METHOD(fixture, "time tells the unknown from the unsent") {
+  publish(1);
+  static_cast<void>(l.take_new());
+  now += 5s;
+  publish(2);
+  CHECK(*l.next_expiry() == ledger::clock::time_point{} + 10s);
+  l.expire(now + 4s);
+  CHECK(answers.empty());
+  l.expire(now + 5s);
+  CHECK(last() == errc::outcome_unknown);
+  l.expire(now + 10s);
+  CHECK(last() == errc::not_sent);
+  CHECK(l.is_empty());
+  CHECK_FALSE(l.next_expiry());
+  CHECK_FALSE(l.stored(0, {"late"}));
+}
+
+TEST_CASE_METHOD(fixture, "what waits for room expires too") {
+  for (int i = 0; i < 3; ++i)
+    publish(i);
+  publish(3, true);
+  l.expire(now + 10s);
+  CHECK(order == std::vector{0, 1, 2, 3});
+  CHECK(last() == errc::not_sent);
+}
+
+TEST_CASE_METHOD(fixture, "a message that expired is not sent again") {
+  publish(1);
+  now += 5s;
+  publish(2);
+  l.expire(now + 5s);
+  CHECK(l.take_all().size() == 1);
+  CHECK(l.stored(1, {"b"}));
+}
+
+TEST_CASE_METHOD(fixture, "a message that cannot be encoded is answered at once and takes no room") {
+  publish(1, false, std::string(1u << 20, 'x'));
+  CHECK(last() == errc::message_too_large);
+  CHECK(describe(answers.back().error()).find("persistent://t/n/x") != std::string::npos);
+  CHECK(l.is_empty());
+}
+
+TEST_CASE_METHOD(fixture, "a rejection carries the broker's words") {
+  publish(1);
+  static_cast<void>(l.take_new());
+  l.rejected(0, "send-error:8: full");
+  CHECK(last() == errc::rejected);
+  CHECK(describe(answers.back().error()).find("send-error:8: full") != std::string::npos);
+}
+
+TEST_CASE_METHOD(fixture, "a closed ledger takes nothing more, and drains") {
+  publish(1);
+  l.close();
+  publish(2);
+  CHECK(last() == errc::stopping);
+  l.stored(0, {"a"});
+  CHECK(l.is_empty());
+}
+
+TEST_CASE("whoever drops a publication answers it, once") {
+  std::vector<errc> answers;
+  const auto note = [&](caf::expected<message_id> a) { answers.push_back(a ? errc::none : code_of(a.error())); };
+  {
+    ledger l{"x", 10, 10s};
+    l.publish(std::make_shared<publication>(message{}, note), false, {});
+    static_cast<void>(l.take_new());
+    l.publish(std::make_shared<publication>(message{}, note), false, {});
+  }
+  CHECK(answers == std::vector{errc::outcome_unknown, errc::not_sent});
+}
+
+TEST_CASE("a callback that throws takes nobody along") {
+  ledger l{"x", 10, 10s};
+  int answered = 0;
+  l.publish(std::make_shared<publication>(message{}, [](caf::expected<message_id>) { throw 1; }), false, {});
+  l.publish(std::make_shared<publication>(message{}, [&](caf::expected<message_id>) { ++answered; }), false, {});
+  CHECK(l.stored(0, {"a"}));
+  CHECK(l.stored(1, {"b"}));
+  CHECK(answered == 1);
+}

@@ -1,0 +1,6 @@
+// Prints the table of options as it stands in the README.
+#include <stargate/options.hpp>
+
+#include <iostream>
+
+int main() { std::cout << stargate::options_as_markdown(); }

@@ -1,0 +1,148 @@
+#include "actors/processor.hpp"
+#include "test/actor_fixture.hpp"
+
+#include <catch2/catch.hpp>
+
+using namespace stargate;
+using namespace stargate::internal;
+
+namespace {
+
+/// A processor, between a dispatcher and an acknowledger that the test plays both.
+struct fixture : test::actor_fixture {
+  std::vector<std::string> handled;
+  std::shared_ptr<const delivery> origin;
+
+  void begin(handler_factory handler, std::size_t max_demand = 4, std::size_t min_demand = 2) {
+    const consumer_options o{.topic = {.topic = "x"},
+                             .subscription = "s",
+                             .handler = std::move(handler),
+                             .max_demand = max_demand,
+                             .min_demand = min_demand,
+                             .run_on = run_on::scheduler};
+    const pipeline_keys keys{role::consumer, o.topic, o.subscription};
+    play(keys.dispatcher());
+    origin = std::make_shared<const delivery>(delivery{me(), 7, std::make_shared<const topic_name>(o.topic)});
+    watch(spawn_processor(tree, std::make_shared<const pipeline>(keys, o, nullptr), 0, me()));
+  }
+  handler_factory noting(disposition what = disposition::ack) {
+    return [this, what](const received_message& m) {
+      handled.push_back(m.payload);
+      return what;
+    };
+  }
+
+  static raw_message raw(std::uint64_t sequence, const std::string& base64) {
+    return {sequence, R"({"messageId":"id)" + std::to_string(sequence) + R"(","payload":")" + base64
+                        + R"(","publishTime":"2026-01-01T00:00:00Z"})"};
+  }
+  void give(std::vector<raw_message> messages) {
+    post(subject, deliver{origin, std::move(messages)});
+    run();
+  }
+  std::size_t asked() {
+    auto a = take<ask>();
+    return a ? a->demand : 0;
+  }
+};
+
+} // namespace
+
+TEST_CASE_METHOD(fixture, "it asks for max_demand, and again when min_demand is left") {
+  begin(noting());
+  CHECK(asked() == 4);
+  give({raw(1, "YQ==")});
+  CHECK(take<settle>());
+  CHECK(asked() == 0); // three are owed
+  give({raw(2, "Yg==")});
+  CHECK(take<settle>());
+  CHECK(asked() == 2);
+  CHECK(handled == std::vector<std::string>{"a", "b"});
+}
+
+TEST_CASE_METHOD(fixture, "what was acknowledged in one turn goes out together") {
+  begin(noting());
+  CHECK(asked() == 4);
+  give({raw(1, "YQ=="), raw(2, "Yg=="), raw(3, "Yw==")});
+  const auto settled = take<settle>();
+  REQUIRE(settled);
+  CHECK(settled->connection == 7);
+  REQUIRE(settled->messages.size() == 3);
+  CHECK(settled->messages[2].id.value == "id3");
+  CHECK(settled->messages[2].sequence == 3);
+}
+
+TEST_CASE_METHOD(fixture, "continue_ settles nothing, until the message is acknowledged from outside") {
+  std::optional<received_message> kept;
+  begin([&](const received_message& m) {
+    kept = m;
+    return disposition::continue_;
+  });
+  CHECK(asked() == 4);
+  give({raw(1, "YQ==")});
+  CHECK_FALSE(take<settle>());
+  REQUIRE(kept);
+  CHECK(kept->topic() == topic_name{.topic = "x"});
+  kept->negative_acknowledge();
+  const auto settled = take<settle>();
+  REQUIRE(settled);
+  CHECK(settled->messages[0].what == disposition::nack);
+}
+
+TEST_CASE_METHOD(fixture, "a handler that throws ends the processor; what was done before is acknowledged") {
+  begin([](const received_message& m) -> disposition {
+    if (m.payload == "b")
+      throw std::runtime_error{"cannot do b"};
+    return disposition::ack;
+  });
+  CHECK(asked() == 4);
+  give({raw(1, "YQ=="), raw(2, "Yg=="), raw(3, "Yw==")});
+  const auto settled = take<settle>();
+  REQUIRE(settled);
+  CHECK(settled->messages.size() == 1);
+  const auto why = end();
+  CHECK(code_of(why) == errc::handler_failed);
+  CHECK(describe(why).find("cannot do b") != std::string::npos);
+}
+
+TEST_CASE_METHOD(fixture, "a frame that is not JSON ends the processor and acknowledges nothing") {
+  begin(noting());
+  CHECK(asked() == 4);
+  give({{1, "no JSON, but a secret"}});
+  CHECK_FALSE(take<settle>());
+  const auto why = end();
+  CHECK(code_of(why) == errc::protocol_violation);
+  CHECK(describe(why).find("persistent://public/default/x") != std::string::npos);
+  CHECK(describe(why).find("secret") == std::string::npos);
+}
+
+TEST_CASE_METHOD(fixture, "what a lost connection brought is not handled any more") {
+  begin(noting());
+  CHECK(asked() == 4);
+  post(subject, deliver{origin, {raw(1, "YQ=="), raw(2, "Yg=="), raw(3, "Yw==")}});
+  post(subject, socket_down{7});
+  run();
+  CHECK(handled.empty());
+  CHECK(asked() == 3); // what was dropped is asked for again
+}
+
+TEST_CASE_METHOD(fixture, "it drains between two messages") {
+  begin(noting());
+  CHECK(asked() == 4);
+  post(subject, deliver{origin, {raw(1, "YQ==")}});
+  post(subject, drain{me()});
+  run();
+  CHECK(take<drained>());
+  CHECK(handled.empty());
+}
+
+TEST_CASE_METHOD(fixture, "an init that throws is a start that fails") {
+  const pipeline_keys keys{role::consumer, {.topic = "x"}, "s"};
+  consumer_options o{.topic = keys.topic(), .subscription = "s", .run_on = run_on::scheduler};
+  o.handler = []() -> std::unique_ptr<message_handler> { throw std::runtime_error{"no database"}; };
+  play(keys.dispatcher());
+  subject = spawn_processor(tree, std::make_shared<const pipeline>(keys, o, nullptr), 0, me());
+  self()->monitor(subject);
+  CHECK_FALSE(take<child_started>());
+  CHECK(describe(end()).find("no database") != std::string::npos);
+}

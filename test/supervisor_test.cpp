@@ -1,0 +1,437 @@
+#include "test/deterministic.hpp"
+
+#include <stargate/supervisor.hpp>
+
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+#include <map>
+
+using namespace stargate;
+using namespace std::chrono_literals;
+using std::string;
+using std::vector;
+
+namespace {
+
+/// Says what a child is to do when it is asked to end.
+enum class manner { obeys, ignores_exit };
+
+
+struct fixture : test::deterministic {
+  vector<string> trace;             ///< What was started and what ended, in order.
+  std::map<string, caf::actor> now; ///< The living children.
+  std::map<string, int> failures;   ///< How many starts of a child fail from now on.
+  caf::actor sup;
+  caf::error end; ///< Why the supervisor ended.
+
+  child_spec spec(const string& id, restart when = restart::permanent, manner how = manner::obeys) {
+    child_spec s;
+    s.id = id;
+    s.restart = when;
+    s.start = [this, id, how](const start_context& context) -> caf::expected<caf::actor> {
+      if (failures[id] > 0) {
+        --failures[id];
+        trace.push_back("fail " + id);
+        return make_error(errc::start_failed, "no luck");
+      }
+      trace.push_back("start " + id);
+      auto who = context.system.spawn([how](caf::event_based_actor* self) -> caf::behavior {
+        signal_handlers signals;
+        if (how == manner::ignores_exit)
+          signals.exit = [](const caf::actor_addr&, const caf::error&) {};
+        return behave(self, signals, [self](const caf::error& why) { self->quit(why); },
+                      [](const string& text) { throw std::runtime_error{text}; });
+      });
+      who->attach_functor([this, id] { trace.push_back("end " + id); });
+      now[id] = who;
+      return who;
+    };
+    return s;
+  }
+
+  void begin(supervisor_options o) {
+    o.name = "sup";
+    sup = spawn_supervisor(system(), std::move(o), me());
+    self()->monitor(sup);
+    run();
+  }
+  void begin(strategy how, vector<child_spec> children, std::uint32_t intensity = 10) {
+    begin({.strategy = how, .intensity = intensity, .children = std::move(children)});
+  }
+
+  bool started() { return take<child_started>().has_value(); }
+  /// Ends a child for a reason.
+  void end_child(const string& id, caf::error why) {
+    trace.clear();
+    post(now.at(id), std::move(why));
+    run();
+  }
+  void kill_child(const string& id) {
+    trace.clear();
+    send_exit(now.at(id), caf::exit_reason::kill);
+    run();
+  }
+  bool has_ended() {
+    if (auto down = take<caf::down_msg>())
+      end = down->reason;
+    return stargate::has_ended(sup);
+  }
+  vector<child_info> all() { return std::move(answer_of<children>(sup, which_children{})->list); }
+  vector<string> alive() {
+    vector<string> result;
+    for (const auto& c : all())
+      if (c.state == child_state::running)
+        result.push_back(c.id);
+    return result;
+  }
+  child_info info(const string& id) {
+    for (auto& c : all())
+      if (c.id == id)
+        return c;
+    FAIL("no child " + id);
+    return {};
+  }
+  void stop() {
+    trace.clear();
+    send_exit(sup, caf::exit_reason::user_shutdown);
+    run();
+  }
+  ~fixture() {
+    send_exit(sup, caf::exit_reason::kill);
+    run();
+    now.clear();
+  }
+};
+
+const caf::error crash = make_error(errc::handler_failed, "boom");
+const caf::error shut = make_error(exit_code::shutdown, "done");
+using list = vector<string>;
+
+template <class T>
+errc code(const caf::expected<T>& e) {
+  return e ? errc::none : code_of(e.error());
+}
+
+} // namespace
+
+TEST_CASE_METHOD(fixture, "children start in order and stop in reverse") {
+  begin(strategy::one_for_one, {spec("a"), spec("b"), spec("c")});
+  CHECK(started());
+  CHECK(trace == list{"start a", "start b", "start c"});
+  stop();
+  CHECK(trace == list{"end c", "end b", "end a"});
+  CHECK(has_ended());
+  CHECK(is_normal_exit(end));
+}
+
+TEST_CASE_METHOD(fixture, "one_for_one restarts the one that ended") {
+  begin(strategy::one_for_one, {spec("a"), spec("b"), spec("c")});
+  end_child("b", crash);
+  CHECK(trace == list{"end b", "start b"});
+  CHECK(alive() == list{"a", "b", "c"});
+  CHECK(info("b").restarts == 1);
+  CHECK(describe(info("b").last_exit) == "handler failed: boom");
+  CHECK(info("a").restarts == 0);
+}
+
+TEST_CASE_METHOD(fixture, "one_for_all stops all in reverse and starts all in order") {
+  begin(strategy::one_for_all, {spec("a"), spec("b"), spec("c")});
+  end_child("b", crash);
+  CHECK(trace == list{"end b", "end c", "end a", "start a", "start b", "start c"});
+  CHECK(answer_of<children>(sup, which_children{})->restarts == 1);
+}
+
+TEST_CASE_METHOD(fixture, "rest_for_one restarts it and those after it") {
+  begin(strategy::rest_for_one, {spec("a"), spec("b"), spec("c")});
+  end_child("b", crash);
+  CHECK(trace == list{"end b", "end c", "start b", "start c"});
+  CHECK(info("a").restarts == 0);
+}
+
+TEST_CASE_METHOD(fixture, "a child killed by force is restarted, and the supervisor lives") {
+  begin(strategy::one_for_one, {spec("a"), spec("b")});
+  kill_child("a");
+  CHECK(trace == list{"end a", "start a"});
+  CHECK(alive() == list{"a", "b"});
+}
+
+TEST_CASE_METHOD(fixture, "a child that throws is restarted, and its words are kept") {
+  begin(strategy::one_for_one, {spec("a")});
+  post(now["a"], string{"the words"});
+  run();
+  CHECK(alive() == list{"a"});
+  CHECK(describe(info("a").last_exit) == "exception: the words");
+}
+
+TEST_CASE_METHOD(fixture, "a permanent child is restarted even when it ended well") {
+  begin(strategy::one_for_one, {spec("a")});
+  end_child("a", shut);
+  CHECK(trace == list{"end a", "start a"});
+}
+
+TEST_CASE_METHOD(fixture, "a transient child is not restarted when it ended well, but kept") {
+  begin(strategy::one_for_one, {spec("a", restart::transient), spec("b")});
+  end_child("a", shut);
+  CHECK(trace == list{"end a"});
+  CHECK(info("a").state == child_state::stopped);
+  CHECK(answer_of<found_child>(sup, restart_child{"a"}));
+  end_child("a", crash);
+  CHECK(trace == list{"end a", "start a"});
+}
+
+TEST_CASE_METHOD(fixture, "a temporary child is never restarted and goes with its specification") {
+  begin(strategy::one_for_all, {spec("a", restart::temporary), spec("b"), spec("t", restart::temporary)});
+  end_child("a", crash);
+  CHECK(trace == list{"end a"});
+  CHECK(alive() == list{"b", "t"});
+  end_child("b", crash); // its strategy stops t, too, and does not start it again
+  CHECK(trace == list{"end b", "end t", "start b"});
+  CHECK(alive() == list{"b"});
+}
+
+TEST_CASE_METHOD(fixture, "more restarts than the intensity end the supervisor, and its children with it") {
+  begin(strategy::one_for_one, {spec("a"), spec("b")}, 2);
+  end_child("a", crash);
+  end_child("a", crash);
+  CHECK(alive() == list{"a", "b"});
+  end_child("a", crash);
+  CHECK(trace == list{"end a", "end b"});
+  CHECK(has_ended());
+  CHECK(is_of<exit_code>(end));
+  CHECK(is_normal_exit(end)); // shutdown, as OTP's
+  CHECK(describe(end).find("handler failed: boom") != string::npos);
+}
+
+TEST_CASE_METHOD(fixture, "restarts further apart than the period go on for ever") {
+  begin(strategy::one_for_one, {spec("a")}, 1);
+  for (int i = 0; i < 10; ++i) {
+    advance(6s);
+    end_child("a", crash);
+    CHECK(alive() == list{"a"});
+  }
+  end_child("a", crash);
+  CHECK(has_ended());
+}
+
+TEST_CASE_METHOD(fixture, "an intensity of zero ends with the first failure") {
+  begin(strategy::one_for_one, {spec("a")}, 0);
+  end_child("a", crash);
+  CHECK(has_ended());
+}
+
+TEST_CASE_METHOD(fixture, "a start that fails stops the earlier ones in reverse and ends the supervisor") {
+  failures["c"] = 1;
+  begin(strategy::one_for_one, {spec("a"), spec("b"), spec("c"), spec("d")});
+  CHECK(trace == list{"start a", "start b", "fail c", "end b", "end a"});
+  CHECK(has_ended());
+  CHECK(describe(end).find("'c'") != string::npos);
+  CHECK(describe(end).find("no luck") != string::npos);
+}
+
+TEST_CASE_METHOD(fixture, "a start function that throws is a start that fails") {
+  auto bad = spec("b");
+  bad.start = [](const start_context&) -> caf::expected<caf::actor> { throw std::runtime_error{"thrown at start"}; };
+  begin(strategy::one_for_one, {spec("a"), bad});
+  CHECK(has_ended());
+  CHECK(describe(end).find("thrown at start") != string::npos);
+}
+
+TEST_CASE_METHOD(fixture, "a restart that fails is tried again, and every attempt counts") {
+  begin(strategy::one_for_one, {spec("a"), spec("b")}, 3);
+  failures["a"] = 2;
+  end_child("a", crash);
+  CHECK(trace == list{"end a", "fail a", "fail a", "start a"});
+  CHECK(alive() == list{"a", "b"});
+  failures["a"] = 9;
+  end_child("a", crash);
+  CHECK(has_ended());
+}
+
+TEST_CASE_METHOD(fixture, "with rest_for_one, what could not be restarted is tried again with those after it") {
+  begin(strategy::rest_for_one, {spec("a"), spec("b"), spec("c")});
+  failures["b"] = 1;
+  end_child("a", crash);
+  CHECK(trace == list{"end a", "end c", "end b", "start a", "fail b", "start b", "start c"});
+}
+
+TEST_CASE_METHOD(fixture, "a child that ignores its shutdown is killed when its time is over") {
+  auto stubborn = spec("b", restart::permanent, manner::ignores_exit);
+  stubborn.shutdown = shutdown{2s};
+  begin(strategy::one_for_one, {spec("a"), stubborn, spec("c")});
+  stop();
+  CHECK(trace == list{"end c"});
+  advance(1999ms);
+  CHECK(trace == list{"end c"});
+  advance(1ms);
+  CHECK(trace == list{"end c", "end b", "end a"});
+  CHECK(has_ended());
+}
+
+TEST_CASE_METHOD(fixture, "brutal_kill does not ask") {
+  auto stubborn = spec("a", restart::permanent, manner::ignores_exit);
+  stubborn.shutdown = shutdown::brutal_kill();
+  begin(strategy::one_for_one, {stubborn});
+  stop();
+  CHECK(trace == list{"end a"});
+  CHECK(has_ended());
+}
+
+TEST_CASE_METHOD(fixture, "infinity waits for as long as it takes") {
+  auto stubborn = spec("a", restart::permanent, manner::ignores_exit);
+  stubborn.shutdown = shutdown::infinity();
+  begin(strategy::one_for_one, {stubborn});
+  stop();
+  advance(100h);
+  CHECK_FALSE(has_ended());
+  end_child("a", shut);
+  CHECK(has_ended());
+}
+
+TEST_CASE_METHOD(fixture, "several children that end together are each restarted") {
+  begin(strategy::one_for_one, {spec("a"), spec("b"), spec("c")});
+  post(now["c"], crash);
+  post(now["a"], crash);
+  run();
+  CHECK(alive() == list{"a", "b", "c"});
+  CHECK(info("a").restarts + info("c").restarts == 2);
+}
+
+TEST_CASE_METHOD(fixture, "with one_for_all, children that end together are restarted together") {
+  begin(strategy::one_for_all, {spec("a"), spec("b"), spec("c")});
+  trace.clear();
+  post(now["c"], crash);
+  post(now["a"], crash);
+  run();
+  CHECK(alive() == list{"a", "b", "c"});
+  CHECK(std::count(trace.begin(), trace.end(), "start b") == 1);
+}
+
+TEST_CASE_METHOD(fixture, "children are added, terminated, restarted and deleted while it runs") {
+  begin(strategy::one_for_one, {spec("a")});
+  CHECK(answer_of<found_child>(sup, start_child{spec("b")})->who == now["b"]);
+  CHECK(code(answer_of<found_child>(sup, start_child{spec("b")})) == errc::child_running);
+  CHECK(code(answer_of<found_child>(sup, restart_child{"b"})) == errc::child_running);
+  CHECK(code(answer_of<child_done>(sup, delete_child{"b"})) == errc::child_running);
+  CHECK(answer_of<child_done>(sup, terminate_child{"b"}));
+  CHECK(code(answer_of<found_child>(sup, start_child{spec("b")})) == errc::child_present);
+  CHECK(alive() == list{"a"});
+  CHECK(answer_of<found_child>(sup, restart_child{"b"}));
+  CHECK(alive() == list{"a", "b"});
+  CHECK(answer_of<child_done>(sup, terminate_child{"b"}));
+  CHECK(answer_of<child_done>(sup, delete_child{"b"}));
+  CHECK(code(answer_of<child_done>(sup, terminate_child{"b"})) == errc::child_not_found);
+  CHECK(code(answer_of<found_child>(sup, restart_child{"b"})) == errc::child_not_found);
+  CHECK(code(answer_of<child_done>(sup, delete_child{"b"})) == errc::child_not_found);
+  CHECK(code(answer_of<found_child>(sup, start_child{{}})) == errc::invalid_child_spec);
+  failures["c"] = 1;
+  CHECK(code(answer_of<found_child>(sup, start_child{spec("c")})) == errc::start_failed);
+  CHECK(answer_of<child_counts>(sup, count_children{})->specs == 1);
+}
+
+TEST_CASE_METHOD(fixture, "a duplicate id is refused") {
+  begin(strategy::one_for_one, {spec("a"), spec("a")});
+  CHECK(has_ended());
+  CHECK(describe(end).find("'a' stands twice") != string::npos);
+  CHECK(trace.empty());
+}
+
+TEST_CASE_METHOD(fixture, "a nested supervisor starts its children before the next sibling starts") {
+  supervisor_options inner{.name = "inner", .children = {spec("x"), spec("y")}};
+  begin(strategy::one_for_one, {spec("a"), supervisor_spec("inner", inner), spec("b")});
+  CHECK(started());
+  CHECK(trace == list{"start a", "start x", "start y", "start b"});
+  const auto counts = answer_of<child_counts>(sup, count_children{});
+  CHECK(counts->supervisors == 1);
+  CHECK(counts->workers == 2);
+  CHECK(counts->active == 3);
+  stop();
+  CHECK(trace == list{"end b", "end y", "end x", "end a"});
+}
+
+TEST_CASE_METHOD(fixture, "a nested supervisor that gives up is its parent's to decide about") {
+  supervisor_options inner{.name = "inner", .intensity = 0, .children = {spec("x")}};
+  begin(strategy::one_for_one, {supervisor_spec("permanent", inner)});
+  end_child("x", crash);
+  CHECK(trace == list{"end x", "start x"});
+  CHECK(info("permanent").restarts == 1);
+}
+
+TEST_CASE_METHOD(fixture, "a transient nested supervisor that gives up stays down and leaves its siblings alone") {
+  supervisor_options inner{.name = "inner", .intensity = 0, .children = {spec("x")}};
+  begin(strategy::one_for_one, {supervisor_spec("inner", inner, restart::transient), spec("a")});
+  end_child("x", crash);
+  CHECK(info("inner").state == child_state::stopped);
+  CHECK(alive() == list{"a"});
+}
+
+TEST_CASE_METHOD(fixture, "no orphan survives a supervisor that is killed") {
+  supervisor_options inner{.name = "inner", .children = {spec("x"), spec("y")}};
+  begin(strategy::one_for_one, {spec("a"), supervisor_spec("inner", inner)});
+  trace.clear();
+  send_exit(sup, caf::exit_reason::kill);
+  run();
+  std::sort(trace.begin(), trace.end());
+  CHECK(trace == list{"end a", "end x", "end y"});
+}
+
+TEST_CASE_METHOD(fixture, "a child that has to report is waited for") {
+  auto slow = spec("a");
+  slow.start_timeout = 3s;
+  begin(strategy::one_for_one, {slow, spec("b")});
+  CHECK(trace == list{"start a"});
+  CHECK(info("a").state == child_state::starting);
+  advance(2s);
+  post(sup, child_started{now["a"]});
+  run();
+  CHECK(trace == list{"start a", "start b"});
+  CHECK(started());
+}
+
+TEST_CASE_METHOD(fixture, "a child that does not report in time is killed, and has not started") {
+  auto slow = spec("a");
+  slow.start_timeout = 3s;
+  begin(strategy::one_for_one, {slow, spec("b")});
+  advance(3s);
+  CHECK(trace == list{"start a", "end a"});
+  CHECK(has_ended());
+  CHECK(describe(end).find("start timed out") != string::npos);
+}
+
+TEST_CASE_METHOD(fixture, "a child that ends before it reports has not started") {
+  auto slow = spec("a");
+  slow.start_timeout = 3s;
+  begin(strategy::one_for_one, {slow});
+  end_child("a", crash);
+  CHECK(has_ended());
+  CHECK(describe(end).find("handler failed: boom") != string::npos);
+}
+
+TEST_CASE_METHOD(fixture, "a supervisor that is stopped while a child starts does not wait for it") {
+  auto slow = spec("b");
+  slow.start_timeout = 1h;
+  begin(strategy::one_for_one, {spec("a"), slow, spec("c")});
+  stop();
+  CHECK(trace == list{"end b", "end a"});
+  CHECK(has_ended());
+  CHECK_FALSE(started());
+}
+
+TEST_CASE_METHOD(fixture, "requests to a supervisor on its way out are answered") {
+  auto stubborn = spec("a", restart::permanent, manner::ignores_exit);
+  stubborn.shutdown = shutdown{2s};
+  begin(strategy::one_for_one, {stubborn});
+  stop();
+  auto pending = request(self().ptr(), sup, 1h, start_child{spec("b")});
+  advance(2s);
+  errc seen = errc::none;
+  pending.receive([](found_child&) { FAIL("started"); }, [&](caf::error& e) { seen = code_of(e); });
+  CHECK(seen == errc::stopping);
+}
+
+TEST_CASE_METHOD(fixture, "a normal exit message of somebody is no reason to end") {
+  begin(strategy::one_for_one, {spec("a")});
+  send_exit(sup, {});
+  run();
+  CHECK(alive() == list{"a"});
+}
