@@ -114,8 +114,8 @@ struct dispatcher_state {
   void on_down(const caf::actor_addr& who, const caf::error& why) {
     if (socket && socket.address() == who)
       return self->quit(leaving ? make_error(exit_code::shutdown, "closed") : why);
-    const auto i = std::find_if(processors.begin(), processors.end(),
-                                [&](const caf::actor& p) { return p.address() == who; });
+    const auto i =
+      std::find_if(processors.begin(), processors.end(), [&](const caf::actor& p) { return p.address() == who; });
     if (i != processors.end()) {
       demand.forget(*i);
       processors.erase(i);

@@ -32,7 +32,8 @@ void take_name(Self* self, const site& tree, std::string name, std::function<voi
 
 /// `take_name`, then `ready`, and tells the supervisor unless that gave false: then it has ended the actor.
 template <class Self>
-void join_tree(Self* self, const site& tree, std::string name, caf::actor supervisor, std::function<bool()> ready = {}) {
+void join_tree(Self* self, const site& tree, std::string name, caf::actor supervisor,
+               std::function<bool()> ready = {}) {
   take_name(self, tree, std::move(name), [self, supervisor = std::move(supervisor), ready = std::move(ready)] {
     if (!ready || ready())
       send(self, supervisor, child_started{caf::actor_cast<caf::actor>(self)});

@@ -7,7 +7,9 @@
 
 namespace stargate::internal {
 
-caf::error ledger::failure(errc code, const std::string& why) const { return make_error(code, where_ + ": " + why); }
+caf::error ledger::failure(errc code, const std::string& why) const {
+  return make_error(code, where_ + ": " + why);
+}
 
 void ledger::publish(publication_ptr p, bool waits_for_room, clock::time_point now) {
   const auto deadline = now + send_timeout_;
@@ -115,8 +117,8 @@ void ledger::expire(clock::time_point now) {
   while (!waiting_.empty() && waiting_.front().deadline <= now) {
     auto late = std::move(waiting_.front());
     waiting_.pop_front();
-    late.who->answer(failure(errc::not_sent, "earlier messages took all of " + std::to_string(send_timeout_.count())
-                                               + " ms"));
+    late.who->answer(
+      failure(errc::not_sent, "earlier messages took all of " + std::to_string(send_timeout_.count()) + " ms"));
   }
   admit_waiting();
 }

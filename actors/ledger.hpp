@@ -23,7 +23,9 @@ public:
   using clock = std::chrono::steady_clock;
 
   ledger(std::string where, std::size_t max_pending, std::chrono::milliseconds send_timeout)
-    : where_{std::move(where)}, max_pending_{max_pending}, send_timeout_{send_timeout} {}
+    : where_{std::move(where)},
+      max_pending_{max_pending},
+      send_timeout_{send_timeout} {}
 
   /// Accepts a publication. Refused ones are answered.
   void publish(publication_ptr p, bool waits_for_room, clock::time_point now);
@@ -70,9 +72,9 @@ private:
   const std::string where_;
   const std::size_t max_pending_;
   const std::chrono::milliseconds send_timeout_;
-  std::deque<entry> pending_;      ///< The sequence of the first is `first_sequence_`.
+  std::deque<entry> pending_; ///< The sequence of the first is `first_sequence_`.
   std::uint64_t first_sequence_ = 0;
-  std::size_t new_from_ = 0;       ///< The place in `pending_` from where on nothing was taken yet.
+  std::size_t new_from_ = 0; ///< The place in `pending_` from where on nothing was taken yet.
   std::size_t pending_count_ = 0;
   std::deque<waiting_entry> waiting_;
   bool closed_ = false;

@@ -18,7 +18,7 @@ std::string_view name_of(log_level level) noexcept {
 
 log_hook caf_log(caf::actor_system& system) {
 #if STARGATE_CAF_1
-  (void) system;
+  (void)system;
   return [](log_level level, std::string_view source, std::string_view text) {
     constexpr unsigned levels[] = {caf::log::level::debug, caf::log::level::info, caf::log::level::warning,
                                    caf::log::level::error};
@@ -30,7 +30,8 @@ log_hook caf_log(caf::actor_system& system) {
     const auto chosen = levels[static_cast<int>(level)];
     auto& logger = system.logger();
     if (logger.accepts(chosen, caf::atom("stargate")))
-      logger.log(CAF_LOG_MAKE_EVENT(caf::actor_id{0}, "stargate", chosen, std::string{source} + ": " + std::string{text}));
+      logger.log(
+        CAF_LOG_MAKE_EVENT(caf::actor_id{0}, "stargate", chosen, std::string{source} + ": " + std::string{text}));
   };
 #endif
 }

@@ -13,8 +13,12 @@ void settle_from_outside(const received_message& m, disposition what) {
 
 } // namespace
 
-void received_message::acknowledge() const { settle_from_outside(*this, disposition::ack); }
+void received_message::acknowledge() const {
+  settle_from_outside(*this, disposition::ack);
+}
 
-void received_message::negative_acknowledge() const { settle_from_outside(*this, disposition::nack); }
+void received_message::negative_acknowledge() const {
+  settle_from_outside(*this, disposition::nack);
+}
 
 } // namespace stargate

@@ -22,8 +22,14 @@ struct pipeline {
 
   template <class Options>
   pipeline(pipeline_keys k, const Options& o, std::function<std::string()> p, std::shared_ptr<reader_position> at = {})
-    : keys{std::move(k)}, processors{o.processors}, handler{o.handler}, max_demand{o.max_demand},
-      min_demand{o.min_demand}, run_on{o.run_on}, path{std::move(p)}, position{std::move(at)} {}
+    : keys{std::move(k)},
+      processors{o.processors},
+      handler{o.handler},
+      max_demand{o.max_demand},
+      min_demand{o.min_demand},
+      run_on{o.run_on},
+      path{std::move(p)},
+      position{std::move(at)} {}
 };
 
 using pipeline_ptr = std::shared_ptr<const pipeline>;

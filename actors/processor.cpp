@@ -126,8 +126,8 @@ struct processor_state {
     auto decoded = protocol::decode_delivery(next.raw.frame);
     if (!decoded) {
       send_settled();
-      const auto why = make_error(errc::protocol_violation,
-                                  to_string(pipeline->keys.topic()) + ": " + context_of(decoded.error()));
+      const auto why =
+        make_error(errc::protocol_violation, to_string(pipeline->keys.topic()) + ": " + context_of(decoded.error()));
       tree->say(log_level::error, key, describe(why));
       self->quit(why);
       return false;

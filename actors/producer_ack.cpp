@@ -72,8 +72,8 @@ struct producer_ack_state {
       if (!answer)
         return begin_anew(answer.error());
       if (const auto* nameless = std::get_if<protocol::nameless_failure>(&*answer))
-        return begin_anew(make_error(errc::protocol_violation,
-                                     "the broker could not read a message and did not say which: " + nameless->failure));
+        return begin_anew(make_error(
+          errc::protocol_violation, "the broker could not read a message and did not say which: " + nameless->failure));
       auto& receipt = std::get<protocol::receipt>(*answer);
       if (receipt.failure.empty())
         ledger->stored(receipt.sequence, std::move(receipt.id));

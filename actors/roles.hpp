@@ -30,14 +30,18 @@ inline constexpr std::array role_rows{
   role_row{"reader", "reader_sup", "reader_ack", "reader_dispatcher", "reader_processor"},
 };
 
-[[nodiscard]] constexpr const role_row& row_of(role r) { return role_rows[static_cast<std::size_t>(r)]; }
+[[nodiscard]] constexpr const role_row& row_of(role r) {
+  return role_rows[static_cast<std::size_t>(r)];
+}
 
 /// The registry keys of one producer, consumer or reader.
 class pipeline_keys {
 public:
   /// @param suffix A consumer's subscription, a reader's name if it has one, nothing for a producer.
   pipeline_keys(internal::role r, topic_name topic, std::string suffix)
-    : role_{r}, topic_{std::move(topic)}, suffix_{std::move(suffix)} {}
+    : role_{r},
+      topic_{std::move(topic)},
+      suffix_{std::move(suffix)} {}
 
   [[nodiscard]] internal::role role() const { return role_; }
   [[nodiscard]] const topic_name& topic() const { return topic_; }
@@ -56,7 +60,9 @@ private:
   [[nodiscard]] std::string component(std::string_view base) const {
     return suffix_.empty() ? std::string{base} : std::string{base} + "/" + suffix_;
   }
-  [[nodiscard]] std::string key(std::string_view base) const { return to_string(registry_key{component(base), topic_}); }
+  [[nodiscard]] std::string key(std::string_view base) const {
+    return to_string(registry_key{component(base), topic_});
+  }
 
   internal::role role_;
   topic_name topic_;

@@ -57,7 +57,8 @@ std::string to_string(const socket_board::record& r) {
 }
 
 site::site(caf::actor_system& system_, options o)
-  : system{system_}, description{[&] {
+  : system{system_},
+    description{[&] {
       if (!o.log)
         o.log = caf_log(system_);
       return std::move(o);

@@ -197,9 +197,10 @@ struct socket_state {
 
   void wait_and_connect(const caf::error& why) {
     const auto& b = tree->description.backoff;
-    const auto most = code_of(why) == errc::conflict ? std::max(b.first, std::min(b.most, most_after_conflict)) : b.most;
-    const auto delay = protocol::backoff_delay(b.first, most, attempt++,
-                                               std::uniform_real_distribution<double>{0.0, 1.0}(random));
+    const auto most =
+      code_of(why) == errc::conflict ? std::max(b.first, std::min(b.most, most_after_conflict)) : b.most;
+    const auto delay =
+      protocol::backoff_delay(b.first, most, attempt++, std::uniform_real_distribution<double>{0.0, 1.0}(random));
     if (!last_refusal)
       tree->board.set(key, socket_phase::waiting, why);
     tree->say(log_level::warning, key, describe(why) + "; next attempt in " + std::to_string(delay.count()) + " ms");
@@ -219,8 +220,8 @@ struct socket_state {
                                   + std::string{advice_for(code)});
       }
       case connection::end::peer_closed:
-        return make_error(errc::connection_lost,
-                          place() + ": the broker closed the connection with code " + std::to_string(end.status) + text);
+        return make_error(errc::connection_lost, place() + ": the broker closed the connection with code "
+                                                   + std::to_string(end.status) + text);
       default:
         return make_error(was_connected ? errc::connection_lost : errc::connection_failed,
                           place() + ": the connection ended" + text);

@@ -18,7 +18,7 @@ using internal::publication_ptr;
 
 namespace {
 
-constexpr std::chrono::minutes patience{10};            // for a tree to stand; each of its actors bounds its own start
+constexpr std::chrono::minutes patience{10};             // for a tree to stand; each of its actors bounds its own start
 constexpr std::chrono::milliseconds answer_grace{5'000}; // beyond `send_timeout`, which the acknowledger keeps
 
 /// The answers to a list of messages, for a thread that waits for them. Publications share it, so that it outlives
@@ -26,7 +26,8 @@ constexpr std::chrono::milliseconds answer_grace{5'000}; // beyond `send_timeout
 class answers {
 public:
   explicit answers(std::size_t count)
-    : missing_{count}, list_(count, make_error(errc::outcome_unknown, "no answer came within the time to send")) {}
+    : missing_{count},
+      list_(count, make_error(errc::outcome_unknown, "no answer came within the time to send")) {}
 
   void set(std::size_t place, caf::expected<message_id> answer) {
     const std::lock_guard guard{mutex_};
@@ -60,8 +61,8 @@ std::string acknowledger_of(const registry_key& producer) {
 }
 
 caf::error no_producer(const registry_key& key) {
-  return make_error(errc::not_registered, "no producer of " + to_string(key.topic) + " is registered in the tree '"
-                                            + key.name + "'");
+  return make_error(errc::not_registered,
+                    "no producer of " + to_string(key.topic) + " is registered in the tree '" + key.name + "'");
 }
 
 } // namespace
@@ -126,11 +127,14 @@ caf::expected<tree> start(caf::actor_system& system, options o) {
   return result;
 }
 
-caf::error tree::stop(std::chrono::milliseconds timeout) const { return guard_ ? guard_->stop(timeout) : caf::error{}; }
+caf::error tree::stop(std::chrono::milliseconds timeout) const {
+  return guard_ ? guard_->stop(timeout) : caf::error{};
+}
 
 // -- producing ------------------------------------------------------------------
 
-std::vector<caf::expected<message_id>> tree::produce(const registry_key& producer, std::vector<message> contents) const {
+std::vector<caf::expected<message_id>> tree::produce_list(const registry_key& producer,
+                                                          std::vector<message> contents) const {
   const auto send_timeout = [&] {
     for (const auto& p : site_->description.producers)
       if (p.topic == producer.topic)
@@ -163,11 +167,7 @@ std::vector<caf::expected<message_id>> tree::produce(const registry_key& produce
 caf::expected<message_id> tree::produce(const registry_key& producer, message content) const {
   std::vector<message> one;
   one.push_back(std::move(content));
-  return std::move(produce(producer, std::move(one)).front());
-}
-
-caf::expected<message_id> tree::produce(const registry_key& producer, std::string payload) const {
-  return produce(producer, message{.payload = std::move(payload)});
+  return std::move(produce_list(producer, std::move(one)).front());
 }
 
 void tree::produce(const registry_key& producer, std::vector<message> contents,
@@ -208,9 +208,13 @@ void tree::produce(const registry_key& producer, message content, const caf::act
 
 // -- looking up -----------------------------------------------------------------
 
-registry tree::registry() const { return site_->registry(); }
+registry tree::registry() const {
+  return site_->registry();
+}
 
-caf::actor tree::whereis(const registry_key& key) const { return registry().whereis(to_string(key)); }
+caf::actor tree::whereis(const registry_key& key) const {
+  return registry().whereis(to_string(key));
+}
 
 caf::expected<caf::actor> tree::await(const registry_key& key, std::chrono::milliseconds timeout) const {
   const auto name = to_string(key);
@@ -218,8 +222,7 @@ caf::expected<caf::actor> tree::await(const registry_key& key, std::chrono::mill
   caf::scoped_actor self{site_->system};
   const auto deadline = std::chrono::steady_clock::now() + timeout;
   for (;;) {
-    const auto left =
-      std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
     if (left <= std::chrono::milliseconds::zero())
       return result;
     request(self.ptr(), registry().actor(), left + answer_grace, await_name{name, left})
@@ -235,11 +238,12 @@ std::vector<registry_key> tree::keys(const key_pattern& p) const {
   const auto encoded = [](const std::optional<std::string>& part) {
     return part ? std::optional{protocol::percent_encode(*part)} : std::nullopt;
   };
-  const auto persistence =
-    p.persistence ? std::optional{std::string{name_of(*p.persistence)}} : std::nullopt;
+  const auto persistence = p.persistence ? std::optional{std::string{name_of(*p.persistence)}} : std::nullopt;
   std::vector<registry_key> result;
   for (const auto& [name, who] :
-       registry().select({encoded(p.component), persistence, encoded(p.tenant), encoded(p.ns), encoded(p.topic)}).entries)
+       registry()
+         .select({encoded(p.component), persistence, encoded(p.tenant), encoded(p.ns), encoded(p.topic)})
+         .entries)
     if (auto key = parse_registry_key(name)) {
       key->name = this->name();
       result.push_back(std::move(*key));
@@ -253,9 +257,13 @@ caf::error tree::wait_ready(std::chrono::milliseconds timeout) const {
   return site_->board.wait_connected(internal::socket_keys(site_->description), timeout);
 }
 
-caf::actor tree::supervisor() const { return guard_->supervisor; }
+caf::actor tree::supervisor() const {
+  return guard_->supervisor;
+}
 
-const std::string& tree::name() const { return site_->description.name; }
+const std::string& tree::name() const {
+  return site_->description.name;
+}
 
 namespace {
 
@@ -263,11 +271,12 @@ namespace {
 class inspector {
 public:
   inspector(caf::actor_system& system, const internal::socket_board& board, std::chrono::milliseconds timeout)
-    : self_{system}, sockets_{board.all()}, deadline_{std::chrono::steady_clock::now() + timeout} {}
+    : self_{system},
+      sockets_{board.all()},
+      deadline_{std::chrono::steady_clock::now() + timeout} {}
 
   void visit(const caf::actor& supervisor, std::size_t depth, tree_snapshot& out) {
-    const auto left =
-      std::chrono::ceil<std::chrono::milliseconds>(deadline_ - std::chrono::steady_clock::now());
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline_ - std::chrono::steady_clock::now());
     if (!supervisor || left <= std::chrono::milliseconds::zero())
       return;
     children found;

@@ -16,9 +16,15 @@ namespace stargate::internal {
 
 namespace {
 
-pipeline_keys keys_of(const producer_options& o) { return {role::producer, o.topic, {}}; }
-pipeline_keys keys_of(const consumer_options& o) { return {role::consumer, o.topic, o.subscription}; }
-pipeline_keys keys_of(const reader_options& o) { return {role::reader, o.topic, o.reader_name.value_or("")}; }
+pipeline_keys keys_of(const producer_options& o) {
+  return {role::producer, o.topic, {}};
+}
+pipeline_keys keys_of(const consumer_options& o) {
+  return {role::consumer, o.topic, o.subscription};
+}
+pipeline_keys keys_of(const reader_options& o) {
+  return {role::reader, o.topic, o.reader_name.value_or("")};
+}
 
 /// A worker of the tree: it reports when it has its name, and has the tree's time to drain.
 child_spec worker(const site_ptr& tree, std::string key, start_function start) {
@@ -87,8 +93,8 @@ child_spec receiver_spec(const site_ptr& tree, const pipeline_ptr& p) {
 }
 
 child_spec consumer_spec(const site_ptr& tree, const consumer_options& o) {
-  return receiver_spec(
-    tree, std::make_shared<const pipeline>(keys_of(o), o, [o] { return protocol::request_path(o); }));
+  return receiver_spec(tree,
+                       std::make_shared<const pipeline>(keys_of(o), o, [o] { return protocol::request_path(o); }));
 }
 
 child_spec reader_spec(const site_ptr& tree, const reader_options& o) {
@@ -131,13 +137,19 @@ child_spec registry_spec(const site_ptr& tree) {
 
 } // namespace
 
-std::string top_name(const options& o) { return "sup_" + o.name; }
-std::string registry_name(const options& o) { return "reg_" + o.name; }
-std::string topics_name(const options& o) { return "topics_" + o.name; }
+std::string top_name(const options& o) {
+  return "sup_" + o.name;
+}
+std::string registry_name(const options& o) {
+  return "reg_" + o.name;
+}
+std::string topics_name(const options& o) {
+  return "topics_" + o.name;
+}
 
 caf::actor spawn_tree(const site_ptr& tree, caf::actor parent) {
-  auto o = supervisor_for(tree, top_name(tree->description), strategy::rest_for_one,
-                          {registry_spec(tree), topics_spec(tree)});
+  auto o =
+    supervisor_for(tree, top_name(tree->description), strategy::rest_for_one, {registry_spec(tree), topics_spec(tree)});
   return spawn_supervisor(tree->system, std::move(o), std::move(parent));
 }
 

@@ -68,9 +68,13 @@ int fail(const std::string& why) {
   return failed;
 }
 
-int fail(const caf::error& why) { return fail(describe(why)); }
+int fail(const caf::error& why) {
+  return fail(describe(why));
+}
 
-bool is_interrupted() { return interrupted != 0; }
+bool is_interrupted() {
+  return interrupted != 0;
+}
 
 void handle_interrupts() {
   struct sigaction action {};

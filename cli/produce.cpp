@@ -29,7 +29,10 @@ struct produce_options {
 class pipe {
 public:
   pipe(const tree& t, registry_key producer, bool print_ids)
-    : tree_{t}, producer_{std::move(producer)}, print_ids_{print_ids}, progress_{isatty(STDERR_FILENO) == 1} {}
+    : tree_{t},
+      producer_{std::move(producer)},
+      print_ids_{print_ids},
+      progress_{isatty(STDERR_FILENO) == 1} {}
 
   /// Blocks while the window is full. False once a message has failed.
   bool send(message m) {
@@ -107,7 +110,8 @@ public:
   void wait() {
     if (rate_ <= 0)
       return;
-    const auto due = begin_ + std::chrono::duration_cast<std::chrono::steady_clock::duration>(
+    const auto due = begin_
+                     + std::chrono::duration_cast<std::chrono::steady_clock::duration>(
                        std::chrono::duration<double>(static_cast<double>(count_++) / rate_));
     while (!is_interrupted() && std::chrono::steady_clock::now() < due)
       std::this_thread::sleep_until(std::min(due, std::chrono::steady_clock::now() + std::chrono::milliseconds{100}));
@@ -203,7 +207,8 @@ void add_produce(CLI::App& app, const global_options& g, std::function<int()>& r
     ->allow_extra_args(false);
   sub->add_option("-f,--files", o->file, "A file with a message a line; - is standard input");
   sub->add_option("-k,--key", o->key, "The key of every message");
-  sub->add_option("-p,--properties", o->properties, "A property NAME=VALUE of every message; may be given several times")
+  sub
+    ->add_option("-p,--properties", o->properties, "A property NAME=VALUE of every message; may be given several times")
     ->take_all()
     ->expected(1)
     ->allow_extra_args(false)
@@ -219,7 +224,9 @@ void add_produce(CLI::App& app, const global_options& g, std::function<int()>& r
   sub->add_option("-r,--rate", o->rate, "Messages a second; 0 is as fast as it goes")
     ->check(CLI::Range(0.0, 1e9))
     ->capture_default_str();
-  sub->add_option("--send-timeout", o->send_timeout, "Seconds a message may wait for its receipt; longer outages are failures")
+  sub
+    ->add_option("--send-timeout", o->send_timeout,
+                 "Seconds a message may wait for its receipt; longer outages are failures")
     ->check(CLI::Range(0.001, 86'400.0))
     ->capture_default_str();
   sub->add_flag("--print-ids", o->print_ids, "Print the id of each stored message on standard output");

@@ -103,7 +103,8 @@ private:
   bool closed_ = false;
 };
 
-int receive(const global_options& g, const receive_options& o, const std::function<void(options&, handler_factory)>& add) {
+int receive(const global_options& g, const receive_options& o,
+            const std::function<void(options&, handler_factory)>& add) {
   printer out{o.count, o.json};
   runtime r;
   options description;
@@ -127,8 +128,8 @@ int receive(const global_options& g, const receive_options& o, const std::functi
 }
 
 template <class Value>
-void add_choice(CLI::App& sub, const char* flag, Value& value, const std::map<std::string, std::remove_cvref_t<Value>>& choices,
-                const char* help) {
+void add_choice(CLI::App& sub, const char* flag, Value& value,
+                const std::map<std::string, std::remove_cvref_t<Value>>& choices, const char* help) {
   sub.add_option(flag, value, help)->transform(CLI::CheckedTransformer{choices, CLI::ignore_case});
 }
 
@@ -139,11 +140,14 @@ void add_common(CLI::App& sub, const std::shared_ptr<receive_options>& o) {
   sub.add_option("--processors", o->processors, "How many work at the same time; with more than one, order is lost")
     ->check(CLI::Range(std::size_t{1}, std::size_t{1024}))
     ->capture_default_str();
-  sub.add_option_function<std::string>("--format", [o](const std::string& text) { o->json = text == "json"; },
-                                       "text: the payload a line; json: an object a line")
+  sub
+    .add_option_function<std::string>(
+      "--format", [o](const std::string& text) { o->json = text == "json"; },
+      "text: the payload a line; json: an object a line")
     ->check(CLI::IsMember{{"text", "json"}})
     ->default_str("text");
-  sub.add_option("--timeout", o->timeout, "End with status 1 if -n messages did not come in so many seconds; 0 is never")
+  sub
+    .add_option("--timeout", o->timeout, "End with status 1 if -n messages did not come in so many seconds; 0 is never")
     ->check(CLI::Range(0.0, 86'400.0 * 365))
     ->capture_default_str();
 }

@@ -1,10 +1,10 @@
 // The demo: a supervised pipeline of two topics on a real broker, in which two actors are killed half-way.
+#include "integration/load.hpp"
+
 #include <stargate/stargate.hpp>
 
 #include <CLI/CLI.hpp>
 
-#include <array>
-#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdio>
@@ -13,110 +13,12 @@
 #include <string>
 #include <thread>
 #include <unistd.h>
-#include <vector>
 
 namespace {
 
 using namespace stargate;
+using namespace stargate::integration;
 using namespace std::chrono_literals;
-
-/// Which messages were stored and which were handled, by their number.
-class accounts {
-public:
-  explicit accounts(std::size_t count) : receipted_(count), processed_(count) {}
-
-  void receipt(std::size_t number) { mark(receipted_, receipted_count_, number); }
-  void process(std::size_t number) { mark(processed_, processed_count_, number); }
-  std::size_t receipted() const { return receipted_count_; }
-  std::size_t processed() const { return processed_count_; }
-
-private:
-  void mark(std::vector<std::atomic<bool>>& list, std::atomic<std::size_t>& count, std::size_t number) {
-    if (number < list.size() && !list[number].exchange(true))
-      ++count;
-  }
-
-  std::vector<std::atomic<bool>> receipted_;
-  std::vector<std::atomic<bool>> processed_;
-  std::atomic<std::size_t> receipted_count_{0};
-  std::atomic<std::size_t> processed_count_{0};
-};
-
-/// A handler that notes the number of each message it sees, which is in a property.
-class note_number final : public message_handler {
-public:
-  explicit note_number(accounts* books) : books_{books} {}
-  disposition handle_message(const received_message& m) override {
-    const auto number = m.properties.find("number");
-    if (number != m.properties.end())
-      books_->process(std::stoul(number->second));
-    return disposition::ack;
-  }
-
-private:
-  accounts* books_;
-};
-
-/// Hands messages to the producers, some hundreds at a time, and again those that an actor took along as it died.
-class feeder {
-public:
-  feeder(const tree& t, std::array<registry_key, 2> producers, accounts& books)
-    : tree_{t}, producers_{std::move(producers)}, books_{books} {}
-
-  void send(std::size_t number) {
-    {
-      std::unique_lock lock{mutex_};
-      changed_.wait(lock, [this] { return under_way_ < window; });
-      ++under_way_;
-    }
-    hand_over(number);
-  }
-
-  /// Waits for what is under way, and hands over again what was not stored. False when that does not end.
-  bool finish(std::chrono::steady_clock::time_point deadline) {
-    for (;;) {
-      std::vector<std::size_t> again;
-      {
-        std::unique_lock lock{mutex_};
-        if (!changed_.wait_until(lock, deadline, [this] { return under_way_ == 0; }))
-          return false;
-        if (failed_.empty())
-          return true;
-        again.swap(failed_);
-      }
-      if (std::chrono::steady_clock::now() >= deadline)
-        return false;
-      for (const auto number : again)
-        send(number);
-    }
-  }
-
-private:
-  static constexpr std::size_t window = 800;
-
-  void hand_over(std::size_t number) {
-    message m{.payload = "message " + std::to_string(number),
-              .key = "key-" + std::to_string(number % 16),
-              .properties = {{"number", std::to_string(number)}, {"sent-by", "stargate-demo"}}};
-    tree_.produce(producers_[number % 2], std::move(m), [this, number](caf::expected<message_id> answer) {
-      const std::lock_guard guard{mutex_};
-      if (answer)
-        books_.receipt(number);
-      else
-        failed_.push_back(number);
-      --under_way_;
-      changed_.notify_all();
-    });
-  }
-
-  const tree& tree_;
-  const std::array<registry_key, 2> producers_;
-  accounts& books_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::size_t under_way_ = 0;
-  std::vector<std::size_t> failed_;
-};
 
 /// Shows how far things are, while somebody looks.
 class progress {
@@ -151,17 +53,6 @@ private:
   std::thread thread_;
 };
 
-/// Waits until `enough`; false when it is not by the deadline.
-template <class Enough>
-bool wait_until(std::chrono::steady_clock::time_point deadline, Enough enough) {
-  while (!enough()) {
-    if (std::chrono::steady_clock::now() >= deadline)
-      return false;
-    std::this_thread::sleep_for(5ms);
-  }
-  return true;
-}
-
 caf::error kill(const tree& t, const registry_key& key) {
   const auto who = t.await(key, 10s);
   if (!who)
@@ -186,10 +77,8 @@ int demo(const host& where, std::size_t count, const std::string& prefix) {
                   .position = initial_position::earliest,
                   .processors = 4,
                   .handler = make_handler<note_number>(&books)}};
-  o.readers = {{.topic = events,
-                .start = start_at::earliest(),
-                .processors = 2,
-                .handler = make_handler<note_number>(&books)}};
+  o.readers = {
+    {.topic = events, .start = start_at::earliest(), .processors = 2, .handler = make_handler<note_number>(&books)}};
   o.log = [](log_level level, std::string_view source, std::string_view text) {
     if (level == log_level::error)
       std::cerr << "demo: " << source << ": " << text << std::endl;
@@ -223,8 +112,8 @@ int demo(const host& where, std::size_t count, const std::string& prefix) {
     }
     if (!feed.finish(deadline))
       std::cerr << "demo: not every message was receipted in time" << std::endl;
-    wait_until(deadline, [&] { return books.processed() == count; });
-    wait_until(deadline, [&] { return t->inspect().restarts >= 2; });
+    if (!wait_until(deadline, [&] { return books.processed() == count && t->inspect().restarts >= 2; }))
+      std::cerr << "demo: not every message was processed in time" << std::endl;
     if (!trouble)
       trouble = t->wait_ready(30s);
   }
@@ -250,8 +139,8 @@ int main(int argc, char** argv) {
                "stargate-demo"};
   host where;
   std::size_t count = 10'000;
-  std::string prefix = "demo-" + std::to_string(getpid()) + "-"
-                       + std::to_string(std::chrono::system_clock::now().time_since_epoch() / 1s);
+  std::string prefix =
+    "demo-" + std::to_string(getpid()) + "-" + std::to_string(std::chrono::system_clock::now().time_since_epoch() / 1s);
   app.add_option("--host", where.name, "The broker's host")->capture_default_str();
   app.add_option("--port", where.port, "The broker's web port")->capture_default_str();
   app.add_option("--messages", count, "How many messages are sent in all")

@@ -41,9 +41,8 @@ struct registry_state {
   }
 
   caf::error held(const std::string& key, const caf::actor& holder) const {
-    return make_error(errc::already_registered,
-                      "'" + key + "' in " + table->registry() + " is held by " + display_name(holder)
-                        + ": a name has one living holder");
+    return make_error(errc::already_registered, "'" + key + "' in " + table->registry() + " is held by "
+                                                  + display_name(holder) + ": a name has one living holder");
   }
 
   void watch(const caf::actor& who) {
@@ -178,8 +177,12 @@ const std::string& registry::name() const {
   return table_ ? table_->registry() : none;
 }
 
-caf::actor registry::whereis(std::string_view name) const { return table_ ? table_->whereis(name) : caf::actor{}; }
+caf::actor registry::whereis(std::string_view name) const {
+  return table_ ? table_->whereis(name) : caf::actor{};
+}
 
-names registry::select(const name_pattern& pattern) const { return table_ ? table_->select(pattern) : names{}; }
+names registry::select(const name_pattern& pattern) const {
+  return table_ ? table_->select(pattern) : names{};
+}
 
 } // namespace stargate

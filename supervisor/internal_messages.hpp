@@ -18,8 +18,8 @@ struct start_children {};
 } // namespace stargate::internal
 
 STARGATE_BEGIN_TYPES(stargate_supervisor_internal, STARGATE_FIRST_TYPE_ID + 50)
-  STARGATE_TYPE(stargate_supervisor_internal, stargate::internal::step_timeout)
-  STARGATE_TYPE(stargate_supervisor_internal, stargate::internal::start_children)
+STARGATE_TYPE(stargate_supervisor_internal, stargate::internal::step_timeout)
+STARGATE_TYPE(stargate_supervisor_internal, stargate::internal::start_children)
 STARGATE_END_TYPES(stargate_supervisor_internal)
 STARGATE_LOCAL_MESSAGE(stargate::internal::step_timeout)
 STARGATE_LOCAL_MESSAGE(stargate::internal::start_children)

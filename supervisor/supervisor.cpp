@@ -243,9 +243,8 @@ struct supervisor_state {
       queue.erase(ended);
       return then();
     }
-    const auto how = c->spec.shutdown.value_or(c->spec.type == child_type::supervisor
-                                                 ? shutdown::infinity()
-                                                 : shutdown{std::chrono::milliseconds{5'000}});
+    const auto how = c->spec.shutdown.value_or(
+      c->spec.type == child_type::supervisor ? shutdown::infinity() : shutdown{std::chrono::milliseconds{5'000}});
     if (how.kills())
       return kill(id, std::move(then));
     enter(*c, child_state::stopping);
@@ -288,8 +287,8 @@ struct supervisor_state {
   // -- the end of a child, and restarting
 
   void on_end(const ended_child& ended) {
-    const auto i = std::find_if(list.begin(), list.end(),
-                                [&](const child& c) { return c.who && c.who.address() == ended.who; });
+    const auto i =
+      std::find_if(list.begin(), list.end(), [&](const child& c) { return c.who && c.who.address() == ended.who; });
     if (i == list.end())
       return finish(); // an earlier incarnation
     forget_actor(*i, ended.why);
@@ -343,8 +342,9 @@ struct supervisor_state {
     say(log_level::error, "more than " + std::to_string(options.intensity) + " restarts within "
                             + std::to_string(options.period.count()) + " s, the last of child '" + id
                             + "' which ended with: " + describe(find(id)->last_exit) + "; giving up");
-    end_with(make_error(exit_code::shutdown, options.name + " gave up: child '" + id + "' ended again and again, last with: "
-                                               + describe(find(id)->last_exit)));
+    end_with(
+      make_error(exit_code::shutdown, options.name + " gave up: child '" + id
+                                        + "' ended again and again, last with: " + describe(find(id)->last_exit)));
   }
 
   /// Stops everything and ends. It takes the place of the operation that calls it.
@@ -386,8 +386,7 @@ struct supervisor_state {
         return make_error(errc::child_present, "'" + c.spec.id + "' is a child of " + options.name + ", not running");
       case child_state::restarting:
         return make_error(errc::child_restarting, "'" + c.spec.id + "' of " + options.name + " is being restarted");
-      default:
-        return make_error(errc::child_running, "'" + c.spec.id + "' is a running child of " + options.name);
+      default: return make_error(errc::child_running, "'" + c.spec.id + "' is a running child of " + options.name);
     }
   }
   caf::error unknown(const child_id& id) const {
@@ -516,7 +515,8 @@ struct supervisor_state {
       if (spec.id.empty() || !spec.start)
         return make_error(errc::invalid_child_spec, "a child of " + options.name + " needs an id and a start function");
       if (!seen.insert(spec.id).second)
-        return make_error(errc::invalid_child_spec, "'" + spec.id + "' stands twice among the children of " + options.name);
+        return make_error(errc::invalid_child_spec,
+                          "'" + spec.id + "' stands twice among the children of " + options.name);
     }
     return {};
   }
@@ -551,8 +551,8 @@ struct supervisor_state {
       [this](start_child& m) { return on_start_child(std::move(m.spec)); },
       [this](const terminate_child& m) { return on_terminate_child(m.id); },
       [this](const restart_child& m) { return on_restart_child(m.id); },
-      [this](const delete_child& m) { return on_delete_child(m.id); },
-      [this](which_children) { return snapshot(); }, [this](count_children) { return counts(); });
+      [this](const delete_child& m) { return on_delete_child(m.id); }, [this](which_children) { return snapshot(); },
+      [this](count_children) { return counts(); });
   }
 };
 

@@ -31,7 +31,9 @@ struct actor_fixture : deterministic {
   caf::actor subject;
 
   /// Registers the test under a key, so that the actor under test finds it.
-  void play(const std::string& key) { REQUIRE(answer_of<registered>(tree->registry().actor(), register_name{key, me()})); }
+  void play(const std::string& key) {
+    REQUIRE(answer_of<registered>(tree->registry().actor(), register_name{key, me()}));
+  }
 
   void watch(caf::actor who) {
     subject = std::move(who);

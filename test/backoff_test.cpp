@@ -19,4 +19,6 @@ TEST_CASE("jitter takes off up to a half") {
   CHECK(backoff_delay(1ms, 30s, 0, 1) == 1ms);
 }
 
-TEST_CASE("a first wait beyond the most is cut to it") { CHECK(backoff_delay(10s, 1s, 0, 0) == 1s); }
+TEST_CASE("a first wait beyond the most is cut to it") {
+  CHECK(backoff_delay(10s, 1s, 0, 0) == 1s);
+}

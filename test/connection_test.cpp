@@ -64,7 +64,9 @@ struct fixture {
     e.pong_timeout = 1s;
     return e;
   }
-  std::unique_ptr<connection::link> connect(const endpoint& e) { return loop->connect(e, std::make_unique<recorder>(r)); }
+  std::unique_ptr<connection::link> connect(const endpoint& e) {
+    return loop->connect(e, std::make_unique<recorder>(r));
+  }
   ended end() {
     REQUIRE(r.wait([&] { return !r.ends.empty(); }));
     return r.ends.front();
@@ -265,7 +267,8 @@ TEST_CASE("a loop that stops ends its connections") {
     peer.read_frame();
   }};
   auto loop = event_loop::start();
-  const auto l = loop->connect({.host = "127.0.0.1", .port = server.port(), .path = "/"}, std::make_unique<recorder>(r));
+  const auto l =
+    loop->connect({.host = "127.0.0.1", .port = server.port(), .path = "/"}, std::make_unique<recorder>(r));
   REQUIRE(r.wait([&] { return r.opened == 1; }));
   loop->stop();
   REQUIRE(r.ends.size() == 1);

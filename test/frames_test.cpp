@@ -33,8 +33,8 @@ TEST_CASE("a message is encoded as the broker reads it") {
 }
 
 TEST_CASE("a key or property that is not UTF-8 is refused, and named") {
-  for (const auto& bad : {message{.key = "\xff"}, message{.properties = {{"\xff", "x"}}},
-                          message{.properties = {{"x", "\xc3"}}}}) {
+  for (const auto& bad :
+       {message{.key = "\xff"}, message{.properties = {{"\xff", "x"}}}, message{.properties = {{"x", "\xc3"}}}}) {
     const auto frame = encode_message(bad, 0);
     REQUIRE_FALSE(frame);
     CHECK(code_of(frame.error()) == errc::invalid_message);
@@ -50,13 +50,13 @@ TEST_CASE("a message that a broker would not take is refused before it is sent")
 }
 
 TEST_CASE("receipts are read") {
-  const auto ok = receipt_of<receipt>(
-    R"({"result":"ok","messageId":"CAUQADAA","context":"42","errorCode":0,"schemaVersion":0})");
+  const auto ok =
+    receipt_of<receipt>(R"({"result":"ok","messageId":"CAUQADAA","context":"42","errorCode":0,"schemaVersion":0})");
   CHECK(ok.sequence == 42);
   CHECK(ok.id.value == "CAUQADAA");
   CHECK(ok.failure.empty());
-  const auto refused = receipt_of<receipt>(
-    R"({"result":"send-error:8","errorMsg":"queue is full","context":"43","errorCode":0})");
+  const auto refused =
+    receipt_of<receipt>(R"({"result":"send-error:8","errorMsg":"queue is full","context":"43","errorCode":0})");
   CHECK(refused.sequence == 43);
   CHECK(refused.failure == "send-error:8: queue is full");
 }
@@ -67,8 +67,9 @@ TEST_CASE("a failure without a context names no message") {
 }
 
 TEST_CASE("what is no receipt is a violation") {
-  for (std::string frame : {"", "x", "[]", "{}", R"({"result":1})", R"({"result":"ok"})", R"({"result":"ok","context":"x"})",
-                            R"({"result":"ok","context":"1"})", "{\"result\":\"ok\"", "null", "\xff"}) {
+  for (std::string frame :
+       {"", "x", "[]", "{}", R"({"result":1})", R"({"result":"ok"})", R"({"result":"ok","context":"x"})",
+        R"({"result":"ok","context":"1"})", "{\"result\":\"ok\"", "null", "\xff"}) {
     INFO(frame);
     const auto result = decode_receipt(frame);
     REQUIRE_FALSE(result);
@@ -104,7 +105,8 @@ TEST_CASE("the answer about a topic's end is read") {
 TEST_CASE("what is no message is a violation that does not repeat the payload") {
   for (std::string frame :
        {"", "secret", "[]", "{}", R"({"messageId":"a","payload":"secret","publishTime":"2026-01-01T00:00:00Z"})",
-        R"({"messageId":"a","payload":"","publishTime":"yesterday"})", R"({"messageId":"a\"}","payload":"","publishTime":"2026-01-01T00:00:00Z"})",
+        R"({"messageId":"a","payload":"","publishTime":"yesterday"})",
+        R"({"messageId":"a\"}","payload":"","publishTime":"2026-01-01T00:00:00Z"})",
         R"({"messageId":"","payload":"","publishTime":"2026-01-01T00:00:00Z"})"}) {
     INFO(frame);
     const auto result = decode_delivery(frame);
@@ -132,8 +134,9 @@ TEST_CASE("instants are ISO 8601 with a zone") {
   }
   REQUIRE(parse_instant("2026-01-01T00:30:00.123456789+0100", at));
   CHECK(format_instant(at) == "2025-12-31T23:30:00.123Z");
-  for (const auto* text : {"", "2026-01-01", "2026-01-01T00:00:00", "2026-02-30T00:00:00Z", "2026-01-01T24:00:00Z",
-                           "2026-01-01T00:00:00.Z", "2026-01-01T00:00:00Zz", "2026-1-01T00:00:00Z", "2026-01-01T00:00:00+1"}) {
+  for (const auto* text :
+       {"", "2026-01-01", "2026-01-01T00:00:00", "2026-02-30T00:00:00Z", "2026-01-01T24:00:00Z",
+        "2026-01-01T00:00:00.Z", "2026-01-01T00:00:00Zz", "2026-1-01T00:00:00Z", "2026-01-01T00:00:00+1"}) {
     INFO(text);
     CHECK_FALSE(parse_instant(text, at));
   }

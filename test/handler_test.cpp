@@ -45,10 +45,9 @@ TEST_CASE("a handler of a class gets its arguments, and each processor has one o
 }
 
 TEST_CASE("a stateful handler keeps its state from message to message") {
-  const auto f = stateful([] { return std::size_t{1}; },
-                          [](const received_message&, std::size_t& seen) {
-                            return ++seen == 3 ? disposition::ack : disposition::continue_;
-                          });
+  const auto f = stateful(
+    [] { return std::size_t{1}; },
+    [](const received_message&, std::size_t& seen) { return ++seen == 3 ? disposition::ack : disposition::continue_; });
   const auto h = f();
   CHECK(h->handle_message({}) == disposition::continue_);
   CHECK(h->handle_message({}) == disposition::ack);

@@ -21,8 +21,8 @@ TEST_CASE("make_registry_key has the original's defaults and options") {
   CHECK(key.component == "producer");
   CHECK(key.name == "default");
   CHECK(key.topic.persistence == persistence::persistent);
-  const auto other = make_registry_key("foo", "bar", "baz",
-                                       {.name = "app", .component = "producer_ack", .persistence = persistence::non_persistent});
+  const auto other = make_registry_key(
+    "foo", "bar", "baz", {.name = "app", .component = "producer_ack", .persistence = persistence::non_persistent});
   CHECK(to_string(other) == "producer_ack/non-persistent/foo/bar/baz");
   CHECK(other.name == "app");
 }

@@ -3,4 +3,6 @@
 
 #include <iostream>
 
-int main() { std::cout << stargate::options_as_markdown(); }
+int main() {
+  std::cout << stargate::options_as_markdown();
+}

@@ -9,7 +9,9 @@ using namespace std::chrono_literals;
 
 namespace {
 
-disposition acknowledge(const received_message&) { return disposition::ack; }
+disposition acknowledge(const received_message&) {
+  return disposition::ack;
+}
 
 consumer_options consumer(std::string topic, std::string subscription) {
   return {.topic = {.topic = std::move(topic)}, .subscription = std::move(subscription), .handler = acknowledge};
@@ -37,10 +39,11 @@ TEST_CASE("every mistake is named in one answer") {
   REQUIRE(wrong);
   CHECK(code_of(wrong) == errc::invalid_option);
   const auto text = describe(wrong);
-  for (const auto* part :
-       {"hosts is ':8080'", "period is '0'", "producers[0].topic", "producers[1].max_pending is '0', allowed is 1 to 1000000",
-        "producers[2].topic is 'persistent://public/default/a' again", "consumers[0].subscription is ''",
-        "consumers[1].handler is 'not set'", "consumers[1].receiver_queue_size is '1001'", "readers[0].min_demand is '10'"}) {
+  for (const auto* part : {"hosts is ':8080'", "period is '0'", "producers[0].topic",
+                           "producers[1].max_pending is '0', allowed is 1 to 1000000",
+                           "producers[2].topic is 'persistent://public/default/a' again",
+                           "consumers[0].subscription is ''", "consumers[1].handler is 'not set'",
+                           "consumers[1].receiver_queue_size is '1001'", "readers[0].min_demand is '10'"}) {
     INFO(part);
     CHECK(text.find(part) != std::string::npos);
   }
@@ -69,9 +72,10 @@ TEST_CASE("values that are set are in the handshake, encoded") {
   c.position = initial_position::earliest;
   c.consumer_name = "me & you";
   c.receiver_queue_size = 10;
-  CHECK(protocol::request_path(c)
-        == "/ws/v2/consumer/persistent/public/default/a/s?subscriptionType=Key_Shared&subscriptionInitialPosition=Earliest"
-           "&consumerName=me%20%26%20you&receiverQueueSize=10");
+  CHECK(
+    protocol::request_path(c)
+    == "/ws/v2/consumer/persistent/public/default/a/s?subscriptionType=Key_Shared&subscriptionInitialPosition=Earliest"
+       "&consumerName=me%20%26%20you&receiverQueueSize=10");
   CHECK(protocol::request_path(reader_options{.topic = {.topic = "a"}, .start = message_id{"CAg+/w=="}})
         == "/ws/v2/reader/persistent/public/default/a?messageId=CAg%2B%2Fw%3D%3D");
 }

@@ -12,7 +12,8 @@ namespace {
 /// The acknowledger, between callers and a socket that the test plays.
 struct fixture : test::actor_fixture {
   // Shared, since what the actor has not answered it answers as it goes, which is after this.
-  std::shared_ptr<std::vector<caf::expected<message_id>>> box = std::make_shared<std::vector<caf::expected<message_id>>>();
+  std::shared_ptr<std::vector<caf::expected<message_id>>> box =
+    std::make_shared<std::vector<caf::expected<message_id>>>();
   std::vector<caf::expected<message_id>>& answers = *box;
 
   fixture() {
@@ -22,8 +23,9 @@ struct fixture : test::actor_fixture {
 
   void produce(std::string payload) {
     publish p;
-    p.items.push_back(std::make_shared<publication>(message{.payload = std::move(payload)},
-                                                    [to = box](caf::expected<message_id> a) { to->push_back(std::move(a)); }));
+    p.items.push_back(
+      std::make_shared<publication>(message{.payload = std::move(payload)},
+                                    [to = box](caf::expected<message_id> a) { to->push_back(std::move(a)); }));
     post(subject, std::move(p));
   }
   void connect(std::uint64_t connection) { post(subject, socket_up{connection, me()}); }

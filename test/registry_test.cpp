@@ -20,7 +20,8 @@ struct fixture : test::deterministic {
   stargate::registry r = registry::spawn(system(), "reg_test");
 
   caf::actor worker() { return system().spawn(idle); }
-  caf::expected<registered> enter(const std::string& name, const caf::actor& who, std::chrono::milliseconds wait = 0ms) {
+  caf::expected<registered> enter(const std::string& name, const caf::actor& who,
+                                  std::chrono::milliseconds wait = 0ms) {
     return answer_of<registered>(r.actor(), register_name{name, who, wait});
   }
   void kill(const caf::actor& who) {

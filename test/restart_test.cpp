@@ -27,7 +27,9 @@ TEST_CASE("transient children are restarted when they did not end well") {
   CHECK_FALSE(is_restarted(restart::transient, caf::exit_reason::user_shutdown));
 }
 
-TEST_CASE("temporary children are never restarted") { CHECK_FALSE(is_restarted(restart::temporary, crash)); }
+TEST_CASE("temporary children are never restarted") {
+  CHECK_FALSE(is_restarted(restart::temporary, crash));
+}
 
 TEST_CASE("the strategy says whom a restart affects") {
   CHECK(affected(strategy::one_for_one, 1, 4) == child_range{1, 2});

@@ -17,7 +17,6 @@ namespace {
 /// Says what a child is to do when it is asked to end.
 enum class manner { obeys, ignores_exit };
 
-
 struct fixture : test::deterministic {
   vector<string> trace;             ///< What was started and what ended, in order.
   std::map<string, caf::actor> now; ///< The living children.
@@ -40,8 +39,9 @@ struct fixture : test::deterministic {
         signal_handlers signals;
         if (how == manner::ignores_exit)
           signals.exit = [](const caf::actor_addr&, const caf::error&) {};
-        return behave(self, signals, [self](const caf::error& why) { self->quit(why); },
-                      [](const string& text) { throw std::runtime_error{text}; });
+        return behave(
+          self, signals, [self](const caf::error& why) { self->quit(why); },
+          [](const string& text) { throw std::runtime_error{text}; });
       });
       who->attach_functor([this, id] { trace.push_back("end " + id); });
       now[id] = who;

@@ -19,7 +19,8 @@ options nowhere() {
   o.hosts = {{"127.0.0.1", 1}}; // nothing listens there
   o.backoff = {.first = 10ms, .most = 50ms};
   o.producers = {{.topic = orders, .send_timeout = 200ms, .max_pending = 2}};
-  o.consumers = {{.topic = orders, .subscription = "s", .handler = [](const received_message&) { return disposition::ack; }}};
+  o.consumers = {
+    {.topic = orders, .subscription = "s", .handler = [](const received_message&) { return disposition::ack; }}};
   return o;
 }
 
@@ -75,7 +76,8 @@ TEST_CASE_METHOD(fixture, "a wrong description starts nothing") {
   const auto t = start(system, std::move(o));
   REQUIRE_FALSE(t);
   CHECK(code_of(t.error()) == errc::invalid_option);
-  CHECK(describe(t.error()).find("producers[1].topic is 'persistent://public/default/orders' again") != std::string::npos);
+  CHECK(describe(t.error()).find("producers[1].topic is 'persistent://public/default/orders' again")
+        != std::string::npos);
 }
 
 TEST_CASE_METHOD(fixture, "actors are found by any part of their key") {
@@ -110,8 +112,8 @@ TEST_CASE_METHOD(fixture, "every kind of actor that is killed comes back under i
   o.intensity = 100;
   const auto t = start(system, std::move(o));
   REQUIRE(t);
-  for (const auto* component : {"producer", "producer_ack", "producer_sup", "consumer/s", "consumer_ack/s", "dispatcher/s",
-                                "processor/s/0", "consumer_sup/s"}) {
+  for (const auto* component : {"producer", "producer_ack", "producer_sup", "consumer/s", "consumer_ack/s",
+                                "dispatcher/s", "processor/s/0", "consumer_sup/s"}) {
     INFO(component);
     const registry_key key{component, orders};
     const auto before = t->await(key, 5s);
@@ -144,8 +146,9 @@ TEST_CASE_METHOD(fixture, "a message to a producer's own actor reaches the ackno
   REQUIRE(t);
   std::promise<errc> answer;
   internal::publish p;
-  p.items.push_back(std::make_shared<internal::publication>(
-    message{.payload = "x"}, [&](caf::expected<message_id> a) { answer.set_value(a ? errc::none : code_of(a.error())); }));
+  p.items.push_back(std::make_shared<internal::publication>(message{.payload = "x"}, [&](caf::expected<message_id> a) {
+    answer.set_value(a ? errc::none : code_of(a.error()));
+  }));
   post(t->whereis({orders}), std::move(p));
   CHECK(answer.get_future().get() == errc::not_sent);
 }

@@ -204,8 +204,7 @@ struct event_loop::parts {
           with_frames.push_back(s);
         return 0;
       }
-      case LWS_CALLBACK_CLIENT_WRITEABLE:
-        return s->write();
+      case LWS_CALLBACK_CLIENT_WRITEABLE: return s->write();
       case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE: {
         const auto* bytes = static_cast<const unsigned char*>(in);
         s->note({end::peer_closed, size >= 2 ? bytes[0] << 8 | bytes[1] : 0,
@@ -230,8 +229,7 @@ struct event_loop::parts {
         else
           failed(s, "the connection ended before the handshake was done");
         return 0;
-      default:
-        return 0;
+      default: return 0;
     }
   }
 };
@@ -271,7 +269,9 @@ std::shared_ptr<event_loop> event_loop::start() {
   return loop;
 }
 
-event_loop::~event_loop() { stop(); }
+event_loop::~event_loop() {
+  stop();
+}
 
 void event_loop::stop() {
   auto& p = *parts_;
@@ -299,9 +299,12 @@ std::unique_ptr<link> event_loop::connect(endpoint to, std::unique_ptr<observer>
 }
 
 link::link(std::shared_ptr<event_loop> loop, std::shared_ptr<session> session)
-  : loop_{std::move(loop)}, session_{std::move(session)} {}
+  : loop_{std::move(loop)},
+    session_{std::move(session)} {}
 
-link::~link() { close(); }
+link::~link() {
+  close();
+}
 
 void link::send(std::vector<frame> frames) {
   loop_->parts_->post([s = session_, frames = std::move(frames)]() mutable { s->send(std::move(frames)); });

@@ -16,7 +16,7 @@ namespace stargate::connection {
 struct endpoint {
   std::string host;
   std::uint16_t port = 0;
-  std::string path; ///< With the query, encoded.
+  std::string path;                                              ///< With the query, encoded.
   std::vector<std::pair<std::string, std::string>> headers = {}; ///< Sent with the handshake; a name ends in a colon.
   std::chrono::milliseconds connect_timeout{10'000};             ///< Name, connection and handshake together.
   std::chrono::seconds ping_interval{10};

@@ -8,10 +8,10 @@ namespace stargate::connection {
 
 namespace {
 
-constexpr std::size_t frames_a_write = 64;            // then other connections have their turn
-constexpr std::size_t frames_a_batch = 1024;          // then the observer is told, even in the middle of a wake-up
-constexpr std::size_t scratch_to_keep = 256u << 10;   // a larger one is given back after use
-constexpr int close_timeout = 5;                      // seconds, for what is unsent and for the peer's answer
+constexpr std::size_t frames_a_write = 64;          // then other connections have their turn
+constexpr std::size_t frames_a_batch = 1024;        // then the observer is told, even in the middle of a wake-up
+constexpr std::size_t scratch_to_keep = 256u << 10; // a larger one is given back after use
+constexpr int close_timeout = 5;                    // seconds, for what is unsent and for the peer's answer
 
 } // namespace
 

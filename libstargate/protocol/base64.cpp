@@ -13,8 +13,12 @@ namespace {
 constexpr std::size_t piece_of_bytes = 3u << 20;
 constexpr std::size_t piece_of_text = 4u << 20;
 
-unsigned char* raw(char* p) { return reinterpret_cast<unsigned char*>(p); }
-const unsigned char* raw(const char* p) { return reinterpret_cast<const unsigned char*>(p); }
+unsigned char* raw(char* p) {
+  return reinterpret_cast<unsigned char*>(p);
+}
+const unsigned char* raw(const char* p) {
+  return reinterpret_cast<const unsigned char*>(p);
+}
 
 bool is_base64_character(char c) {
   return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' || c == '/';

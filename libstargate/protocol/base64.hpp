@@ -9,7 +9,9 @@
 namespace stargate::protocol {
 
 /// How many characters the encoding of `bytes` bytes has.
-[[nodiscard]] constexpr std::size_t base64_size(std::size_t bytes) { return (bytes + 2) / 3 * 4; }
+[[nodiscard]] constexpr std::size_t base64_size(std::size_t bytes) {
+  return (bytes + 2) / 3 * 4;
+}
 
 /// Appends the encoding of `bytes` to `out`.
 void append_base64(std::string& out, std::string_view bytes);

@@ -81,7 +81,9 @@ std::string with_text(std::string_view name, std::string text) {
 
 } // namespace
 
-std::string_view name_of(errc code) noexcept { return row_of(code).name; }
+std::string_view name_of(errc code) noexcept {
+  return row_of(code).name;
+}
 
 std::string_view name_of(exit_code code) noexcept {
   switch (code) {
@@ -92,9 +94,13 @@ std::string_view name_of(exit_code code) noexcept {
   return "none";
 }
 
-error_class class_of(errc code) noexcept { return row_of(code).kind; }
+error_class class_of(errc code) noexcept {
+  return row_of(code).kind;
+}
 
-errc code_of(const caf::error& e) noexcept { return is_of<errc>(e) ? static_cast<errc>(e.code()) : errc::none; }
+errc code_of(const caf::error& e) noexcept {
+  return is_of<errc>(e) ? static_cast<errc>(e.code()) : errc::none;
+}
 
 std::string describe(const caf::error& e) {
   if (!e)
@@ -122,9 +128,17 @@ bool is_normal_exit(const caf::error& reason) noexcept {
   return is_of<exit_code>(reason) && static_cast<exit_code>(reason.code()) == exit_code::shutdown;
 }
 
-std::string to_string(errc code) { return std::string{name_of(code)}; }
-std::string to_string(exit_code code) { return std::string{name_of(code)}; }
-bool from_string(std::string_view text, errc& code) { return code_from(text, errc::handler_failed, code); }
-bool from_string(std::string_view text, exit_code& code) { return code_from(text, exit_code::owner_down, code); }
+std::string to_string(errc code) {
+  return std::string{name_of(code)};
+}
+std::string to_string(exit_code code) {
+  return std::string{name_of(code)};
+}
+bool from_string(std::string_view text, errc& code) {
+  return code_from(text, errc::handler_failed, code);
+}
+bool from_string(std::string_view text, exit_code& code) {
+  return code_from(text, exit_code::owner_down, code);
+}
 
 } // namespace stargate

@@ -58,8 +58,7 @@ caf::expected<topic_name> parse_topic(std::string_view text) {
 
 registry_key make_registry_key(std::string tenant, std::string ns, std::string topic, key_options options) {
   return {std::move(options.component),
-          topic_name{std::move(tenant), std::move(ns), std::move(topic), options.persistence},
-          std::move(options.name)};
+          topic_name{std::move(tenant), std::move(ns), std::move(topic), options.persistence}, std::move(options.name)};
 }
 
 std::string to_string(const registry_key& key) {
@@ -85,7 +84,8 @@ caf::expected<registry_key> parse_registry_key(std::string_view text) {
   if (parts[1] == name_of(persistence::non_persistent))
     result.topic.persistence = persistence::non_persistent;
   else if (parts[1] != name_of(persistence::persistent))
-    return make_error(errc::invalid_topic, "'" + std::string{text} + "' has neither persistent nor non-persistent as its second part");
+    return make_error(errc::invalid_topic,
+                      "'" + std::string{text} + "' has neither persistent nor non-persistent as its second part");
   result.component = std::move(parts[0]);
   result.topic.tenant = std::move(parts[2]);
   result.topic.ns = std::move(parts[3]);

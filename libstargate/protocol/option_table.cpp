@@ -17,13 +17,27 @@ namespace {
 
 // -- values as text -----------------------------------------------------------
 
-std::string text_of(const std::string& value) { return value; }
-std::string text_of(const topic_name& value) { return to_string(value); }
-std::string text_of(const start_at& value) { return value.text(); }
-std::string text_of(const handler_factory& value) { return value ? "set" : "not set"; }
-std::string text_of(subscription_type value) { return std::string{name_of(value)}; }
-std::string text_of(initial_position value) { return std::string{name_of(value)}; }
-std::string text_of(run_on value) { return value == run_on::own_thread ? "own_thread" : "scheduler"; }
+std::string text_of(const std::string& value) {
+  return value;
+}
+std::string text_of(const topic_name& value) {
+  return to_string(value);
+}
+std::string text_of(const start_at& value) {
+  return value.text();
+}
+std::string text_of(const handler_factory& value) {
+  return value ? "set" : "not set";
+}
+std::string text_of(subscription_type value) {
+  return std::string{name_of(value)};
+}
+std::string text_of(initial_position value) {
+  return std::string{name_of(value)};
+}
+std::string text_of(run_on value) {
+  return value == run_on::own_thread ? "own_thread" : "scheduler";
+}
 std::string text_of(const backoff_options& value) {
   return std::to_string(value.first.count()) + " to " + std::to_string(value.most.count()) + " ms, stable after "
          + std::to_string(value.stable.count()) + " ms";
@@ -39,17 +53,16 @@ std::string text_of(std::chrono::duration<Rep, Period> value) {
   return std::to_string(value.count());
 }
 template <class Number>
-  requires std::is_arithmetic_v<Number>
-std::string text_of(Number value) {
+requires std::is_arithmetic_v<Number> std::string text_of(Number value) {
   return std::to_string(value);
 }
 
 template <class Options, class Member>
-auto value_of(Member Options::* member) {
+auto value_of(Member Options::*member) {
   return [member](const Options& o) -> std::optional<std::string> { return text_of(o.*member); };
 }
 template <class Options, class Member>
-auto value_of(std::optional<Member> Options::* member) {
+auto value_of(std::optional<Member> Options::*member) {
   return [member](const Options& o) -> std::optional<std::string> {
     return o.*member ? std::optional{text_of(*(o.*member))} : std::nullopt;
   };
@@ -63,19 +76,20 @@ bool anything(const Options&) {
 }
 
 template <class Options, class Member, class Bound>
-auto between(Member Options::* member, Bound low, Bound high) {
+auto between(Member Options::*member, Bound low, Bound high) {
   return [=](const Options& o) { return o.*member >= Member(low) && o.*member <= Member(high); };
 }
 template <class Options, class Member, class Bound>
-auto between(std::optional<Member> Options::* member, Bound low, Bound high) {
-  return [=](const Options& o) { return !(o.*member) || (*(o.*member) >= Member(low) && *(o.*member) <= Member(high)); };
+auto between(std::optional<Member> Options::*member, Bound low, Bound high) {
+  return
+    [=](const Options& o) { return !(o.*member) || (*(o.*member) >= Member(low) && *(o.*member) <= Member(high)); };
 }
 template <class Options>
-auto not_empty(std::string Options::* member) {
+auto not_empty(std::string Options::*member) {
   return [=](const Options& o) { return !(o.*member).empty(); };
 }
 template <class Options>
-auto not_empty(std::optional<std::string> Options::* member) {
+auto not_empty(std::optional<std::string> Options::*member) {
   return [=](const Options& o) { return !(o.*member) || !(o.*member)->empty(); };
 }
 
@@ -101,8 +115,14 @@ using std::chrono::seconds;
 
 template <class Options>
 option_row<Options> topic_row() {
-  return {"topic", "topic_name", "none", "tenant, namespace and topic, none of them empty", "",
-          "The topic; it is part of the path.", value_of(&Options::topic), has_topic<Options>};
+  return {"topic",
+          "topic_name",
+          "none",
+          "tenant, namespace and topic, none of them empty",
+          "",
+          "The topic; it is part of the path.",
+          value_of(&Options::topic),
+          has_topic<Options>};
 }
 
 /// The rows that consumers and readers share.
@@ -212,6 +232,9 @@ std::span<const option_row<consumer_options>> consumer_rows() {
        value_of(&o::position), anything<o>},
       {"consumer_name", "text", "the broker makes one up", "not empty", "consumerName", "The consumer's name.",
        value_of(&o::consumer_name), not_empty(&o::consumer_name)},
+      {"negative_ack_redelivery_delay", "ms", "the broker's, 60000", "0 to a day", "negativeAckRedeliveryDelay",
+       "How long after a nack the message is delivered again.", value_of(&o::negative_ack_redelivery_delay),
+       between(&o::negative_ack_redelivery_delay, milliseconds{0}, day)},
     },
     receiver_rows<o>());
   return rows;
@@ -255,7 +278,9 @@ std::string request_path(const consumer_options& o) {
   return topic_path("consumer", o.topic) + "/" + percent_encode(o.subscription) + query(consumer_rows(), o);
 }
 
-std::string request_path(const reader_options& o) { return topic_path("reader", o.topic) + query(reader_rows(), o); }
+std::string request_path(const reader_options& o) {
+  return topic_path("reader", o.topic) + query(reader_rows(), o);
+}
 
 } // namespace protocol
 

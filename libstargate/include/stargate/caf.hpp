@@ -30,14 +30,14 @@
 #include <utility>
 
 #if CAF_MAJOR_VERSION >= 1
-#  define STARGATE_CAF_1 1
-#  include <caf/anon_mail.hpp>
-#  include <caf/init_global_meta_objects.hpp>
-#  include <caf/mailbox_element.hpp>
+#define STARGATE_CAF_1 1
+#include <caf/anon_mail.hpp>
+#include <caf/init_global_meta_objects.hpp>
+#include <caf/mailbox_element.hpp>
 #else
-#  define STARGATE_CAF_1 0
-#  include <caf/allowed_unsafe_message_type.hpp>
-#  include <caf/atom.hpp>
+#define STARGATE_CAF_1 0
+#include <caf/allowed_unsafe_message_type.hpp>
+#include <caf/atom.hpp>
 #endif
 
 /// @name Declaring message types
@@ -46,18 +46,18 @@
 /// `inspect`. @{
 #ifndef STARGATE_FIRST_TYPE_ID
 /// Where Stargate's type ids begin on CAF 1.x: far behind those that an application starts to count.
-#  define STARGATE_FIRST_TYPE_ID (caf::first_custom_type_id + 900)
+#define STARGATE_FIRST_TYPE_ID (caf::first_custom_type_id + 900)
 #endif
 #if STARGATE_CAF_1
-#  define STARGATE_BEGIN_TYPES(block, first) CAF_BEGIN_TYPE_ID_BLOCK(block, first)
-#  define STARGATE_TYPE(block, type) CAF_ADD_TYPE_ID(block, (type))
-#  define STARGATE_END_TYPES(block) CAF_END_TYPE_ID_BLOCK(block)
-#  define STARGATE_ERROR_ENUM(type, category) CAF_ERROR_CODE_ENUM(type)
+#define STARGATE_BEGIN_TYPES(block, first) CAF_BEGIN_TYPE_ID_BLOCK(block, first)
+#define STARGATE_TYPE(block, type) CAF_ADD_TYPE_ID(block, (type))
+#define STARGATE_END_TYPES(block) CAF_END_TYPE_ID_BLOCK(block)
+#define STARGATE_ERROR_ENUM(type, category) CAF_ERROR_CODE_ENUM(type)
 #else
-#  define STARGATE_BEGIN_TYPES(block, first)
-#  define STARGATE_TYPE(block, type)
-#  define STARGATE_END_TYPES(block)
-#  define STARGATE_ERROR_ENUM(type, category) CAF_ERROR_CODE_ENUM(type, category)
+#define STARGATE_BEGIN_TYPES(block, first)
+#define STARGATE_TYPE(block, type)
+#define STARGATE_END_TYPES(block)
+#define STARGATE_ERROR_ENUM(type, category) CAF_ERROR_CODE_ENUM(type, category)
 #endif
 #define STARGATE_LOCAL_MESSAGE(type) CAF_ALLOW_UNSAFE_MESSAGE_TYPE(type)
 /// @}
@@ -120,8 +120,8 @@ void send_later(Self* self, std::chrono::duration<Rep, Period> delay, Content&& 
 #endif
 }
 
-/// Asks `to` to end for a reason, from nobody; `caf::exit_reason::kill` cannot be refused. It overtakes what waits in the
-/// mailbox. @par Threads any thread
+/// Asks `to` to end for a reason, from nobody; `caf::exit_reason::kill` cannot be refused. It overtakes what waits in
+/// the mailbox. @par Threads any thread
 inline void send_exit(const caf::actor& to, caf::error why) {
   if (!to)
     return;
@@ -135,7 +135,8 @@ inline void send_exit(const caf::actor& to, caf::error why) {
 
 /// Requests an answer to `content`, to be used with `.then`, `.await` or, from a `scoped_actor`, `.receive`.
 template <class Self, class Handle, class Rep, class Period, class Content>
-[[nodiscard]] auto request(Self* self, const Handle& to, std::chrono::duration<Rep, Period> timeout, Content&& content) {
+[[nodiscard]] auto request(Self* self, const Handle& to, std::chrono::duration<Rep, Period> timeout,
+                           Content&& content) {
 #if STARGATE_CAF_1
   return self->mail(std::forward<Content>(content)).request(to, timespan_of(timeout));
 #else

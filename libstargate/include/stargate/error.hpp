@@ -14,15 +14,15 @@ namespace stargate {
 enum class errc : std::uint8_t {
   none = 0,
   // -- configuration: the same attempt fails again until somebody changes something
-  invalid_option,     ///< One or more options are wrong; the text names every one of them.
-  invalid_topic,      ///< A topic's name cannot be used.
-  invalid_url,        ///< A URL cannot be used.
-  invalid_message,    ///< A message cannot be encoded: its key or a property is not UTF-8.
-  message_too_large,  ///< The encoded message is larger than the broker takes in one frame.
-  bad_request,        ///< The broker refuses the handshake with 400: a parameter it does not accept.
-  unauthorized,       ///< The broker refuses the handshake with 401: no token, or a bad one.
-  forbidden,          ///< The broker refuses the handshake with 403: the role may not do this.
-  not_found,          ///< The broker refuses the handshake with 404: no such tenant, namespace or topic.
+  invalid_option,    ///< One or more options are wrong; the text names every one of them.
+  invalid_topic,     ///< A topic's name cannot be used.
+  invalid_url,       ///< A URL cannot be used.
+  invalid_message,   ///< A message cannot be encoded: its key or a property is not UTF-8.
+  message_too_large, ///< The encoded message is larger than the broker takes in one frame.
+  bad_request,       ///< The broker refuses the handshake with 400: a parameter it does not accept.
+  unauthorized,      ///< The broker refuses the handshake with 401: no token, or a bad one.
+  forbidden,         ///< The broker refuses the handshake with 403: the role may not do this.
+  not_found,         ///< The broker refuses the handshake with 404: no such tenant, namespace or topic.
   // -- transient: a later attempt may succeed
   unresolved_host,    ///< The host's name does not resolve.
   connection_failed,  ///< Nothing answers at the host, or not as a WebSocket server.
@@ -81,14 +81,16 @@ std::string to_string(errc code);
 std::string to_string(exit_code code);
 bool from_string(std::string_view text, errc& code);
 bool from_string(std::string_view text, exit_code& code);
-template <class Inspector> bool inspect(Inspector& f, errc& code);
-template <class Inspector> bool inspect(Inspector& f, exit_code& code);
+template <class Inspector>
+bool inspect(Inspector& f, errc& code);
+template <class Inspector>
+bool inspect(Inspector& f, exit_code& code);
 
 } // namespace stargate
 
 STARGATE_BEGIN_TYPES(stargate_errors, STARGATE_FIRST_TYPE_ID)
-  STARGATE_TYPE(stargate_errors, stargate::errc)
-  STARGATE_TYPE(stargate_errors, stargate::exit_code)
+STARGATE_TYPE(stargate_errors, stargate::errc)
+STARGATE_TYPE(stargate_errors, stargate::exit_code)
 STARGATE_END_TYPES(stargate_errors)
 
 STARGATE_ERROR_ENUM(stargate::errc, "stargate")
@@ -106,12 +108,20 @@ bool inspect_code(Inspector& f, Enum& code) {
   };
   return f.apply(get, set);
 }
-template <class Inspector> bool inspect(Inspector& f, errc& code) { return inspect_code(f, code); }
-template <class Inspector> bool inspect(Inspector& f, exit_code& code) { return inspect_code(f, code); }
+template <class Inspector>
+bool inspect(Inspector& f, errc& code) {
+  return inspect_code(f, code);
+}
+template <class Inspector>
+bool inspect(Inspector& f, exit_code& code) {
+  return inspect_code(f, code);
+}
 #endif
 
 /// An error of ours with its sentence.
-[[nodiscard]] inline caf::error make_error(errc code, std::string text) { return caf::make_error(code, std::move(text)); }
+[[nodiscard]] inline caf::error make_error(errc code, std::string text) {
+  return caf::make_error(code, std::move(text));
+}
 [[nodiscard]] inline caf::error make_error(exit_code code, std::string text) {
   return caf::make_error(code, std::move(text));
 }

@@ -53,14 +53,13 @@ public:
 
   /// From a function that makes a handler: `[] { return std::make_unique<billing>(); }`.
   template <class F>
-    requires std::is_invocable_r_v<std::unique_ptr<message_handler>, F&>
-  handler_factory(F make) : make_{std::move(make)} {}
+  requires std::is_invocable_r_v<std::unique_ptr<message_handler>, F&> handler_factory(F make)
+    : make_{std::move(make)} {}
 
-  /// From a function of a message, which keeps no state: `[](const received_message& m) { …; return disposition::ack; }`.
-  /// All processors call copies of it at the same time.
+  /// From a function of a message, which keeps no state: `[](const received_message& m) { …; return disposition::ack;
+  /// }`. All processors call copies of it at the same time.
   template <class F>
-    requires std::is_invocable_r_v<disposition, F&, const received_message&>
-  handler_factory(F handle) {
+  requires std::is_invocable_r_v<disposition, F&, const received_message&> handler_factory(F handle) {
     class stateless final : public message_handler {
     public:
       explicit stateless(F f) : handle_{std::move(f)} {}
@@ -82,8 +81,8 @@ private:
 /// A handler with state, from two functions: `init` makes the state of a processor, `handle` takes a message and the
 /// state, which it may change.
 template <std::invocable Init, class Handle>
-  requires std::is_invocable_r_v<disposition, Handle&, const received_message&, std::invoke_result_t<Init>&>
-[[nodiscard]] handler_factory stateful(Init init, Handle handle) {
+requires std::is_invocable_r_v < disposition, Handle&, const received_message&, std::invoke_result_t<Init>
+& > [[nodiscard]] handler_factory stateful(Init init, Handle handle) {
   using state = std::invoke_result_t<Init>;
   class with_state final : public message_handler {
   public:
@@ -102,9 +101,8 @@ template <std::invocable Init, class Handle>
 /// A handler of the class `Handler`, made with copies of `arguments`.
 template <std::derived_from<message_handler> Handler, class... Arguments>
 [[nodiscard]] handler_factory make_handler(Arguments... arguments) {
-  return handler_factory{[arguments...]() -> std::unique_ptr<message_handler> {
-    return std::make_unique<Handler>(arguments...);
-  }};
+  return handler_factory{
+    [arguments...]() -> std::unique_ptr<message_handler> { return std::make_unique<Handler>(arguments...); }};
 }
 
 } // namespace stargate

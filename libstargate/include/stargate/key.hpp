@@ -45,7 +45,9 @@ struct registry_key {
   /// The key of a topic's producer in the default tree.
   registry_key(topic_name topic_) : topic{std::move(topic_)} {}
   registry_key(std::string component_, topic_name topic_, std::string name_ = "default")
-    : component{std::move(component_)}, topic{std::move(topic_)}, name{std::move(name_)} {}
+    : component{std::move(component_)},
+      topic{std::move(topic_)},
+      name{std::move(name_)} {}
 
   friend bool operator==(const registry_key&, const registry_key&) = default;
 };

@@ -26,7 +26,7 @@ using properties = std::map<std::string, std::string>;
 
 /// A message to produce: `{.payload = "…"}`, with what else it needs.
 struct message {
-  std::string payload = {};           ///< Any bytes, NULs included; may be empty.
+  std::string payload = {};                ///< Any bytes, NULs included; may be empty.
   std::optional<std::string> key = {};     ///< UTF-8. Orders and routes messages on partitioned topics.
   std::optional<std::string> context = {}; ///< Comes back in the answer, and is not stored.
   stargate::properties properties = {};    ///< UTF-8 names and values.
@@ -39,8 +39,9 @@ struct message {
 
 /// How a message came to this process: by which connection of which consumer or reader.
 struct delivery {
-  caf::actor acknowledger;      ///< Sends the acknowledgements of this consumer or reader.
-  std::uint64_t connection = 0; ///< Counts connections: an acknowledgement goes out by the one that brought the message.
+  caf::actor acknowledger; ///< Sends the acknowledgements of this consumer or reader.
+  std::uint64_t connection =
+    0; ///< Counts connections: an acknowledgement goes out by the one that brought the message.
   std::shared_ptr<const topic_name> topic;
 };
 

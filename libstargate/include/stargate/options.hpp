@@ -49,20 +49,20 @@ struct producer_options {
 enum class subscription_type : std::uint8_t { exclusive, failover, shared, key_shared };
 enum class initial_position : std::uint8_t { latest, earliest };
 
-
 /// A consumer: a topic, a subscription and a handler are required.
 struct consumer_options {
   topic_name topic = {};
   std::string subscription = {};
-  std::optional<subscription_type> type = {};        ///< Unset: exclusive.
-  std::optional<initial_position> position = {};     ///< Where a new subscription begins. Unset: latest.
-  std::optional<std::string> consumer_name = {};     ///< Unset: the broker makes one up.
-  std::size_t processors = 1;                        ///< How many handlers work at the same time.
-  handler_factory handler = {};                      ///< Required.
-  std::size_t max_demand = 100;                      ///< At most this many messages wait at a processor.
-  std::size_t min_demand = 50;                       ///< A processor asks for more when so few are left.
-  std::optional<std::uint32_t> receiver_queue_size = {};
-  stargate::run_on run_on = stargate::run_on::own_thread;
+  std::optional<subscription_type> type = {};    ///< Unset: exclusive.
+  std::optional<initial_position> position = {}; ///< Where a new subscription begins. Unset: latest.
+  std::optional<std::string> consumer_name = {}; ///< Unset: the broker makes one up.
+  std::optional<std::chrono::milliseconds> negative_ack_redelivery_delay = {}; ///< Unset: the broker's, a minute.
+  std::size_t processors = 1;                             ///< How many handlers work at the same time.
+  handler_factory handler = {};                           ///< Required.
+  std::size_t max_demand = 100;                           ///< At most this many messages wait at a processor.
+  std::size_t min_demand = 50;                            ///< A processor asks for more when so few are left.
+  std::optional<std::uint32_t> receiver_queue_size = {};  ///< At most so many messages are unacknowledged. Unset: 1000.
+  stargate::run_on run_on = stargate::run_on::own_thread; ///< Where the handlers run.
 };
 
 /// Where a reader begins: `start_at::latest()`, `start_at::earliest()`, or after the message of an id.
@@ -86,17 +86,17 @@ struct reader_options {
   start_at start = {};
   std::optional<std::string> reader_name = {}; ///< Unset: the broker makes one up. Two readers of one topic need names.
   std::size_t processors = 1;                  ///< How many handlers work at the same time.
-  handler_factory handler = {};                      ///< Required.
-  std::size_t max_demand = 100;                      ///< At most this many messages wait at a processor.
-  std::size_t min_demand = 50;                       ///< A processor asks for more when so few are left.
-  std::optional<std::uint32_t> receiver_queue_size = {};
-  stargate::run_on run_on = stargate::run_on::own_thread;
+  handler_factory handler = {};                ///< Required.
+  std::size_t max_demand = 100;                ///< At most this many messages wait at a processor.
+  std::size_t min_demand = 50;                 ///< A processor asks for more when so few are left.
+  std::optional<std::uint32_t> receiver_queue_size = {};  ///< At most so many messages are unacknowledged. Unset: 1000.
+  stargate::run_on run_on = stargate::run_on::own_thread; ///< Where the handlers run.
 };
 
 /// A whole tree.
 struct options {
-  std::string name = "default";              ///< Tells trees in one actor system apart.
-  std::vector<host> hosts = {host{}};        ///< Tried in turn.
+  std::string name = "default";       ///< Tells trees in one actor system apart.
+  std::vector<host> hosts = {host{}}; ///< Tried in turn.
   std::vector<producer_options> producers = {};
   std::vector<consumer_options> consumers = {};
   std::vector<reader_options> readers = {};
@@ -104,7 +104,7 @@ struct options {
   std::chrono::seconds ping_interval{10};            ///< A ping is sent when nothing was heard for so long.
   std::chrono::seconds pong_timeout{5};              ///< A ping unanswered for so long is a lost connection.
   backoff_options backoff = {};
-  std::uint32_t intensity = 3;               ///< More restarts than this within `period` make a supervisor give up.
+  std::uint32_t intensity = 3; ///< More restarts than this within `period` make a supervisor give up.
   std::chrono::seconds period{5};
   std::chrono::milliseconds shutdown{5'000}; ///< How long each actor may take to drain when the tree stops.
   log_hook log = {};                         ///< Unset: CAF's logger.

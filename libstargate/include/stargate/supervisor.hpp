@@ -88,9 +88,9 @@ struct supervisor_options {
   stargate::strategy strategy = stargate::strategy::one_for_one;
   std::uint32_t intensity = 1; ///< More restarts than this within `period` make the supervisor give up.
   std::chrono::seconds period{5};
-  std::vector<child_spec> children = {}; ///< Started in this order, stopped in reverse.
+  std::vector<child_spec> children = {};         ///< Started in this order, stopped in reverse.
   std::chrono::milliseconds kill_timeout{5'000}; ///< How long a killed child may keep its supervisor waiting.
-  log_hook log = {};                     ///< Unset: CAF's logger.
+  log_hook log = {};                             ///< Unset: CAF's logger.
 };
 
 /// Starts a supervisor, which starts its children in order. When all have started it sends `child_started` to
@@ -163,8 +163,8 @@ struct child_info {
   caf::actor who; ///< Empty unless it is starting, running or stopping.
   child_state state = child_state::stopped;
   child_type type = child_type::worker;
-  std::uint64_t restarts = 0; ///< How often it was started again, its siblings' failures included.
-  caf::error last_exit;       ///< Why it last ended; empty also if it never did.
+  std::uint64_t restarts = 0;                  ///< How often it was started again, its siblings' failures included.
+  caf::error last_exit;                        ///< Why it last ended; empty also if it never did.
   std::chrono::steady_clock::time_point since; ///< When it entered its state, on the actor system's clock.
 };
 
@@ -184,12 +184,13 @@ struct child_counts {
 } // namespace stargate
 
 #define STARGATE_SUPERVISOR_MESSAGES(X)                                                                                \
-  X(stargate::child_started) X(stargate::start_child) X(stargate::terminate_child) X(stargate::restart_child)          \
-  X(stargate::delete_child) X(stargate::found_child) X(stargate::child_done) X(stargate::which_children)               \
-  X(stargate::count_children) X(stargate::children) X(stargate::child_counts)
+  X(stargate::child_started)                                                                                           \
+  X(stargate::start_child) X(stargate::terminate_child) X(stargate::restart_child) X(stargate::delete_child)           \
+    X(stargate::found_child) X(stargate::child_done) X(stargate::which_children) X(stargate::count_children)           \
+      X(stargate::children) X(stargate::child_counts)
 #define STARGATE_ID(type) STARGATE_TYPE(stargate_supervisor, type)
 STARGATE_BEGIN_TYPES(stargate_supervisor, STARGATE_FIRST_TYPE_ID + 30)
-  STARGATE_SUPERVISOR_MESSAGES(STARGATE_ID)
+STARGATE_SUPERVISOR_MESSAGES(STARGATE_ID)
 STARGATE_END_TYPES(stargate_supervisor)
 #undef STARGATE_ID
 STARGATE_SUPERVISOR_MESSAGES(STARGATE_LOCAL_MESSAGE)

@@ -11,12 +11,14 @@
 #include <stargate/supervisor.hpp>
 
 #include <chrono>
+#include <concepts>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace stargate {
@@ -31,13 +33,13 @@ using receipt_handler = std::function<void(caf::expected<message_id>)>;
 
 /// One line of a tree's listing: a supervisor or a child of one.
 struct tree_entry {
-  std::size_t depth = 0;     ///< 0 for the top supervisor.
-  std::string key;           ///< The actor's name in the registry.
+  std::size_t depth = 0; ///< 0 for the top supervisor.
+  std::string key;       ///< The actor's name in the registry.
   child_type type = child_type::worker;
   child_state state = child_state::stopped;
-  std::string connection;    ///< For a socket: `connected`, or what it does about it.
+  std::string connection; ///< For a socket: `connected`, or what it does about it.
   std::uint64_t restarts = 0;
-  std::string last_exit;     ///< Why it last ended, if it did.
+  std::string last_exit; ///< Why it last ended, if it did.
   std::chrono::milliseconds uptime{0};
 };
 
@@ -80,11 +82,16 @@ public:
   /// errc::message_too_large; errc::rejected when the broker refused it; errc::not_sent, errc::outcome_unknown or
   /// errc::stopping, at the latest after the producer's `send_timeout`.
   [[nodiscard]] caf::expected<message_id> produce(const registry_key& producer, message content) const;
-  /// A message of nothing but a payload.
-  [[nodiscard]] caf::expected<message_id> produce(const registry_key& producer, std::string payload) const;
+  /// A message of nothing but a payload. A template, so that `{.payload = …}` means a message.
+  template <std::convertible_to<std::string> Payload>
+  [[nodiscard]] caf::expected<message_id> produce(const registry_key& producer, Payload&& payload) const {
+    return produce(producer, message{.payload = std::forward<Payload>(payload)});
+  }
   /// Produces messages in order and waits for all receipts: an answer for each, in the order of the messages.
-  [[nodiscard]] std::vector<caf::expected<message_id>> produce(const registry_key& producer,
-                                                               std::vector<message> contents) const;
+  template <std::same_as<std::vector<message>> Messages>
+  [[nodiscard]] std::vector<caf::expected<message_id>> produce(const registry_key& producer, Messages contents) const {
+    return produce_list(producer, std::move(contents));
+  }
 
   /// Produces one message and returns at once; `answer` runs exactly once.
   /// @par Errors as above, and errc::queue_full when `max_pending` messages await their receipts.
@@ -130,6 +137,9 @@ public:
   [[nodiscard]] explicit operator bool() const { return site_ != nullptr; }
 
 private:
+  [[nodiscard]] std::vector<caf::expected<message_id>> produce_list(const registry_key& producer,
+                                                                    std::vector<message> contents) const;
+
   friend caf::expected<tree> start(caf::actor_system&, options);
   struct stops_when_last_goes;
   std::shared_ptr<internal::site> site_;
@@ -147,7 +157,7 @@ private:
 #define STARGATE_TREE_MESSAGES(X) X(stargate::produced)
 #define STARGATE_ID(type) STARGATE_TYPE(stargate_tree, type)
 STARGATE_BEGIN_TYPES(stargate_tree, STARGATE_FIRST_TYPE_ID + 60)
-  STARGATE_TREE_MESSAGES(STARGATE_ID)
+STARGATE_TREE_MESSAGES(STARGATE_ID)
 STARGATE_END_TYPES(stargate_tree)
 #undef STARGATE_ID
 STARGATE_TREE_MESSAGES(STARGATE_LOCAL_MESSAGE)
