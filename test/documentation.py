@@ -19,7 +19,7 @@ if f"```cpp\n{example}```" not in readme:
 pages = [p for p in ROOT.rglob("*.md") if not p.relative_to(ROOT).parts[0].startswith("build")]
 for page in pages:
     text = page.read_text(encoding="utf-8")
-    for target in re.findall(r"\]\(([^)#]+)", text):
+    for target in re.findall(r"\]\(([^)#]+)", re.sub(r"```.*?```", "", text, flags=re.DOTALL)):
         if "://" not in target and not (page.parent / target).exists():
             mistakes.append(f"{page.relative_to(ROOT)}: {target} is not there")
     for script in set(re.findall(r"\bscripts/[a-z]+", text)):
