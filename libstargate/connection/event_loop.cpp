@@ -3,6 +3,9 @@
 #include "libstargate/connection/resolver.hpp"
 #include "libstargate/connection/session.hpp"
 
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+
 #include <algorithm>
 #include <functional>
 #include <map>
@@ -26,16 +29,37 @@ const lws_protocols protocols[] = {
   {nullptr, nullptr, 0, 0, 0, nullptr, 0},
 };
 
-// libwebsockets logs to the standard error of the process unless it is told not to. It has one setting for all.
-void silence_libwebsockets() {
+lws_context_creation_info no_listener() {
+  lws_context_creation_info info{};
+  info.port = CONTEXT_PORT_NO_LISTEN;
+  info.protocols = protocols;
+  info.gid = static_cast<gid_t>(-1);
+  info.uid = static_cast<uid_t>(-1);
+  return info;
+}
+
+// What libwebsockets has one of for the whole process.
+// - It logs to standard error unless it is told not to.
+// - It numbers its data in OpenSSL's objects anew with each context that asks for TLS, and then no longer finds what
+//   other contexts put there: their handshakes fail and their memory is lost. So one context asks, and goes again.
+void set_up_libwebsockets() {
   static std::once_flag once;
-  std::call_once(once, [] { lws_set_log_level(0, nullptr); });
+  std::call_once(once, [] {
+    lws_set_log_level(0, nullptr);
+    auto info = no_listener();
+    info.options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT | LWS_SERVER_OPTION_EXPLICIT_VHOSTS;
+    if (auto* context = lws_create_context(&info))
+      lws_context_destroy(context);
+  });
 }
 
 } // namespace
 
 struct event_loop::parts {
+  tls_context tls; ///< Empty when the loop speaks none. It outlives the context.
+  bool trusts_anything = false;
   lws_context* context = nullptr;
+  lws_vhost* vhost = nullptr;
   std::thread thread;
   std::once_flag stop_once;
 
@@ -128,7 +152,8 @@ struct event_loop::parts {
     auto& policy = liveness[{ping.count(), hangup.count()}];
     policy.secs_since_valid_ping = static_cast<std::uint16_t>(ping.count());
     policy.secs_since_valid_hangup = static_cast<std::uint16_t>(hangup.count());
-    if (s->is_closing() || !s->connect_next(context, policy, protocols[0].name))
+    const session::way how{context, vhost, &policy, protocols[0].name, tls != nullptr, trusts_anything};
+    if (s->is_closing() || !s->connect_next(how))
       finish(s, {end::unreachable, 0, last_failure});
   }
 
@@ -172,6 +197,27 @@ struct event_loop::parts {
     s->end(std::move(why));
   }
 
+  // -- trust
+
+  /// OpenSSL has looked at one certificate of the chain, and at the host's name; what it found is noted for the error.
+  bool trusts(session* s, X509_STORE_CTX* chain, bool fine) const {
+    if (trusts_anything) {
+      X509_STORE_CTX_set_error(chain, X509_V_OK);
+      return true;
+    }
+    // libwebsockets takes an IPv6 address for a name that ends at its first colon, so that one is compared here.
+    if (fine && X509_STORE_CTX_get_error_depth(chain) == 0 && s->has_ipv6_host()
+        && X509_check_ip_asc(X509_STORE_CTX_get_current_cert(chain), s->to().host.c_str(), 0) != 1) {
+      X509_STORE_CTX_set_error(chain, X509_V_ERR_IP_ADDRESS_MISMATCH);
+      fine = false;
+    }
+    if (!fine)
+      s->note({end::untrusted, 0,
+               std::string{"its certificate is refused: "}
+                 + X509_verify_cert_error_string(X509_STORE_CTX_get_error(chain))});
+    return fine;
+  }
+
   // -- libwebsockets' events
 
   int handle(lws* wsi, session* s, lws_callback_reasons reason, void* in, std::size_t size) {
@@ -187,6 +233,13 @@ struct event_loop::parts {
             s->note({end::unreachable, 0, "the headers of the handshake are too large"});
             return -1;
           }
+        return 0;
+      }
+      case LWS_CALLBACK_SSL_INFO: {
+        const auto* info = static_cast<const lws_ssl_info*>(in);
+        if ((info->ret >> 8) == SSL3_AL_FATAL)
+          s->note({end::untrusted, 0,
+                   std::string{"it ended the TLS handshake: "} + SSL_alert_desc_string_long(info->ret)});
         return 0;
       }
       case LWS_CALLBACK_CLIENT_ESTABLISHED:
@@ -236,35 +289,41 @@ struct event_loop::parts {
 
 namespace {
 
-int on_event(lws* wsi, lws_callback_reasons reason, void*, void* in, std::size_t size) {
+int on_event(lws* wsi, lws_callback_reasons reason, void* user, void* in, std::size_t size) {
   auto* s = static_cast<session*>(lws_get_opaque_user_data(wsi));
-  if (s == nullptr)
-    return 0;
   auto* loop = static_cast<event_loop::parts*>(lws_context_user(lws_get_context(wsi)));
-  return loop->handle(wsi, s, reason, in, size);
+  if (reason == LWS_CALLBACK_OPENSSL_PERFORM_SERVER_CERT_VERIFICATION)
+    return s != nullptr && loop->trusts(s, static_cast<X509_STORE_CTX*>(user), size != 0) ? 0 : 1;
+  return s == nullptr ? 0 : loop->handle(wsi, s, reason, in, size);
 }
 
 } // namespace
 
 event_loop::event_loop() : parts_{std::make_unique<parts>()} {}
 
-std::shared_ptr<event_loop> event_loop::start() {
-  silence_libwebsockets();
+std::shared_ptr<event_loop> event_loop::start(const std::optional<tls_settings>& tls) {
+  set_up_libwebsockets();
   std::shared_ptr<event_loop> loop{new event_loop};
-  lws_context_creation_info info{};
-  info.port = CONTEXT_PORT_NO_LISTEN;
-  info.protocols = protocols;
-  info.gid = static_cast<gid_t>(-1);
-  info.uid = static_cast<uid_t>(-1);
-  info.options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
+  auto& p = *loop->parts_;
+  auto info = no_listener();
   info.pt_serv_buf_size = receive_buffer;
   info.timeout_secs = never;
   info.connect_timeout_secs = never;
-  info.user = loop->parts_.get();
-  auto& p = *loop->parts_;
+  info.user = &p;
+  info.options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS;
   p.context = lws_create_context(&info);
   if (p.context == nullptr)
     throw std::runtime_error{"libwebsockets could not set up its context"};
+  if (tls) {
+    p.tls = make_tls_context(*tls);
+    p.trusts_anything = tls->trust_anything;
+    info.options |= LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
+    info.provided_client_ssl_ctx = p.tls.get();
+    info.ssl_info_event_mask = SSL_CB_READ_ALERT;
+  }
+  p.vhost = lws_create_vhost(p.context, &info);
+  if (p.vhost == nullptr)
+    throw std::runtime_error{"libwebsockets could not set up its host"};
   p.thread = std::thread{[&p] { p.run(); }};
   return loop;
 }
@@ -276,8 +335,11 @@ event_loop::~event_loop() {
 void event_loop::stop() {
   auto& p = *parts_;
   std::call_once(p.stop_once, [&p] {
-    if (!p.thread.joinable())
+    if (!p.thread.joinable()) { // it did not start
+      if (p.context != nullptr)
+        lws_context_destroy(p.context);
       return;
+    }
     p.post([&p] {
       p.stopping = true;
       p.stop_by = std::chrono::steady_clock::now() + stop_timeout;

@@ -2,10 +2,13 @@
 /// WebSocket connections on one libwebsockets event-loop thread. It knows no actor: an observer is told what happens.
 #pragma once
 
+#include "libstargate/connection/tls.hpp"
+
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -29,6 +32,7 @@ enum class end : std::uint8_t {
   unresolved,  ///< The host's name does not resolve.
   unreachable, ///< No connection, or no WebSocket handshake, in time.
   refused,     ///< The handshake was answered with a status that is not 101.
+  untrusted,   ///< The peer's certificate is not to be trusted, or the peer does not trust ours.
   lost,        ///< The connection broke, or a ping went unanswered.
   peer_closed, ///< The peer sent a close frame.
   too_large,   ///< The peer sent a frame larger than `endpoint::max_frame`.
@@ -87,8 +91,9 @@ private:
 /// The thread that does all the work. Make it with `start`.
 class event_loop : public std::enable_shared_from_this<event_loop> {
 public:
-  /// Starts the thread. @throws std::runtime_error when libwebsockets cannot be set up
-  [[nodiscard]] static std::shared_ptr<event_loop> start();
+  /// Starts the thread. With `tls`, every connection of the loop speaks TLS; without, none does.
+  /// @throws bad_tls_settings; std::runtime_error when libwebsockets or OpenSSL cannot be set up
+  [[nodiscard]] static std::shared_ptr<event_loop> start(const std::optional<tls_settings>& tls = {});
   event_loop(const event_loop&) = delete;
   event_loop& operator=(const event_loop&) = delete;
   ~event_loop();

@@ -21,23 +21,30 @@ void session::set_addresses(std::vector<std::string> addresses) {
   addresses_.assign(std::make_move_iterator(addresses.begin()), std::make_move_iterator(addresses.end()));
 }
 
-bool session::connect_next(lws_context* context, const lws_retry_bo_t& liveness, const char* protocol) {
+bool session::connect_next(const way& how) {
   // A host that is an IPv6 address stands in brackets in the Host header.
-  const bool brackets = to_.host.find(':') != std::string::npos;
-  const auto host = (brackets ? "[" + to_.host + "]" : to_.host) + ":" + std::to_string(to_.port);
+  const auto host = (has_ipv6_host() ? "[" + to_.host + "]" : to_.host) + ":" + std::to_string(to_.port);
+  int tls = 0;
+  if (how.tls) {
+    tls = LCCSCF_USE_SSL;
+    if (how.trusts_anything || has_ipv6_host()) // an IPv6 address is compared where the chain is looked at
+      tls |= LCCSCF_SKIP_SERVER_CERT_HOSTNAME_CHECK;
+  }
   while (!addresses_.empty() && !note_) {
     const auto address = std::move(addresses_.front());
     addresses_.pop_front();
     lws_client_connect_info info{};
-    info.context = context;
+    info.context = how.context;
+    info.vhost = how.vhost;
+    info.ssl_connection = tls;
     info.address = address.c_str();
     info.port = to_.port;
     info.path = to_.path.c_str();
     info.host = host.c_str();
     info.origin = host.c_str();
-    info.local_protocol_name = protocol;
+    info.local_protocol_name = how.protocol;
     info.ietf_version_or_minus_one = -1;
-    info.retry_and_idle_policy = &liveness;
+    info.retry_and_idle_policy = how.liveness;
     info.opaque_user_data = this;
     info.pwsi = &wsi_;
     connecting_ = true;

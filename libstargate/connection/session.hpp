@@ -32,8 +32,18 @@ public:
   // -- connecting
 
   void set_addresses(std::vector<std::string> addresses);
+  /// What libwebsockets needs to know to connect.
+  struct way {
+    lws_context* context;
+    lws_vhost* vhost;
+    const lws_retry_bo_t* liveness;
+    const char* protocol;
+    bool tls;
+    bool trusts_anything;
+  };
   /// Begins to connect to the next address that takes it. False when there is none left, or the peer has refused.
-  [[nodiscard]] bool connect_next(lws_context* context, const lws_retry_bo_t& liveness, const char* protocol);
+  [[nodiscard]] bool connect_next(const way& how);
+  [[nodiscard]] bool has_ipv6_host() const { return to_.host.find(':') != std::string::npos; }
   [[nodiscard]] bool has_addresses() const { return !addresses_.empty(); }
   /// Whether libwebsockets is inside the call that connects; what fails then, `connect_next` sees itself.
   [[nodiscard]] bool is_connecting() const { return connecting_; }
