@@ -212,9 +212,9 @@ struct event_loop::parts {
       fine = false;
     }
     if (!fine)
-      s->note({end::untrusted, 0,
-               std::string{"its certificate is refused: "}
-                 + X509_verify_cert_error_string(X509_STORE_CTX_get_error(chain))});
+      s->note(
+        {end::untrusted, 0,
+         std::string{"its certificate is refused: "} + X509_verify_cert_error_string(X509_STORE_CTX_get_error(chain))});
     return fine;
   }
 
@@ -238,8 +238,8 @@ struct event_loop::parts {
       case LWS_CALLBACK_SSL_INFO: {
         const auto* info = static_cast<const lws_ssl_info*>(in);
         if ((info->ret >> 8) == SSL3_AL_FATAL)
-          s->note({end::untrusted, 0,
-                   std::string{"it ended the TLS handshake: "} + SSL_alert_desc_string_long(info->ret)});
+          s->note(
+            {end::untrusted, 0, std::string{"it ended the TLS handshake: "} + SSL_alert_desc_string_long(info->ret)});
         return 0;
       }
       case LWS_CALLBACK_CLIENT_ESTABLISHED:
