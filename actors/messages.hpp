@@ -124,15 +124,28 @@ struct flush {};
 
 } // namespace stargate::internal
 
-#define STARGATE_ACTOR_MESSAGES(X)                                                                                     \
-  X(stargate::internal::link_open)                                                                                     \
-  X(stargate::internal::link_frames)                                                                                   \
-  X(stargate::internal::link_end) X(stargate::internal::socket_up) X(stargate::internal::socket_down)                  \
-    X(stargate::internal::frames_in) X(stargate::internal::transmit) X(stargate::internal::reset_connection)           \
-      X(stargate::internal::publish) X(stargate::internal::acknowledger_up) X(stargate::internal::ask)                 \
-        X(stargate::internal::deliver) X(stargate::internal::settle) X(stargate::internal::drain)                      \
-          X(stargate::internal::drained) X(stargate::internal::reconnect) X(stargate::internal::expire)                \
-            X(stargate::internal::handle_next) X(stargate::internal::flush)
+// clang-format off
+#define STARGATE_ACTOR_MESSAGES(X) \
+  X(stargate::internal::link_open) \
+  X(stargate::internal::link_frames) \
+  X(stargate::internal::link_end) \
+  X(stargate::internal::socket_up) \
+  X(stargate::internal::socket_down) \
+  X(stargate::internal::frames_in) \
+  X(stargate::internal::transmit) \
+  X(stargate::internal::reset_connection) \
+  X(stargate::internal::publish) \
+  X(stargate::internal::acknowledger_up) \
+  X(stargate::internal::ask) \
+  X(stargate::internal::deliver) \
+  X(stargate::internal::settle) \
+  X(stargate::internal::drain) \
+  X(stargate::internal::drained) \
+  X(stargate::internal::reconnect) \
+  X(stargate::internal::expire) \
+  X(stargate::internal::handle_next) \
+  X(stargate::internal::flush)
+// clang-format on
 #define STARGATE_ID(type) STARGATE_TYPE(stargate_actors, type)
 STARGATE_BEGIN_TYPES(stargate_actors, STARGATE_FIRST_TYPE_ID + 70)
 STARGATE_ACTOR_MESSAGES(STARGATE_ID)

@@ -68,7 +68,11 @@ namespace stargate {
 
 /// Sets how many threads CAF's scheduler has; call it before the `actor_system` is made.
 inline void set_scheduler_threads(caf::actor_system_config& config, std::size_t threads) {
-  config.set(STARGATE_CAF_1 ? "caf.scheduler.max-threads" : "scheduler.max-threads", threads);
+#if STARGATE_CAF_1
+  config.set("caf.scheduler.max-threads", threads);
+#else
+  config.set("scheduler.max-threads", threads);
+#endif
 }
 
 /// Chooses CAF's `sharing` scheduler, which answers an idle actor sooner than the default `stealing` does and burns

@@ -95,11 +95,18 @@ private:
 
 } // namespace stargate
 
-#define STARGATE_REGISTRY_MESSAGES(X)                                                                                  \
-  X(stargate::register_name)                                                                                           \
-  X(stargate::registered)                                                                                              \
-  X(stargate::unregister_name) X(stargate::whereis_name) X(stargate::await_name) X(stargate::found)                    \
-    X(stargate::select_names) X(stargate::keys_of) X(stargate::names)
+// clang-format off
+#define STARGATE_REGISTRY_MESSAGES(X) \
+  X(stargate::register_name) \
+  X(stargate::registered) \
+  X(stargate::unregister_name) \
+  X(stargate::whereis_name) \
+  X(stargate::await_name) \
+  X(stargate::found) \
+  X(stargate::select_names) \
+  X(stargate::keys_of) \
+  X(stargate::names)
+// clang-format on
 #define STARGATE_ID(type) STARGATE_TYPE(stargate_registry, type)
 STARGATE_BEGIN_TYPES(stargate_registry, STARGATE_FIRST_TYPE_ID + 10)
 STARGATE_REGISTRY_MESSAGES(STARGATE_ID)

@@ -183,12 +183,20 @@ struct child_counts {
 
 } // namespace stargate
 
-#define STARGATE_SUPERVISOR_MESSAGES(X)                                                                                \
-  X(stargate::child_started)                                                                                           \
-  X(stargate::start_child)                                                                                             \
-  X(stargate::terminate_child) X(stargate::restart_child) X(stargate::delete_child) X(stargate::found_child)           \
-    X(stargate::child_done) X(stargate::which_children) X(stargate::count_children) X(stargate::children)              \
-      X(stargate::child_counts)
+// clang-format off
+#define STARGATE_SUPERVISOR_MESSAGES(X) \
+  X(stargate::child_started) \
+  X(stargate::start_child) \
+  X(stargate::terminate_child) \
+  X(stargate::restart_child) \
+  X(stargate::delete_child) \
+  X(stargate::found_child) \
+  X(stargate::child_done) \
+  X(stargate::which_children) \
+  X(stargate::count_children) \
+  X(stargate::children) \
+  X(stargate::child_counts)
+// clang-format on
 #define STARGATE_ID(type) STARGATE_TYPE(stargate_supervisor, type)
 STARGATE_BEGIN_TYPES(stargate_supervisor, STARGATE_FIRST_TYPE_ID + 30)
 STARGATE_SUPERVISOR_MESSAGES(STARGATE_ID)
