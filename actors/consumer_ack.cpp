@@ -1,6 +1,6 @@
 // The acknowledger of a consumer or reader: it sends what the handlers settled to the broker.
 //
-// accepts  settle from processors and from whoever kept a message; socket_up socket_down drained from the dispatcher;
+// accepts  settle settle_up_to from processors and from whoever kept a message; socket_up socket_down drained from the dispatcher;
 //          the dispatcher's down message; exit messages
 // sends    acknowledger_up drain to the dispatcher; transmit to the socket; child_started to its supervisor
 // dies of  an exit message, after the processors have finished what is in hand; its dispatcher's end
@@ -14,6 +14,8 @@
 #include "actors/position_tracker.hpp"
 #include "libstargate/protocol/frames.hpp"
 
+#include <algorithm>
+#include <map>
 #include <utility>
 
 namespace stargate::internal {
@@ -31,6 +33,8 @@ struct consumer_ack_state {
   caf::actor socket;
   std::uint64_t connection = 0; ///< 0 while there is none.
   position_tracker tracker;
+  std::map<std::uint64_t, message_id> kept; ///< Handlers said `continue_`; by their place in the connection.
+  std::uint64_t up_to = 0;                  ///< Up to here everything is to be acknowledged.
   std::vector<connection::frame> unsent;
   bool flush_pending = false;
   bool leaving = false;
@@ -50,6 +54,11 @@ struct consumer_ack_state {
     if (m.connection != connection)
       return;
     for (auto& message : m.messages) {
+      if (message.what == disposition::continue_ && message.sequence > up_to) {
+        kept.emplace(message.sequence, std::move(message.id));
+        continue;
+      }
+      kept.erase(message.sequence);
       const bool ask_again = message.what == disposition::nack && !pipeline->position;
       auto frame = ask_again ? protocol::encode_negative_acknowledgement(message.id)
                              : protocol::encode_acknowledgement(message.id);
@@ -58,8 +67,23 @@ struct consumer_ack_state {
         if (auto moved = tracker.acknowledge(message.sequence, std::move(message.id)))
           pipeline->position->set(std::move(moved->value));
     }
+    flush_soon();
+  }
+
+  void flush_soon() {
     if (!unsent.empty() && !std::exchange(flush_pending, true))
       send(self, caf::actor_cast<caf::actor>(self), flush{});
+  }
+
+  /// Cumulative acknowledgement: what was kept up to there, and what handlers will still say `continue_` to.
+  void on_settle_up_to(const settle_up_to& m) {
+    if (m.connection != connection)
+      return;
+    up_to = std::max(up_to, m.sequence);
+    settle all{connection, {}};
+    for (auto i = kept.begin(); i != kept.end() && i->first <= up_to; i = kept.erase(i))
+      all.messages.push_back({i->first, std::move(i->second), disposition::ack});
+    on_settle(all);
   }
 
   void send_unsent() {
@@ -73,6 +97,8 @@ struct consumer_ack_state {
     send_unsent();
     connection = to;
     tracker.reset();
+    kept.clear();
+    up_to = 0;
   }
 
   void on_exit(const caf::error& why) {
@@ -101,7 +127,7 @@ struct consumer_ack_state {
         if (m.connection == connection)
           change_connection(0);
       },
-      [this](settle& m) { on_settle(m); }, [this](flush) { send_unsent(); },
+      [this](settle& m) { on_settle(m); }, [this](const settle_up_to& m) { on_settle_up_to(m); }, [this](flush) { send_unsent(); },
       [this](const drained&) {
         send_unsent();
         self->quit(make_error(exit_code::shutdown, "drained"));

@@ -30,6 +30,17 @@ public:
   }
 
   [[nodiscard]] std::size_t total() const { return total_; }
+  [[nodiscard]] std::size_t of(const Receiver& who) const {
+    const auto i = std::find_if(open_.begin(), open_.end(), [&](const auto& e) { return e.first == who; });
+    return i == open_.end() ? 0 : i->second;
+  }
+  /// Takes `count` off what `who` asked for, which is at least as much.
+  void take_from(const Receiver& who, std::size_t count) {
+    if (const auto i = find(who); i != open_.end()) {
+      i->second -= count;
+      total_ -= count;
+    }
+  }
   [[nodiscard]] bool knows(const Receiver& who) const {
     return std::any_of(open_.begin(), open_.end(), [&](const auto& e) { return e.first == who; });
   }

@@ -1,22 +1,29 @@
 // The dispatcher of a consumer or reader: it owns the demand, and starts and watches the socket.
 //
 // accepts  socket_up socket_down frames_in child_started from its socket; ask from processors; acknowledger_up and
-//          drain from the acknowledger; drained from processors; down messages; exit messages
-// sends    deliver socket_down drain to processors; socket_up socket_down drained to the acknowledger; child_started
-//          to its supervisor
-// dies of  its socket's end, with its reason; an exit message, after its socket has closed
+//          drain from the acknowledger; drained from processors; ask_end_of_topic leave_subscription from anybody;
+//          dispatch_again look_after from itself; down messages; exit messages
+// sends    deliver socket_down drain to processors; socket_up socket_down drained to the acknowledger; transmit to
+//          the socket; child_started to its supervisor
+// dies of  its socket's end, with its reason; a handler over its time, where that is a crash; an exit message, after
+//          its socket has closed
 //
-// It gives a processor no more messages than it asked for. What nobody has asked for yet waits here; the broker sends
-// no more than the receiver queue's size without acknowledgements, so that is bounded.
+// It gives a processor no more messages than it asked for. What nobody has asked for yet waits here. That is bounded:
+// in pull mode the broker sends only what was asked for, otherwise no more than the receiver queue's size without
+// acknowledgements.
 #include "actors/dispatcher.hpp"
 
+#include "actors/dead_letter.hpp"
 #include "actors/demand.hpp"
 #include "actors/join.hpp"
 #include "actors/messages.hpp"
+#include "actors/rate_limiter.hpp"
 #include "actors/socket.hpp"
+#include "libstargate/protocol/frames.hpp"
 
 #include <algorithm>
 #include <deque>
+#include <functional>
 #include <optional>
 
 namespace stargate::internal {
@@ -38,9 +45,23 @@ struct dispatcher_state {
   caf::actor connected_socket;
   std::shared_ptr<const delivery> origin;
   std::uint64_t sequence = 0;
-  std::deque<raw_message> waiting;
+  /// What came and nobody has: one queue for all processors, or one for each when a key belongs to a processor.
+  std::vector<std::deque<raw_message>> waiting;
   internal::demand<caf::actor> demand;
-  std::vector<caf::actor> processors;
+  std::optional<rate_limiter> limiter;
+  bool dispatch_scheduled = false;
+  std::size_t permitted = 0; ///< In pull mode: what the broker may still send.
+
+  struct processor {
+    caf::actor who;
+    std::size_t index;
+    std::shared_ptr<handling> in_hand;
+  };
+  std::vector<processor> processors;
+
+  std::deque<std::shared_ptr<one_answer<bool>>> end_of_topic; ///< Asked for, and not answered.
+  std::size_t end_of_topic_sent = 0;                          ///< How many of them this connection was asked.
+  std::deque<std::shared_ptr<one_answer<bool>>> leaving_subscription;
 
   std::vector<caf::actor> undrained;
   caf::actor drain_to;
@@ -50,54 +71,180 @@ struct dispatcher_state {
   void announce_connection() {
     if (connection == 0 || !acknowledger)
       return;
-    origin = std::make_shared<const delivery>(delivery{acknowledger, connection, topic});
+    origin = std::make_shared<const delivery>(delivery{acknowledger, connection, topic, pipeline->many_topics});
     send(self, acknowledger, socket_up{connection, connected_socket});
     dispatch();
+    ask_broker();
   }
 
   void lose_connection() {
     connection = 0;
     origin = nullptr;
     sequence = 0;
-    waiting.clear(); // the broker delivers it again
+    permitted = 0;
+    end_of_topic_sent = 0;
+    for (auto& queue : waiting) // the broker delivers it again
+      queue.clear();
   }
 
+  // -- giving out what came
+
   void dispatch() {
-    if (draining || !origin || waiting.empty())
+    if (draining || !origin)
       return;
-    for (auto& [processor, count] : demand.take(waiting.size())) {
-      deliver batch{origin, {}};
-      const auto end = waiting.begin() + static_cast<std::ptrdiff_t>(count);
-      batch.messages.assign(std::make_move_iterator(waiting.begin()), std::make_move_iterator(end));
-      waiting.erase(waiting.begin(), end);
-      send(self, processor, std::move(batch));
+    const auto allowed = limiter->available(self->clock().now());
+    std::size_t given = 0;
+    if (waiting.size() == 1) {
+      for (auto& [who, count] : demand.take(std::min(waiting.front().size(), allowed)))
+        given += give(who, waiting.front(), count);
+    } else {
+      for (const auto& p : processors) {
+        auto& queue = waiting[p.index % waiting.size()];
+        const auto count = std::min({queue.size(), demand.of(p.who), allowed - given});
+        demand.take_from(p.who, count);
+        given += give(p.who, queue, count);
+      }
     }
+    limiter->take(given);
+    if (allowed - given == 0 && !dispatch_scheduled && waiting_count() > 0) {
+      dispatch_scheduled = true;
+      send_later(self, std::max(limiter->wait(), std::chrono::milliseconds{1}), dispatch_again{});
+    }
+    permit_more();
+  }
+
+  std::size_t give(const caf::actor& who, std::deque<raw_message>& queue, std::size_t count) {
+    if (count == 0)
+      return 0;
+    deliver batch{origin, {}};
+    const auto end = queue.begin() + static_cast<std::ptrdiff_t>(count);
+    batch.messages.assign(std::make_move_iterator(queue.begin()), std::make_move_iterator(end));
+    queue.erase(queue.begin(), end);
+    send(self, who, std::move(batch));
+    return count;
+  }
+
+  [[nodiscard]] std::size_t waiting_count() const {
+    std::size_t count = 0;
+    for (const auto& queue : waiting)
+      count += queue.size();
+    return count;
+  }
+
+  /// In pull mode, lets the broker send as many messages as are asked for and are neither here nor under way.
+  void permit_more() {
+    if (!pipeline->pull_mode || draining || !origin)
+      return;
+    const auto expected = permitted + waiting_count();
+    if (demand.total() <= expected)
+      return;
+    const auto more = demand.total() - expected;
+    permitted += more;
+    tell_broker(protocol::encode_permit(more));
+  }
+
+  void tell_broker(std::string frame) {
+    send(self, connected_socket, transmit{connection, {std::make_shared<const std::string>(std::move(frame))}});
   }
 
   void on_frames(frames_in& m) {
     if (m.connection != connection || draining)
       return;
-    for (auto& frame : m.frames)
-      waiting.push_back({++sequence, std::move(frame)});
+    for (auto& frame : m.frames) {
+      if (const auto end = protocol::decode_end_of_topic(frame)) {
+        on_end_of_topic(*end);
+        continue;
+      }
+      permitted -= permitted > 0 ? 1 : 0;
+      auto& queue = waiting[waiting.size() == 1 ? 0 : place_of(frame)];
+      queue.push_back({++sequence, std::move(frame)});
+    }
     dispatch();
+  }
+
+  /// The processor to which a message's key belongs; messages without a key go around.
+  [[nodiscard]] std::size_t place_of(const std::string& frame) const {
+    const auto key = protocol::key_of(frame);
+    return (key ? std::hash<std::string>{}(*key) : sequence) % waiting.size();
   }
 
   void on_ask(const ask& m) {
     if (!demand.knows(m.processor)) {
       monitor(self, m.processor);
-      processors.push_back(m.processor);
+      processors.push_back({m.processor, m.index, m.in_hand});
     }
     demand.ask(m.processor, m.demand);
     dispatch();
   }
 
+  // -- asking the broker
+
+  void ask_broker() {
+    if (connection == 0 || !origin)
+      return;
+    for (; end_of_topic_sent < end_of_topic.size(); ++end_of_topic_sent)
+      tell_broker(protocol::encode_is_end_of_topic());
+    if (leaving_subscription.empty())
+      return;
+    tell_broker(protocol::encode_unsubscribe());
+    draining = true; // whatever comes now is nobody's
+    for (auto& who : std::exchange(leaving_subscription, {}))
+      who->answer(true);
+  }
+
+  void on_end_of_topic(bool reached) {
+    if (end_of_topic.empty())
+      return;
+    end_of_topic.front()->answer(reached);
+    end_of_topic.pop_front();
+    end_of_topic_sent -= end_of_topic_sent > 0 ? 1 : 0;
+  }
+
+  // -- handlers that take too long
+
+  void look_after_handlers() {
+    const auto now = handling::clock::now(); // as the processors' deadlines, which are real time
+    for (const auto& p : processors) {
+      const auto overdue = p.in_hand ? p.in_hand->take_overdue(now) : std::vector<received_message>{};
+      if (overdue.empty())
+        continue;
+      const auto key = pipeline->keys.processor(p.index);
+      const auto why = key + ": a handler took longer than handler_timeout, "
+                       + std::to_string(pipeline->handler_timeout.count()) + " ms, for "
+                       + (overdue.size() == 1 ? "message " + overdue.front().id.value
+                                              : std::to_string(overdue.size()) + " messages");
+      tree->say(log_level::error, key, why);
+      switch (pipeline->on_failure) {
+        case failure_action::nack:
+          for (const auto& message : overdue)
+            message.negative_acknowledge();
+          break;
+        case failure_action::dead_letter:
+          for (const auto& message : overdue)
+            bury(tree, pipeline, message, why);
+          break;
+        case failure_action::crash:
+          // Nothing can end a thread that is stuck: it is left behind, and its successor needs the name.
+          post(tree->registry().actor(), unregister_name{key});
+          return self->quit(make_error(errc::handler_failed, why));
+      }
+    }
+    send_later(self, look_interval(), look_after{});
+  }
+
+  [[nodiscard]] std::chrono::milliseconds look_interval() const {
+    return std::clamp(pipeline->handler_timeout / 4, std::chrono::milliseconds{5}, std::chrono::milliseconds{1000});
+  }
+
   void on_drain(const drain& m) {
     draining = true;
     drain_to = m.answer_to;
-    waiting.clear();
-    undrained = processors;
-    for (const auto& processor : processors)
-      send(self, processor, drain{caf::actor_cast<caf::actor>(self)});
+    for (auto& queue : waiting)
+      queue.clear();
+    for (const auto& p : processors) {
+      undrained.push_back(p.who);
+      send(self, p.who, drain{caf::actor_cast<caf::actor>(self)});
+    }
     answer_drain();
   }
 
@@ -115,9 +262,9 @@ struct dispatcher_state {
     if (socket && socket.address() == who)
       return self->quit(leaving ? make_error(exit_code::shutdown, "closed") : why);
     const auto i =
-      std::find_if(processors.begin(), processors.end(), [&](const caf::actor& p) { return p.address() == who; });
+      std::find_if(processors.begin(), processors.end(), [&](const processor& p) { return p.who.address() == who; });
     if (i != processors.end()) {
-      demand.forget(*i);
+      demand.forget(i->who);
       processors.erase(i);
       processor_done(who);
     }
@@ -138,6 +285,10 @@ struct dispatcher_state {
   }
 
   caf::behavior make_behavior() {
+    waiting.resize(pipeline->partition_by_key ? pipeline->processors : 1);
+    limiter.emplace(pipeline->rate_limit);
+    if (pipeline->handler_timeout.count() > 0)
+      send_later(self, look_interval(), look_after{});
     take_name(self, *tree, pipeline->keys.dispatcher(), [this] { start_socket(); });
     signal_handlers signals;
     signals.down = [this](const caf::actor_addr& who, const caf::error& why) { on_down(who, why); };
@@ -157,15 +308,29 @@ struct dispatcher_state {
         lose_connection();
         if (acknowledger)
           send(self, acknowledger, m);
-        for (const auto& processor : processors)
-          send(self, processor, m);
+        for (const auto& p : processors)
+          send(self, p.who, m);
       },
       [this](frames_in& m) { on_frames(m); }, [this](const ask& m) { on_ask(m); },
       [this](const acknowledger_up& m) {
         acknowledger = m.who;
         announce_connection();
       },
-      [this](const drain& m) { on_drain(m); }, [this](const drained& m) { processor_done(m.who.address()); });
+      [this](const drain& m) { on_drain(m); },
+      [this](const dispatch_again&) {
+        dispatch_scheduled = false;
+        dispatch();
+      },
+      [this](const look_after&) { look_after_handlers(); },
+      [this](const ask_end_of_topic& m) {
+        end_of_topic.push_back(m.who);
+        ask_broker();
+      },
+      [this](const leave_subscription& m) {
+        leaving_subscription.push_back(m.who);
+        ask_broker();
+      },
+      [this](const drained& m) { processor_done(m.who.address()); });
   }
 };
 

@@ -26,7 +26,7 @@ void ledger::publish(publication_ptr p, bool waits_for_room, clock::time_point n
 }
 
 void ledger::admit(publication_ptr p, clock::time_point deadline) {
-  auto encoded = protocol::encode_message(p->content, first_sequence_ + pending_.size());
+  auto encoded = protocol::encode_message(p->content, first_sequence_ + pending_.size(), encrypts_.get());
   if (!encoded)
     return p->answer(failure(code_of(encoded.error()), context_of(encoded.error())));
   p->content = {};

@@ -4,6 +4,7 @@
 
 #include "actors/publication.hpp"
 #include "libstargate/connection/event_loop.hpp"
+#include "libstargate/protocol/crypto.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -22,8 +23,10 @@ class ledger {
 public:
   using clock = std::chrono::steady_clock;
 
-  ledger(std::string where, std::size_t max_pending, std::chrono::milliseconds send_timeout)
+  ledger(std::string where, std::size_t max_pending, std::chrono::milliseconds send_timeout,
+         std::shared_ptr<const protocol::encryptor> encrypts = {})
     : where_{std::move(where)},
+      encrypts_{std::move(encrypts)},
       max_pending_{max_pending},
       send_timeout_{send_timeout} {}
 
@@ -70,6 +73,7 @@ private:
   [[nodiscard]] caf::error failure(errc code, const std::string& why) const;
 
   const std::string where_;
+  const std::shared_ptr<const protocol::encryptor> encrypts_; ///< Empty when payloads go out as they are.
   const std::size_t max_pending_;
   const std::chrono::milliseconds send_timeout_;
   std::deque<entry> pending_; ///< The sequence of the first is `first_sequence_`.

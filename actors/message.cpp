@@ -17,6 +17,13 @@ void received_message::acknowledge() const {
   settle_from_outside(*this, disposition::ack);
 }
 
+void received_message::acknowledge_up_to() const {
+  if (origin && !origin->many_topics)
+    post(origin->acknowledger, internal::settle_up_to{origin->connection, sequence});
+  else
+    acknowledge();
+}
+
 void received_message::negative_acknowledge() const {
   settle_from_outside(*this, disposition::nack);
 }

@@ -11,6 +11,8 @@
 /// Every message that concerns a connection carries its number; what comes for another one is dropped.
 #pragma once
 
+#include "actors/handling.hpp"
+#include "actors/one_answer.hpp"
 #include "actors/publication.hpp"
 #include "libstargate/connection/event_loop.hpp"
 
@@ -81,6 +83,8 @@ struct acknowledger_up {
 struct ask {
   caf::actor processor;
   std::size_t demand;
+  std::size_t index = 0;             ///< Of the processor.
+  std::shared_ptr<handling> in_hand; ///< What it is doing, to be looked at by who watches over its time.
 };
 struct raw_message {
   std::uint64_t sequence; ///< Counts the messages of the connection, from 1.
@@ -93,11 +97,27 @@ struct deliver {
 struct settled {
   std::uint64_t sequence;
   message_id id;
-  disposition what; ///< Never `continue_`.
+  disposition what;
 };
 struct settle {
   std::uint64_t connection;
   std::vector<settled> messages;
+};
+
+/// Everything that a connection delivered up to a message is acknowledged.
+struct settle_up_to {
+  std::uint64_t connection;
+  std::uint64_t sequence;
+};
+
+// -- asking a consumer's or reader's broker ------------------------------------------
+
+struct ask_end_of_topic {
+  std::shared_ptr<one_answer<bool>> who;
+};
+/// Gives up the subscription: answered when the broker was told, true.
+struct leave_subscription {
+  std::shared_ptr<one_answer<bool>> who;
 };
 
 // -- draining ------------------------------------------------------------------------
@@ -119,6 +139,14 @@ struct expire {
   std::uint64_t generation;
 };
 struct handle_next {};
+/// A batch has waited long enough.
+struct batch_due {
+  std::uint64_t generation;
+};
+/// The rate allows more now.
+struct dispatch_again {};
+/// Look whether a handler takes too long.
+struct look_after {};
 /// Send what has gathered.
 struct flush {};
 
@@ -139,6 +167,12 @@ struct flush {};
   X(stargate::internal::ask) \
   X(stargate::internal::deliver) \
   X(stargate::internal::settle) \
+  X(stargate::internal::settle_up_to) \
+  X(stargate::internal::ask_end_of_topic) \
+  X(stargate::internal::leave_subscription) \
+  X(stargate::internal::batch_due) \
+  X(stargate::internal::dispatch_again) \
+  X(stargate::internal::look_after) \
   X(stargate::internal::drain) \
   X(stargate::internal::drained) \
   X(stargate::internal::reconnect) \

@@ -4,6 +4,7 @@
 
 #include "actors/roles.hpp"
 #include "actors/site.hpp"
+#include "libstargate/protocol/option_table.hpp"
 
 #include <memory>
 #include <utility>
@@ -17,19 +18,45 @@ struct pipeline {
   std::size_t max_demand;
   std::size_t min_demand;
   stargate::run_on run_on;
-  std::function<std::string()> path;         ///< Of the handshake.
+  failure_action on_failure;
+  std::chrono::milliseconds handler_timeout;
+  std::size_t batch_size;
+  std::chrono::milliseconds batch_delay;
+  bool partition_by_key;
+  double rate_limit;
+  bool pull_mode = false;
+  bool many_topics = false;
+  crypto_failure_action on_crypto_failure;
+  decryption decryption_keys;
+  topic_name dead_letters;                          ///< Where `failure_action::dead_letter` puts messages.
+  std::function<caf::expected<std::string>()> path; ///< Of the handshake.
   std::shared_ptr<reader_position> position; ///< A reader's; empty for a consumer.
 
   template <class Options>
-  pipeline(pipeline_keys k, const Options& o, std::function<std::string()> p, std::shared_ptr<reader_position> at = {})
+  pipeline(pipeline_keys k, const Options& o, std::function<caf::expected<std::string>()> p,
+           std::shared_ptr<reader_position> at = {})
     : keys{std::move(k)},
       processors{o.processors},
       handler{o.handler},
       max_demand{o.max_demand},
       min_demand{o.min_demand},
       run_on{o.run_on},
+      on_failure{o.on_failure},
+      handler_timeout{o.handler_timeout},
+      batch_size{o.batch_size},
+      batch_delay{o.batch_delay},
+      partition_by_key{o.partition_by_key},
+      rate_limit{o.rate_limit},
+      on_crypto_failure{o.crypto_failure_action.value_or(crypto_failure_action::fail)},
+      decryption_keys{o.decryption_keys},
+      dead_letters{protocol::dead_letter_topic_of(o)},
       path{std::move(p)},
-      position{std::move(at)} {}
+      position{std::move(at)} {
+    if constexpr (requires { o.pull_mode; }) {
+      pull_mode = o.pull_mode;
+      many_topics = o.topic.topic.empty();
+    }
+  }
 };
 
 using pipeline_ptr = std::shared_ptr<const pipeline>;

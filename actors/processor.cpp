@@ -1,21 +1,25 @@
 // A processor of a consumer or reader: it decodes messages and runs the application's handler on them.
 //
-// accepts  deliver socket_down drain from the dispatcher; handle_next from itself; exit messages
+// accepts  deliver socket_down drain from the dispatcher; handle_next batch_due from itself; exit messages
 // sends    ask drained to the dispatcher; settle to the acknowledger; child_started to its supervisor
-// dies of  an exception out of the handler; a frame that is not a message; its dispatcher's end; an exit message,
-//          between two messages
+// dies of  an exception out of the handler, unless on_failure says otherwise; a frame that is not a message; its
+//          dispatcher's end; an exit message, between two messages
 //
 // It works in slices of time: between them it sees what else has come, such as an exit message, and what it has
 // settled goes out together.
 #include "actors/processor.hpp"
 
+#include "actors/dead_letter.hpp"
 #include "actors/join.hpp"
 #include "actors/messages.hpp"
+#include "libstargate/protocol/crypto.hpp"
 #include "libstargate/protocol/frames.hpp"
 
 #include <caf/spawn_options.hpp>
 
 #include <deque>
+#include <optional>
+#include <span>
 #include <stdexcept>
 #include <utility>
 
@@ -44,6 +48,10 @@ struct processor_state {
   std::deque<queued> queue;
   std::size_t owed = 0; ///< Asked for and not handled yet: at the dispatcher, on the way, or in the queue.
   bool scheduled = false;
+  bool ended = false;
+  std::shared_ptr<handling> in_hand = std::make_shared<handling>();
+  std::vector<received_message> gathered; ///< A batch that is not full yet.
+  std::uint64_t batch_generation = 0;
   std::shared_ptr<const delivery> settled_origin;
   std::vector<settled> unsent;
 
@@ -54,34 +62,37 @@ struct processor_state {
       return false;
     }
     monitor(self, dispatcher);
-    const bool made = guarded("init", [this] {
+    const auto thrown = thrown_by([this] {
       handler = pipeline->handler();
       if (!handler)
         throw std::runtime_error{"the factory of handlers gave none"};
       handler->init({pipeline->keys.topic(), pipeline->keys.processor_component(index), index});
     });
-    if (made)
+    if (thrown)
+      crash(make_error(errc::handler_failed, key + ": init threw: " + *thrown));
+    else
       ask_for_more();
-    return made;
+    return !thrown;
   }
 
-  /// Runs a piece of the application. What it throws ends the processor. False if it did.
+  /// Runs a piece of the application. Gives the text of what it threw, nothing if it did not.
   template <class F>
-  bool guarded(std::string_view what, F run) {
-    std::string text;
+  static std::optional<std::string> thrown_by(F run) {
     try {
       run();
-      return true;
+      return std::nullopt;
     } catch (const std::exception& e) {
-      text = e.what();
+      return e.what();
     } catch (...) {
-      text = "what is not a std::exception";
+      return "what is not a std::exception";
     }
+  }
+
+  void crash(const caf::error& why) {
     send_settled();
-    const auto why = make_error(errc::handler_failed, key + ": " + std::string{what} + " threw: " + text);
     tree->say(log_level::error, key, describe(why));
     self->quit(why);
-    return false;
+    ended = true;
   }
 
   void ask_for_more() {
@@ -89,7 +100,7 @@ struct processor_state {
       return;
     const auto more = pipeline->max_demand - owed;
     owed += more;
-    send(self, dispatcher, ask{caf::actor_cast<caf::actor>(self), more});
+    send(self, dispatcher, ask{caf::actor_cast<caf::actor>(self), more, index, in_hand});
   }
 
   void schedule() {
@@ -108,48 +119,109 @@ struct processor_state {
   void handle_slice() {
     scheduled = false;
     const auto until = std::chrono::steady_clock::now() + slice;
-    while (!queue.empty()) {
+    while (!queue.empty() && !ended) {
       auto next = std::move(queue.front());
       queue.pop_front();
-      if (!handle(next))
-        return;
-      --owed;
+      take(next);
       if (std::chrono::steady_clock::now() >= until)
         break;
     }
+    if (ended)
+      return;
     send_settled();
     ask_for_more();
     schedule();
   }
 
-  bool handle(queued& next) {
+  /// Decodes a message, and handles it with those that were gathered before when they are enough.
+  void take(queued& next) {
     auto decoded = protocol::decode_delivery(next.raw.frame);
-    if (!decoded) {
-      send_settled();
-      const auto why =
-        make_error(errc::protocol_violation, to_string(pipeline->keys.topic()) + ": " + context_of(decoded.error()));
-      tree->say(log_level::error, key, describe(why));
-      self->quit(why);
-      return false;
-    }
+    if (!decoded)
+      return crash(
+        make_error(errc::protocol_violation, to_string(pipeline->keys.topic()) + ": " + context_of(decoded.error())));
     auto* message = std::get_if<received_message>(&*decoded);
-    if (message == nullptr)
-      return true; // an answer about the topic's end, which nobody waits for
+    if (message == nullptr) { // an answer about the topic's end, which nobody waits for
+      --owed;
+      return;
+    }
     message->sequence = next.raw.sequence;
-    message->origin = next.origin;
-    auto what = disposition::continue_;
-    if (!guarded("handle_message", [&] { what = handler->handle_message(*message); }))
-      return false;
-    if (what != disposition::continue_)
-      settle_later(next, std::move(message->id), what);
-    return true;
+    message->origin = std::move(next.origin);
+    if (message->encryption && !open(*message)) {
+      --owed;
+      return;
+    }
+    gathered.push_back(std::move(*message));
+    if (gathered.size() >= pipeline->batch_size)
+      handle_gathered();
+    else if (gathered.size() == 1)
+      send_later(self, pipeline->batch_delay, batch_due{++batch_generation});
   }
 
-  void settle_later(const queued& of, message_id id, disposition what) {
+  /// Decrypts a message. False when that fails and the handler is not to see it.
+  bool open(received_message& message) {
+    if (pipeline->decryption_keys.empty() && pipeline->on_crypto_failure == crypto_failure_action::consume)
+      return true;
+    const auto wrong = protocol::decrypt(message, pipeline->decryption_keys);
+    if (!wrong)
+      return true;
+    tree->say(log_level::error, key, "message " + message.id.value + ": " + describe(wrong));
+    switch (pipeline->on_crypto_failure) {
+      case crypto_failure_action::fail: settle_later(message, disposition::continue_); return false;
+      case crypto_failure_action::discard: settle_later(message, disposition::ack); return false;
+      case crypto_failure_action::consume: return true;
+    }
+    return false;
+  }
+
+  void handle_gathered() {
+    ++batch_generation;
+    if (gathered.empty())
+      return;
+    const auto count = gathered.size();
+    std::vector<disposition> answers;
+    std::span<const received_message> batch{gathered};
+    const bool limited = pipeline->handler_timeout.count() > 0;
+    if (limited)
+      in_hand->begin(gathered, handling::clock::now() + pipeline->handler_timeout);
+    auto failure = thrown_by([&] {
+      if (pipeline->batch_size == 1)
+        answers.push_back(handler->handle_message(batch.front()));
+      else
+        answers = handler->handle_batch(batch);
+      if (answers.size() != count)
+        throw std::runtime_error{"it gave " + std::to_string(answers.size()) + " answers for "
+                                 + std::to_string(count) + " messages"};
+    });
+    const auto messages = std::exchange(gathered, {});
+    owed -= count;
+    if (limited && in_hand->finish().empty())
+      return; // it took too long: somebody else has decided about these messages
+    if (failure)
+      return on_failure(messages, *failure);
+    for (std::size_t i = 0; i < count; ++i)
+      settle_later(messages[i], answers[i]);
+  }
+
+  void on_failure(const std::vector<received_message>& messages, const std::string& what) {
+    const auto why = make_error(
+      errc::handler_failed,
+      key + ": " + (pipeline->batch_size == 1 ? "handle_message" : "handle_batch") + " threw: " + what);
+    if (pipeline->on_failure == failure_action::crash)
+      return crash(why);
+    tree->say(log_level::error, key, describe(why));
+    for (const auto& message : messages) {
+      if (pipeline->on_failure == failure_action::nack)
+        settle_later(message, disposition::nack);
+      else
+        bury(tree, pipeline, message, describe(why));
+    }
+  }
+
+  void settle_later(const received_message& of, disposition what) {
     if (settled_origin != of.origin)
       send_settled();
     settled_origin = of.origin;
-    unsent.push_back({of.raw.sequence, std::move(id), what});
+    unsent.push_back({of.sequence, of.id, what});
   }
 
   void send_settled() {
@@ -158,8 +230,9 @@ struct processor_state {
   }
 
   void drop_queue() {
-    owed -= queue.size();
+    owed -= queue.size() + gathered.size();
     queue.clear();
+    gathered.clear();
   }
 
   caf::behavior make_behavior(const caf::actor& supervisor) {
@@ -172,9 +245,17 @@ struct processor_state {
       self, std::move(signals), [this](deliver& m) { on_deliver(m); }, [this](handle_next) { handle_slice(); },
       [this](const socket_down& m) {
         // The broker delivers again what was not acknowledged; handling it here as well would only do it twice.
-        const auto before = queue.size();
-        std::erase_if(queue, [&](const queued& q) { return q.origin->connection <= m.connection; });
-        owed -= before - queue.size();
+        owed -= std::erase_if(queue, [&](const queued& q) { return q.origin->connection <= m.connection; });
+        owed -= std::erase_if(gathered, [&](const auto& g) { return g.origin->connection <= m.connection; });
+        ask_for_more();
+      },
+      [this](const batch_due& m) {
+        if (m.generation != batch_generation)
+          return;
+        handle_gathered();
+        if (ended)
+          return;
+        send_settled();
         ask_for_more();
       },
       [this](const drain& m) {

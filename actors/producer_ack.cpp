@@ -126,20 +126,23 @@ struct producer_ack_state {
 
 caf::behavior producer_ack_actor(caf::stateful_actor<producer_ack_state>* self, const site_ptr& tree,
                                  const pipeline_keys& keys, const producer_options& options,
+                                 const std::shared_ptr<const protocol::encryptor>& encrypts,
                                  const caf::actor& supervisor) {
   auto& state = state_of(self);
   state.self = self;
   state.tree = tree;
   state.key = keys.acknowledger();
-  state.ledger.emplace(to_string(keys.topic()), options.max_pending, options.send_timeout);
+  state.ledger.emplace(to_string(keys.topic()), options.max_pending, options.send_timeout, encrypts);
   return state.make_behavior(supervisor);
 }
 
 } // namespace
 
-caf::actor spawn_producer_ack(site_ptr tree, pipeline_keys keys, producer_options options, caf::actor supervisor) {
+caf::actor spawn_producer_ack(site_ptr tree, pipeline_keys keys, producer_options options,
+                              std::shared_ptr<const protocol::encryptor> encrypts, caf::actor supervisor) {
   auto& system = tree->system;
-  return system.spawn(producer_ack_actor, std::move(tree), std::move(keys), std::move(options), std::move(supervisor));
+  return system.spawn(producer_ack_actor, std::move(tree), std::move(keys), std::move(options), std::move(encrypts),
+                      std::move(supervisor));
 }
 
 } // namespace stargate::internal

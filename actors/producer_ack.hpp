@@ -4,10 +4,13 @@
 
 #include "actors/roles.hpp"
 #include "actors/site.hpp"
+#include "libstargate/protocol/crypto.hpp"
+
+#include <memory>
 
 namespace stargate::internal {
 
 [[nodiscard]] caf::actor spawn_producer_ack(site_ptr tree, pipeline_keys keys, producer_options options,
-                                            caf::actor supervisor);
+                                            std::shared_ptr<const protocol::encryptor> encrypts, caf::actor supervisor);
 
 } // namespace stargate::internal

@@ -25,12 +25,26 @@ std::map<std::string, socket_board::record> socket_board::all() const {
   return records_;
 }
 
-caf::error socket_board::wait_connected(const std::vector<std::string>& keys, std::chrono::milliseconds timeout) {
+void socket_board::expect(const std::string& key) {
+  const std::lock_guard guard{mutex_};
+  expected_.insert(key);
+}
+
+void socket_board::forget(const std::string& key) {
+  {
+    const std::lock_guard guard{mutex_};
+    expected_.erase(key);
+    records_.erase(key);
+  }
+  changed_.notify_all();
+}
+
+caf::error socket_board::wait_connected(std::chrono::milliseconds timeout) {
   const auto deadline = std::chrono::steady_clock::now() + timeout;
   std::unique_lock lock{mutex_};
   for (;;) {
     std::string missing;
-    for (const auto& key : keys) {
+    for (const auto& key : expected_) {
       const auto& r = records_[key];
       if (r.phase == socket_phase::refused)
         return r.why;
@@ -56,6 +70,17 @@ std::string to_string(const socket_board::record& r) {
   return "stopped";
 }
 
+namespace {
+
+std::optional<connection::tls_settings> tls_settings(const options& o) {
+  if (o.scheme == url_scheme::ws)
+    return std::nullopt;
+  return connection::tls_settings{o.tls.ca_file, o.tls.certificate_file, o.tls.key_file,
+                                  o.tls.dangerously_trust_any_certificate};
+}
+
+} // namespace
+
 site::site(caf::actor_system& system_, options o)
   : system{system_},
     description{[&] {
@@ -63,7 +88,7 @@ site::site(caf::actor_system& system_, options o)
         o.log = caf_log(system_);
       return std::move(o);
     }()},
-    loop{connection::event_loop::start()} {}
+    loop{connection::event_loop::start(tls_settings(description))} {}
 
 stargate::registry site::registry() const {
   const std::lock_guard guard{mutex_};

@@ -14,6 +14,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -41,13 +42,18 @@ public:
   void set_parent(const std::string& key, std::string parent);
   [[nodiscard]] std::map<std::string, record> all() const;
 
-  /// Waits until all sockets are connected. @par Errors as `tree::wait_ready`
-  [[nodiscard]] caf::error wait_connected(const std::vector<std::string>& keys, std::chrono::milliseconds timeout);
+  /// From now on `wait_connected` waits for this socket too.
+  void expect(const std::string& key);
+  /// The socket is gone for good.
+  void forget(const std::string& key);
+  /// Waits until all expected sockets are connected. @par Errors as `tree::wait_ready`
+  [[nodiscard]] caf::error wait_connected(std::chrono::milliseconds timeout);
 
 private:
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::map<std::string, record> records_;
+  std::set<std::string> expected_;
 };
 
 [[nodiscard]] std::string to_string(const socket_board::record& r);

@@ -141,10 +141,19 @@ struct socket_state {
     if (closing || !owner)
       return;
     const auto& o = tree->description;
+    auto path = config->path();
+    if (!path)
+      return wait_and_connect(path.error());
     connection::endpoint to;
+    if (o.token) {
+      auto token = o.token();
+      if (!token)
+        return wait_and_connect(make_error(errc::no_token, place() + ": " + context_of(token.error())));
+      to.headers.emplace_back("Authorization:", "Bearer " + *token);
+    }
     to.host = current_host().name;
     to.port = current_host().port;
-    to.path = config->path();
+    to.path = std::move(*path);
     to.connect_timeout = o.connect_timeout;
     to.ping_interval = o.ping_interval;
     to.pong_timeout = o.pong_timeout;
@@ -175,13 +184,16 @@ struct socket_state {
     if (was_connected && now() - connected_at >= tree->description.backoff.stable)
       attempt = 0;
     const auto why = reason(end.why, was_connected);
+    ++host;
+    // Another host may take what this one refuses: only when all have refused is it refused for good.
     if (class_of(code_of(why)) == error_class::configuration) {
-      last_refusal = why;
-      tree->board.set(key, socket_phase::refused, why);
-      if (++refusals >= refusals_to_give_up)
+      if (++refusals >= tree->description.hosts.size()) {
+        last_refusal = why;
+        tree->board.set(key, socket_phase::refused, why);
+      }
+      if (refusals >= refusals_to_give_up * tree->description.hosts.size())
         return self->quit(why);
     }
-    ++host;
     wait_and_connect(why);
   }
 
@@ -219,6 +231,7 @@ struct socket_state {
         return make_error(code, place() + ": the handshake was refused with status " + std::to_string(end.status) + ": "
                                   + std::string{advice_for(code)});
       }
+      case connection::end::untrusted: return make_error(errc::untrusted, place() + ": " + end.text);
       case connection::end::peer_closed:
         return make_error(errc::connection_lost, place() + ": the broker closed the connection with code "
                                                    + std::to_string(end.status) + text);

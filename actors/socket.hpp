@@ -13,7 +13,7 @@ namespace stargate::internal {
 struct socket_config {
   pipeline_keys keys;
   /// The path and query of the handshake, asked for before each attempt.
-  std::function<std::string()> path;
+  std::function<caf::expected<std::string>()> path;
 };
 
 /// Starts the socket of a producer, consumer or reader. Its owner, to which it hands what it receives, is `starter`

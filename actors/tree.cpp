@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <future>
 #include <mutex>
 #include <utility>
 
@@ -109,9 +110,13 @@ caf::expected<tree> start(caf::actor_system& system, options o) {
   tree result;
   try {
     result.site_ = std::make_shared<internal::site>(system, std::move(o));
+  } catch (const connection::bad_tls_settings& e) {
+    return make_error(errc::invalid_option, e.what());
   } catch (const std::exception& e) {
     return make_error(errc::start_failed, e.what());
   }
+  for (const auto& key : internal::socket_keys(result.site_->description))
+    result.site_->board.expect(key);
   caf::scoped_actor self{system};
   const auto top = internal::spawn_tree(result.site_, caf::actor_cast<caf::actor>(self));
   self->monitor(top);
@@ -251,10 +256,71 @@ std::vector<registry_key> tree::keys(const key_pattern& p) const {
   return result;
 }
 
+// -- consumers and readers ------------------------------------------------------
+
+namespace {
+
+/// `consumer/billing` is `dispatcher/billing` with `to` = dispatcher; nothing for what is neither consumer nor reader.
+std::optional<registry_key> sibling_of(const registry_key& receiver, std::string_view internal::role_row::*to) {
+  for (const auto r : {internal::role::consumer, internal::role::reader}) {
+    const auto& row = internal::row_of(r);
+    const auto slash = std::min(receiver.component.find('/'), receiver.component.size());
+    if (receiver.component.substr(0, slash) != row.socket)
+      continue;
+    auto key = receiver;
+    key.component = std::string{row.*to} + receiver.component.substr(slash);
+    return key;
+  }
+  return std::nullopt;
+}
+
+/// Asks the dispatcher of a receiver, and waits for the answer.
+template <class Question>
+caf::expected<bool> ask_dispatcher(const tree& t, const registry_key& receiver, std::chrono::milliseconds timeout) {
+  const auto key = sibling_of(receiver, &internal::role_row::dispatcher);
+  const auto dispatcher = key ? t.whereis(*key) : caf::actor{};
+  if (!dispatcher)
+    return make_error(errc::not_registered, "no consumer or reader '" + to_string(receiver) + "' is registered");
+  auto promise = std::make_shared<std::promise<caf::expected<bool>>>();
+  auto answer = promise->get_future();
+  post(dispatcher, Question{std::make_shared<internal::one_answer<bool>>(
+                     [promise](caf::expected<bool> result) { promise->set_value(std::move(result)); })});
+  if (answer.wait_for(timeout) != std::future_status::ready)
+    return make_error(errc::timed_out,
+                      to_string(receiver) + ": no answer within " + std::to_string(timeout.count()) + " ms");
+  return answer.get();
+}
+
+} // namespace
+
+caf::expected<bool> tree::is_end_of_topic(const registry_key& receiver, std::chrono::milliseconds timeout) const {
+  return ask_dispatcher<internal::ask_end_of_topic>(*this, receiver, timeout);
+}
+
+caf::error tree::unsubscribe(const registry_key& consumer, std::chrono::milliseconds timeout) const {
+  if (consumer.component.substr(0, consumer.component.find('/')) != internal::row_of(internal::role::consumer).socket)
+    return make_error(errc::not_registered, "'" + to_string(consumer) + "' is not the key of a consumer");
+  auto told = ask_dispatcher<internal::leave_subscription>(*this, consumer, timeout);
+  if (!told)
+    return told.error();
+  const auto id = to_string(*sibling_of(consumer, &internal::role_row::supervisor));
+  const auto topics = registry().whereis(internal::topics_name(site_->description));
+  caf::scoped_actor self{site_->system};
+  caf::error failure;
+  const auto limit = timeout + 3 * site_->description.shutdown + answer_grace;
+  request(self.ptr(), topics, limit, terminate_child{id})
+    .receive([](const child_done&) {}, [&](caf::error& e) { failure = std::move(e); });
+  if (!failure)
+    request(self.ptr(), topics, limit, delete_child{id})
+      .receive([](const child_done&) {}, [&](caf::error& e) { failure = std::move(e); });
+  site_->board.forget(to_string(consumer));
+  return failure;
+}
+
 // -- looking inside -------------------------------------------------------------
 
 caf::error tree::wait_ready(std::chrono::milliseconds timeout) const {
-  return site_->board.wait_connected(internal::socket_keys(site_->description), timeout);
+  return site_->board.wait_connected(timeout);
 }
 
 caf::actor tree::supervisor() const {

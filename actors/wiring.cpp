@@ -7,7 +7,9 @@
 #include "actors/processor.hpp"
 #include "actors/producer_ack.hpp"
 #include "actors/socket.hpp"
+#include "libstargate/protocol/crypto.hpp"
 #include "libstargate/protocol/option_table.hpp"
+#include "libstargate/protocol/percent.hpp"
 
 #include <memory>
 #include <utility>
@@ -20,7 +22,7 @@ pipeline_keys keys_of(const producer_options& o) {
   return {role::producer, o.topic, {}};
 }
 pipeline_keys keys_of(const consumer_options& o) {
-  return {role::consumer, o.topic, o.subscription};
+  return {role::consumer, protocol::registered_topic(o), o.subscription};
 }
 pipeline_keys keys_of(const reader_options& o) {
   return {role::reader, o.topic, o.reader_name.value_or("")};
@@ -65,12 +67,24 @@ child_spec named_supervisor(const site_ptr& tree, supervisor_options o, restart 
 
 child_spec producer_spec(const site_ptr& tree, const producer_options& o) {
   const auto keys = keys_of(o);
+  // What was encrypted before a reconnect goes out again after it, so all connections share one key.
+  const auto encrypts = o.encryption.empty() ? nullptr : std::make_shared<const protocol::encryptor>(o.encryption);
+  auto path = [o, encrypts]() -> caf::expected<std::string> {
+    auto result = protocol::request_path(o);
+    if (!encrypts)
+      return result;
+    auto parameter = encrypts->parameter();
+    if (!parameter)
+      return make_error(errc::crypto_failed, to_string(o.topic) + ": " + context_of(parameter.error()));
+    return result + (result.find('?') == std::string::npos ? "?" : "&")
+           + "encryptionKeys=" + protocol::percent_encode(*parameter);
+  };
   std::vector<child_spec> children;
   children.push_back(worker(tree, keys.acknowledger(), [=](const start_context& c) -> caf::expected<caf::actor> {
-    return spawn_producer_ack(tree, keys, o, c.supervisor);
+    return spawn_producer_ack(tree, keys, o, encrypts, c.supervisor);
   }));
   children.push_back(worker(tree, keys.socket(), [=](const start_context& c) -> caf::expected<caf::actor> {
-    return spawn_socket(tree, {keys, [o] { return protocol::request_path(o); }}, c.supervisor);
+    return spawn_socket(tree, {keys, path}, c.supervisor);
   }));
   return named_supervisor(tree, supervisor_for(tree, keys.supervisor(), strategy::one_for_one, std::move(children)),
                           restart::transient);
@@ -94,12 +108,12 @@ child_spec receiver_spec(const site_ptr& tree, const pipeline_ptr& p) {
 
 child_spec consumer_spec(const site_ptr& tree, const consumer_options& o) {
   return receiver_spec(tree,
-                       std::make_shared<const pipeline>(keys_of(o), o, [o] { return protocol::request_path(o); }));
+                       std::make_shared<const pipeline>(keys_of(o), o, [o]() -> caf::expected<std::string> { return protocol::request_path(o); }));
 }
 
 child_spec reader_spec(const site_ptr& tree, const reader_options& o) {
   auto position = std::make_shared<reader_position>(o.start.text());
-  auto path = [o, position] {
+  auto path = [o, position]() -> caf::expected<std::string> {
     auto from_here = o;
     from_here.start = start_at{message_id{position->get()}};
     return protocol::request_path(from_here);
@@ -107,10 +121,29 @@ child_spec reader_spec(const site_ptr& tree, const reader_options& o) {
   return receiver_spec(tree, std::make_shared<const pipeline>(keys_of(o), o, std::move(path), position));
 }
 
+/// The producers of a tree: those that are configured, and one for each dead-letter topic that has none.
+std::vector<producer_options> all_producers(const options& o) {
+  auto all = o.producers;
+  const auto add = [&all](const auto& receiver) {
+    if (receiver.on_failure != failure_action::dead_letter)
+      return;
+    auto topic = protocol::dead_letter_topic_of(receiver);
+    for (const auto& p : all)
+      if (p.topic == topic)
+        return;
+    all.push_back({.topic = std::move(topic)});
+  };
+  for (const auto& c : o.consumers)
+    add(c);
+  for (const auto& r : o.readers)
+    add(r);
+  return all;
+}
+
 child_spec topics_spec(const site_ptr& tree) {
   const auto& o = tree->description;
   std::vector<child_spec> topics;
-  for (const auto& p : o.producers)
+  for (const auto& p : all_producers(o))
     topics.push_back(producer_spec(tree, p));
   for (const auto& c : o.consumers)
     topics.push_back(consumer_spec(tree, c));
@@ -155,7 +188,7 @@ caf::actor spawn_tree(const site_ptr& tree, caf::actor parent) {
 
 std::vector<std::string> socket_keys(const options& o) {
   std::vector<std::string> keys;
-  for (const auto& p : o.producers)
+  for (const auto& p : all_producers(o))
     keys.push_back(keys_of(p).socket());
   for (const auto& c : o.consumers)
     keys.push_back(keys_of(c).socket());

@@ -1,6 +1,8 @@
 #include "cli/common.hpp"
 
-#include <charconv>
+#include "libstargate/protocol/option_values.hpp"
+
+#include <algorithm>
 #include <csignal>
 #include <iostream>
 #include <mutex>
@@ -14,49 +16,35 @@ volatile std::sig_atomic_t interrupted = 0;
 
 } // namespace
 
-caf::expected<host> parse_url(const std::string& url) {
+caf::error parse_url(const std::string& url, options& into) {
   const auto wrong = [&](std::string_view why) {
-    return make_error(errc::invalid_url, "'" + url + "': " + std::string{why} + "; write ws://host:port");
+    return make_error(errc::invalid_url, "'" + url + "': " + std::string{why} + "; write ws://host:port or wss://host:port");
   };
-  constexpr std::string_view scheme = "ws://";
   std::string_view rest = url;
-  if (!rest.starts_with(scheme))
-    return wrong("the scheme is not ws");
-  rest.remove_prefix(scheme.size());
+  if (rest.starts_with("ws://"))
+    into.scheme = url_scheme::ws;
+  else if (rest.starts_with("wss://"))
+    into.scheme = url_scheme::wss;
+  else
+    return wrong("the scheme is neither ws nor wss");
+  rest.remove_prefix(rest.find("//") + 2);
   if (rest.ends_with('/'))
     rest.remove_suffix(1);
-  if (rest.find_first_of("/?#@ ") != std::string_view::npos)
-    return wrong("only a host and a port may follow the scheme");
-  host result;
-  std::string_view port;
-  if (rest.starts_with('[')) { // an IPv6 address
-    const auto end = rest.find(']');
-    if (end == std::string_view::npos)
-      return wrong("the bracket does not close");
-    result.name = rest.substr(1, end - 1);
-    rest.remove_prefix(end + 1);
-    if (!rest.empty() && rest.front() != ':')
-      return wrong("a port begins with a colon");
-    port = rest.empty() ? rest : rest.substr(1);
-    if (!rest.empty() && port.empty())
-      return wrong("the port is empty");
-  } else {
-    const auto colon = rest.find(':');
-    result.name = rest.substr(0, colon);
-    if (colon != std::string_view::npos) {
-      port = rest.substr(colon + 1);
-      if (port.empty())
-        return wrong("the port is empty");
-    }
+  into.hosts.clear();
+  for (bool more = true; more;) {
+    const auto comma = rest.find(',');
+    more = comma != std::string_view::npos;
+    const auto one = rest.substr(0, comma);
+    host h{"", static_cast<std::uint16_t>(into.scheme == url_scheme::wss ? 8443 : 8080)};
+    const auto standard = h.port;
+    if (!protocol::parse_host(one, h))
+      return wrong("'" + std::string{one} + "' is not a host with a port from 1 to 65535, and nothing else may follow");
+    if (one.find(':') == std::string_view::npos || one.ends_with(']'))
+      h.port = standard;
+    into.hosts.push_back(std::move(h));
+    rest.remove_prefix(more ? comma + 1 : rest.size());
   }
-  if (result.name.empty())
-    return wrong("the host is empty");
-  if (!port.empty()) {
-    const auto [end, failure] = std::from_chars(port.data(), port.data() + port.size(), result.port);
-    if (failure != std::errc{} || end != port.data() + port.size() || result.port == 0)
-      return wrong("the port is not a number from 1 to 65535");
-  }
-  return result;
+  return {};
 }
 
 std::chrono::milliseconds milliseconds_of(double seconds) {
@@ -69,7 +57,9 @@ int fail(const std::string& why) {
 }
 
 int fail(const caf::error& why) {
-  return fail(describe(why));
+  fail(describe(why));
+  const auto code = code_of(why);
+  return code == errc::invalid_option || code == errc::invalid_topic || code == errc::invalid_url ? wrong_usage : failed;
 }
 
 bool is_interrupted() {
@@ -90,11 +80,19 @@ runtime::runtime() {
   system_.emplace(config_);
 }
 
-caf::expected<tree> start_connected(runtime& r, const global_options& g, options o) {
-  auto where = parse_url(g.url);
-  if (!where)
-    return where.error();
-  o.hosts = {std::move(*where)};
+std::string flag_of(std::string_view name) {
+  auto flag = "--" + std::string{name};
+  std::replace(flag.begin(), flag.end(), '_', '-');
+  std::replace(flag.begin(), flag.end(), '.', '-');
+  return flag;
+}
+
+caf::expected<tree> start_tree(runtime& r, const global_options& g, options o) {
+  const auto parts = std::move(o);
+  o = g.tree;
+  o.producers = parts.producers;
+  o.consumers = parts.consumers;
+  o.readers = parts.readers;
   o.name = "cli";
   o.connect_timeout = std::min(o.connect_timeout, milliseconds_of(g.connect_timeout));
   o.log = [verbose = g.verbose](log_level level, std::string_view source, std::string_view text) {
@@ -104,7 +102,11 @@ caf::expected<tree> start_connected(runtime& r, const global_options& g, options
     const std::lock_guard guard{one_line_at_a_time};
     std::cerr << "stargate: " << name_of(level) << ": " << source << ": " << text << std::endl;
   };
-  auto started = start(r.system(), std::move(o));
+  return start(r.system(), std::move(o));
+}
+
+caf::expected<tree> start_connected(runtime& r, const global_options& g, options o) {
+  auto started = start_tree(r, g, std::move(o));
   if (!started)
     return started;
   const auto deadline = std::chrono::steady_clock::now() + milliseconds_of(g.connect_timeout);

@@ -1,5 +1,7 @@
 #include "cli/common.hpp"
 
+#include "libstargate/protocol/frames.hpp"
+
 #include <algorithm>
 #include <condition_variable>
 #include <cstdio>
@@ -23,13 +25,19 @@ struct produce_options {
   double rate = 0;
   bool print_ids = false;
   double send_timeout = 86'400;
+  std::optional<std::string> event_time;
+  std::optional<std::string> deliver_at;
+  std::optional<std::uint64_t> deliver_after;
+  std::vector<std::string> replication_clusters;
+  std::shared_ptr<producer_options> producer = std::make_shared<producer_options>();
 };
 
 /// Hands messages to a producer without waiting for each: at most a window of them is under way.
 class pipe {
 public:
-  pipe(const tree& t, registry_key producer, bool print_ids)
-    : tree_{t},
+  pipe(const tree& t, registry_key producer, bool print_ids, std::size_t window)
+    : window_{window},
+      tree_{t},
       producer_{std::move(producer)},
       print_ids_{print_ids},
       progress_{isatty(STDERR_FILENO) == 1} {}
@@ -38,7 +46,7 @@ public:
   bool send(message m) {
     {
       std::unique_lock lock{mutex_};
-      wait(lock, [this] { return under_way_ < window || failure_; });
+      wait(lock, [this] { return under_way_ < window_ || failure_; });
       if (failure_ || is_interrupted())
         return false;
       ++under_way_;
@@ -64,7 +72,7 @@ public:
   const std::optional<caf::error>& failure() const { return failure_; }
 
 private:
-  static constexpr std::size_t window = 500; // below max_pending, so none is refused
+  const std::size_t window_; // at most max_pending, so none is refused
 
   /// Waits until `enough` or the user interrupts. A signal wakes nobody, so the wait looks up now and then.
   template <class Enough>
@@ -134,14 +142,14 @@ caf::error each_message(const produce_options& o, const std::function<bool(const
   if (o.file != "-") {
     opened.open(o.file, std::ios::binary);
     if (!opened)
-      return make_error(errc::invalid_option, "cannot open '" + o.file + "' (-f)");
+      return make_error(errc::invalid_message, "cannot open '" + o.file + "' (-f)");
   }
   auto& in = o.file == "-" ? std::cin : opened;
   for (std::string line; !is_interrupted() && std::getline(in, line);)
     if (!use(line))
       return {};
   if (in.bad())
-    return make_error(errc::invalid_option, "cannot read '" + o.file + "' (-f) to its end");
+    return make_error(errc::invalid_message, "cannot read '" + o.file + "' (-f) to its end");
   return {};
 }
 
@@ -154,13 +162,26 @@ int produce(const global_options& g, const produce_options& o) {
     const auto equals = property.find('=');
     pattern.properties[property.substr(0, equals)] = property.substr(equals + 1);
   }
+  const auto instant = [](const std::optional<std::string>& text) {
+    std::optional<std::chrono::system_clock::time_point> at;
+    if (text)
+      static_cast<void>(protocol::parse_instant(*text, at.emplace())); // was checked
+    return at;
+  };
+  pattern.event_time = instant(o.event_time);
+  pattern.deliver_at = instant(o.deliver_at);
+  if (o.deliver_after)
+    pattern.deliver_after = std::chrono::milliseconds{*o.deliver_after};
+  pattern.replication_clusters = o.replication_clusters;
   runtime r;
   options description;
-  description.producers = {{.topic = *topic, .send_timeout = milliseconds_of(o.send_timeout)}};
+  description.producers = {*o.producer};
+  description.producers[0].topic = *topic;
+  description.producers[0].send_timeout = milliseconds_of(o.send_timeout);
   auto started = start_connected(r, g, std::move(description));
   if (!started)
     return fail(started.error());
-  pipe out{*started, registry_key{"producer", *topic, "cli"}, o.print_ids};
+  pipe out{*started, registry_key{"producer", *topic, "cli"}, o.print_ids, std::min<std::size_t>(500, o.producer->max_pending)};
   pacer pace{o.rate};
   caf::error unreadable;
   const auto send_one = [&](const std::string& text) {
@@ -229,6 +250,22 @@ void add_produce(CLI::App& app, const global_options& g, std::function<int()>& r
                  "Seconds a message may wait for its receipt; longer outages are failures")
     ->check(CLI::Range(0.001, 86'400.0))
     ->capture_default_str();
+  const CLI::Validator is_instant{[](const std::string& text) {
+                                    std::chrono::system_clock::time_point at;
+                                    return protocol::parse_instant(text, at)
+                                             ? std::string{}
+                                             : "'" + text + "' is not a time such as 2026-01-31T12:00:00Z";
+                                  },
+                                  "TIME"};
+  sub->add_option("--event-time", o->event_time, "When what the messages tell happened")->check(is_instant);
+  sub->add_option("--deliver-at", o->deliver_at, "Shared and Key_Shared subscriptions get the messages at this time")
+    ->check(is_instant);
+  sub->add_option("--deliver-after", o->deliver_after, "The same, in milliseconds from now")->type_name("ms");
+  sub->add_option("--replication-cluster", o->replication_clusters, "A cluster to replicate to; may be given several times")
+    ->take_all()
+    ->expected(1)
+    ->allow_extra_args(false);
+  add_table(*sub, o->producer, {{"topic", ""}, {"send_timeout", ""}});
   sub->add_flag("--print-ids", o->print_ids, "Print the id of each stored message on standard output");
   sub->callback([o, &g, &run] {
     if (o->messages.empty() && o->file.empty())

@@ -7,7 +7,6 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdio>
-#include <map>
 #include <mutex>
 
 namespace stargate::cli {
@@ -16,12 +15,7 @@ namespace {
 
 struct receive_options {
   std::string topic;
-  std::string subscription;
-  subscription_type type = subscription_type::exclusive;
-  std::optional<initial_position> position;
-  std::string from = "latest";
   std::uint64_t count = 0;
-  std::size_t processors = 1;
   bool json = false;
   double timeout = 0;
 };
@@ -51,8 +45,10 @@ std::string as_json(const received_message& m) {
     static_cast<void>(json::append_string(line, value));
   }
   line += R"(},"publishTime":")" + format_instant(m.publish_time) + R"(","redeliveryCount":)"
-          + std::to_string(m.redelivery_count) + "}";
-  return line;
+          + std::to_string(m.redelivery_count);
+  if (m.event_time)
+    line += R"(,"eventTime":")" + format_instant(*m.event_time) + '"';
+  return line + (m.encryption ? R"(,"encrypted":true})" : "}");
 }
 
 /// Where the messages go: standard output, a line each. Processors share it.
@@ -127,18 +123,8 @@ int receive(const global_options& g, const receive_options& o,
   return done;
 }
 
-template <class Value>
-void add_choice(CLI::App& sub, const char* flag, Value& value,
-                const std::map<std::string, std::remove_cvref_t<Value>>& choices, const char* help) {
-  sub.add_option(flag, value, help)->transform(CLI::CheckedTransformer{choices, CLI::ignore_case});
-}
-
 void add_common(CLI::App& sub, const std::shared_ptr<receive_options>& o) {
-  sub.add_option("TOPIC", o->topic, "The topic")->required();
   sub.add_option("-n,--num-messages", o->count, "End after so many messages; 0 runs until interrupted")
-    ->capture_default_str();
-  sub.add_option("--processors", o->processors, "How many work at the same time; with more than one, order is lost")
-    ->check(CLI::Range(std::size_t{1}, std::size_t{1024}))
     ->capture_default_str();
   sub
     .add_option_function<std::string>(
@@ -152,44 +138,39 @@ void add_common(CLI::App& sub, const std::shared_ptr<receive_options>& o) {
     ->capture_default_str();
 }
 
-void check_topic(const receive_options& o) {
-  if (auto topic = parse_topic(o.topic); !topic)
+topic_name checked_topic(const std::string& text) {
+  auto topic = parse_topic(text);
+  if (!topic)
     throw CLI::ValidationError{"TOPIC", describe(topic.error())};
+  return std::move(*topic);
 }
 
 } // namespace
 
 void add_consume(CLI::App& app, const global_options& g, std::function<int()>& run) {
   auto o = std::make_shared<receive_options>();
+  auto c = std::make_shared<consumer_options>();
   auto* sub = app.add_subcommand("consume", "Consume a topic under a subscription; what was printed is acknowledged");
+  sub->add_option("TOPIC", o->topic, "The topic; without one, --topics or --topics-pattern");
   add_common(*sub, o);
-  sub->add_option("-s,--subscription-name", o->subscription, "The subscription")->required();
-  add_choice(*sub, "-t,--subscription-type", o->type,
-             {{"exclusive", subscription_type::exclusive},
-              {"failover", subscription_type::failover},
-              {"shared", subscription_type::shared},
-              {"key_shared", subscription_type::key_shared}},
-             "How consumers share the subscription; exclusive by default");
-  sub
-    ->add_option_function<std::string>(
-      "-p,--position,--subscription-position",
-      [o](const std::string& text) {
-        o->position = text == "earliest" ? initial_position::earliest : initial_position::latest;
-      },
-      "Where a new subscription begins: latest or earliest")
-    ->check(CLI::IsMember{{"latest", "earliest"}});
-  sub->callback([o, &g, &run] {
-    check_topic(*o);
-    if (o->subscription.empty())
+  add_table(*sub, c,
+            {{"topic", ""},
+             {"subscription", "-s,--subscription-name,--subscription"},
+             {"type", "-t,--subscription-type"},
+             {"mode", "--subscription-mode"},
+             {"position", "-p,--position,--subscription-position"}});
+  sub->get_option("--subscription")->required();
+  sub->callback([o, c, &g, &run] {
+    if (!o->topic.empty() || (c->topics.empty() && c->topics_pattern.empty()))
+      c->topic = checked_topic(o->topic);
+    else
+      o->topic = to_string(protocol::registered_topic(*c));
+    if (c->subscription.empty())
       throw CLI::ValidationError{"-s", "the subscription's name is empty"};
-    run = [o, &g] {
+    run = [o, c, &g] {
       return receive(g, *o, [&](options& description, handler_factory handler) {
-        description.consumers = {{.topic = *parse_topic(o->topic),
-                                  .subscription = o->subscription,
-                                  .type = o->type,
-                                  .position = o->position,
-                                  .processors = o->processors,
-                                  .handler = std::move(handler)}};
+        description.consumers = {*c};
+        description.consumers[0].handler = std::move(handler);
       });
     };
   });
@@ -197,20 +178,17 @@ void add_consume(CLI::App& app, const global_options& g, std::function<int()>& r
 
 void add_read(CLI::App& app, const global_options& g, std::function<int()>& run) {
   auto o = std::make_shared<receive_options>();
+  auto reader = std::make_shared<reader_options>();
   auto* sub = app.add_subcommand("read", "Read a topic from a place on, without a subscription");
+  sub->add_option("TOPIC", o->topic, "The topic")->required();
   add_common(*sub, o);
-  sub->add_option("--from", o->from, "earliest, latest, or the id of the message behind which to begin")
-    ->capture_default_str();
-  sub->callback([o, &g, &run] {
-    check_topic(*o);
-    if (o->from.empty())
-      throw CLI::ValidationError{"--from", "it is empty; write earliest, latest or an id"};
-    run = [o, &g] {
+  add_table(*sub, reader, {{"topic", ""}, {"start", "--from"}, {"on_failure", ""}, {"dead_letter_topic", ""}});
+  sub->callback([o, reader, &g, &run] {
+    reader->topic = checked_topic(o->topic);
+    run = [o, reader, &g] {
       return receive(g, *o, [&](options& description, handler_factory handler) {
-        description.readers = {{.topic = *parse_topic(o->topic),
-                                .start = start_at{message_id{o->from}},
-                                .processors = o->processors,
-                                .handler = std::move(handler)}};
+        description.readers = {*reader};
+        description.readers[0].handler = std::move(handler);
       });
     };
   });

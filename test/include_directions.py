@@ -9,6 +9,7 @@ ALLOWED = {
     "libstargate/include": {"libstargate/include"},
     "libstargate/protocol": {"libstargate/include", "libstargate/protocol"},
     "libstargate/connection": {"libstargate/connection"},
+    "libstargate/rest": {"libstargate/include", "libstargate/protocol"},
     "registry": {"libstargate/include", "registry"},
     "supervisor": {"libstargate/include", "supervisor"},
     "actors": {"libstargate/include", "libstargate/protocol", "libstargate/connection", "registry", "supervisor", "actors"},

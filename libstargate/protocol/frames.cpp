@@ -1,6 +1,7 @@
 #include "libstargate/protocol/frames.hpp"
 
 #include "libstargate/protocol/base64.hpp"
+#include "libstargate/protocol/crypto.hpp"
 #include "libstargate/protocol/json.hpp"
 
 #include <stargate/error.hpp>
@@ -41,6 +42,41 @@ bool is_message_id(std::string_view id) {
          && std::none_of(id.begin(), id.end(), [](char c) { return c == '"' || c == '\\' || (c >= 0 && c < ' '); });
 }
 
+bool decode_member(const Value& object, const char* name, std::string& out) {
+  const auto* text = json::find_string(object, name);
+  return text == nullptr || decode_base64(json::view(*text), out);
+}
+
+std::shared_ptr<const encryption_context> decode_encryption(const Value& object) {
+  auto context = std::make_shared<encryption_context>();
+  if (const auto keys = object.FindMember("keys"); keys != object.MemberEnd() && keys->value.IsObject())
+    for (const auto& [name, value] : keys->value.GetObject()) {
+      auto& key = context->keys[std::string{json::view(name)}];
+      if (!value.IsObject() || !decode_member(value, "keyValue", key.value))
+        return nullptr;
+      if (const auto metadata = value.FindMember("metadata"); metadata != value.MemberEnd() && metadata->value.IsObject())
+        for (const auto& [field, text] : metadata->value.GetObject())
+          if (text.IsString())
+            key.metadata.emplace(json::view(field), json::view(text));
+    }
+  if (!decode_member(object, "param", context->param))
+    return nullptr;
+  if (const auto* algorithm = json::find_string(object, "algorithm"))
+    context->algorithm = json::view(*algorithm);
+  if (const auto* compression = json::find_string(object, "compressionType"))
+    context->compression = json::view(*compression);
+  if (const auto size = object.FindMember("uncompressedMessageSize"); size != object.MemberEnd() && size->value.IsUint())
+    context->uncompressed_size = size->value.GetUint();
+  if (const auto size = object.FindMember("batchSize"); size != object.MemberEnd()) {
+    if (size->value.IsInt())
+      context->batch_size = size->value.GetInt();
+    else if (size->value.IsObject()) // Java's Optional, as some brokers write it
+      if (const auto inner = size->value.FindMember("value"); inner != size->value.MemberEnd() && inner->value.IsInt())
+        context->batch_size = inner->value.GetInt();
+  }
+  return context;
+}
+
 bool parse_digits(std::string_view& text, std::size_t count, int& value) {
   if (text.size() < count || !parse_integer(text.substr(0, count), value) || value < 0)
     return false;
@@ -57,15 +93,28 @@ bool take(std::string_view& text, char c) {
 
 } // namespace
 
-caf::expected<std::string> encode_message(const message& content, std::uint64_t sequence) {
+caf::expected<std::string> encode_message(const message& content, std::uint64_t sequence, const encryptor* encrypts) {
   std::string frame;
+  encryptor::sealed sealed;
+  if (encrypts != nullptr) {
+    try {
+      sealed = encrypts->seal(content.payload);
+    } catch (const std::exception& e) {
+      return make_error(errc::crypto_failed, e.what());
+    }
+  }
   frame.reserve(base64_size(content.payload.size()) + 64 + (content.key ? content.key->size() + 16 : 0)
                 + content.properties.size() * 48);
   frame += R"({"payload":")";
-  append_base64(frame, content.payload);
+  append_base64(frame, encrypts != nullptr ? sealed.payload : content.payload);
   frame += R"(","context":")";
   frame += std::to_string(sequence);
   frame += '"';
+  if (encrypts != nullptr) {
+    frame += R"(,"encryptionParam":")";
+    append_base64(frame, sealed.param);
+    frame += '"';
+  }
   if (content.key) {
     frame += R"(,"key":)";
     if (!json::append_string(frame, *content.key))
@@ -85,6 +134,25 @@ caf::expected<std::string> encode_message(const message& content, std::uint64_t 
     }
     frame += '}';
   }
+  if (!content.replication_clusters.empty()) {
+    frame += R"(,"replicationClusters":)";
+    char separator = '[';
+    for (const auto& cluster : content.replication_clusters) {
+      frame += separator;
+      if (!json::append_string(frame, cluster))
+        return not_utf8("the name of a cluster");
+      separator = ',';
+    }
+    frame += ']';
+  }
+  if (content.event_time)
+    frame += R"(,"eventTime":")" + format_instant(*content.event_time) + '"';
+  if (content.deliver_at)
+    frame += R"(,"deliverAt":)"
+             + std::to_string(
+               std::chrono::floor<std::chrono::milliseconds>(content.deliver_at->time_since_epoch()).count());
+  if (content.deliver_after)
+    frame += R"(,"deliverAfterMs":)" + std::to_string(content.deliver_after->count());
   frame += '}';
   if (frame.size() > max_frame_size)
     return make_error(errc::message_too_large,
@@ -151,9 +219,80 @@ caf::expected<std::variant<received_message, end_of_topic>> decode_delivery(std:
     if (parse_instant(json::view(*event), at))
       message.event_time = at;
   }
+  if (const auto found = document.FindMember("encryptionContext");
+      found != document.MemberEnd() && found->value.IsObject()) {
+    auto context = decode_encryption(found->value);
+    if (!context)
+      return violation("the message " + message.id.value + " with an encryption context that cannot be read");
+    message.encryption = std::move(context);
+  }
   if (const auto count = document.FindMember("redeliveryCount"); count != document.MemberEnd() && count->value.IsUint())
     message.redelivery_count = count->value.GetUint();
   return result{std::move(message)};
+}
+
+std::optional<bool> decode_end_of_topic(const std::string& frame) {
+  constexpr std::size_t longest = 64; // no message is that short
+  if (frame.size() > longest || frame.find("endOfTopic") == std::string::npos)
+    return std::nullopt;
+  auto copy = frame;
+  const auto decoded = decode_delivery(copy);
+  const auto* end = decoded ? std::get_if<end_of_topic>(&*decoded) : nullptr;
+  return end != nullptr ? std::optional{end->reached} : std::nullopt;
+}
+
+namespace {
+
+/// Walks over a message until it has met the key; takes nothing else.
+struct key_finder : rapidjson::BaseReaderHandler<rapidjson::UTF8<>, key_finder> {
+  std::optional<std::string> key;
+  int depth = 0;
+  bool is_next = false;
+
+  bool Default() {
+    is_next = false;
+    return true;
+  }
+  bool StartObject() {
+    ++depth;
+    return Default();
+  }
+  bool EndObject(rapidjson::SizeType) {
+    --depth;
+    return Default();
+  }
+  bool Key(const char* text, rapidjson::SizeType size, bool) {
+    is_next = depth == 1 && std::string_view{text, size} == "key";
+    return true;
+  }
+  bool String(const char* text, rapidjson::SizeType size, bool) {
+    if (!is_next)
+      return true;
+    key.emplace(text, size);
+    return false; // nothing else is of interest
+  }
+};
+
+} // namespace
+
+std::optional<std::string> key_of(const std::string& frame) {
+  rapidjson::StringStream text{frame.c_str()};
+  rapidjson::Reader reader;
+  key_finder finder;
+  reader.Parse<rapidjson::kParseIterativeFlag>(text, finder);
+  return std::move(finder.key);
+}
+
+std::string encode_permit(std::size_t messages) {
+  return R"({"type":"permit","permitMessages":)" + std::to_string(messages) + "}";
+}
+
+std::string encode_is_end_of_topic() {
+  return R"({"type":"isEndOfTopic"})";
+}
+
+std::string encode_unsubscribe() {
+  return R"({"type":"unsubscribe"})";
 }
 
 std::string encode_acknowledgement(const message_id& id) {

@@ -6,19 +6,23 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
 
 namespace stargate::protocol {
 
+class encryptor;
+
 /// The largest frame that a broker takes by default; a larger one makes it close the connection.
 inline constexpr std::size_t max_frame_size = 1'048'576;
 
 /// Encodes a message to produce. The context on the wire is `sequence`: the receipt brings it back.
 /// @par Errors errc::invalid_message when the key or a property is not UTF-8; errc::message_too_large when the frame
-/// would be larger than `max_frame_size`.
-[[nodiscard]] caf::expected<std::string> encode_message(const message& content, std::uint64_t sequence);
+/// would be larger than `max_frame_size`; errc::crypto_failed when it is to be encrypted, and that fails.
+[[nodiscard]] caf::expected<std::string> encode_message(const message& content, std::uint64_t sequence,
+                                                        const encryptor* encrypts = nullptr);
 
 /// The broker's answer to a message that was produced.
 struct receipt {
@@ -45,10 +49,23 @@ struct end_of_topic {
 /// @par Errors errc::protocol_violation when it is not what a broker sends.
 [[nodiscard]] caf::expected<std::variant<received_message, end_of_topic>> decode_delivery(std::string& frame);
 
+/// `decode_delivery` of an `end_of_topic` alone; nothing when the frame is something else, which is then left whole.
+[[nodiscard]] std::optional<bool> decode_end_of_topic(const std::string& frame);
+
+/// The key of a message as a broker sends it to a consumer, without decoding the rest; nothing if it has none.
+[[nodiscard]] std::optional<std::string> key_of(const std::string& frame);
+
 /// Acknowledges a message; to a reader, frees its place in the queue.
 [[nodiscard]] std::string encode_acknowledgement(const message_id& id);
 /// Asks for a message to be delivered again.
 [[nodiscard]] std::string encode_negative_acknowledgement(const message_id& id);
+
+/// In pull mode, lets the broker send so many messages more.
+[[nodiscard]] std::string encode_permit(std::size_t messages);
+/// Asks whether a terminated topic has been read to its end.
+[[nodiscard]] std::string encode_is_end_of_topic();
+/// Gives up the subscription.
+[[nodiscard]] std::string encode_unsubscribe();
 
 /// An instant as ISO 8601 in UTC with milliseconds: `2026-01-31T12:00:00.000Z`.
 [[nodiscard]] std::string format_instant(std::chrono::system_clock::time_point instant);

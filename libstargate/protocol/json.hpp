@@ -4,6 +4,7 @@
 
 #define RAPIDJSON_HAS_STDSTRING 1
 #include <rapidjson/document.h>
+#include <rapidjson/reader.h>
 #include <rapidjson/writer.h>
 
 #include <string>

@@ -1,12 +1,12 @@
 #include "libstargate/protocol/option_table.hpp"
 
+#include "libstargate/protocol/option_values.hpp"
 #include "libstargate/protocol/percent.hpp"
 
 #include <stargate/error.hpp>
 
-#include <array>
 #include <set>
-#include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace stargate {
@@ -15,87 +15,131 @@ namespace protocol {
 
 namespace {
 
-// -- values as text -----------------------------------------------------------
+template <class T>
+struct unwrapped {
+  using type = T;
+};
+template <class T>
+struct unwrapped<std::optional<T>> {
+  using type = T;
+};
 
-std::string text_of(const std::string& value) {
-  return value;
+template <class T>
+const T* value_in(const T& member) {
+  return &member;
 }
-std::string text_of(const topic_name& value) {
-  return to_string(value);
-}
-std::string text_of(const start_at& value) {
-  return value.text();
-}
-std::string text_of(const handler_factory& value) {
-  return value ? "set" : "not set";
-}
-std::string text_of(subscription_type value) {
-  return std::string{name_of(value)};
-}
-std::string text_of(initial_position value) {
-  return std::string{name_of(value)};
-}
-std::string text_of(run_on value) {
-  return value == run_on::own_thread ? "own_thread" : "scheduler";
-}
-std::string text_of(const backoff_options& value) {
-  return std::to_string(value.first.count()) + " to " + std::to_string(value.most.count()) + " ms, stable after "
-         + std::to_string(value.stable.count()) + " ms";
-}
-std::string text_of(const std::vector<host>& value) {
-  std::string text;
-  for (const auto& h : value)
-    text += (text.empty() ? "" : ", ") + h.name + ":" + std::to_string(h.port);
-  return text;
-}
-template <class Rep, class Period>
-std::string text_of(std::chrono::duration<Rep, Period> value) {
-  return std::to_string(value.count());
-}
-template <class Number>
-requires std::is_arithmetic_v<Number> std::string text_of(Number value) {
-  return std::to_string(value);
+template <class T>
+const T* value_in(const std::optional<T>& member) {
+  return member ? &*member : nullptr;
 }
 
-template <class Options, class Member>
-auto value_of(Member Options::*member) {
-  return [member](const Options& o) -> std::optional<std::string> { return text_of(o.*member); };
-}
-template <class Options, class Member>
-auto value_of(std::optional<Member> Options::*member) {
-  return [member](const Options& o) -> std::optional<std::string> {
-    return o.*member ? std::optional{text_of(*(o.*member))} : std::nullopt;
-  };
-}
+/// Builds one row from a way to reach the option; the calls that follow say what else there is to it.
+template <class Options, class Get>
+class row {
+  using member = std::remove_cvref_t<std::invoke_result_t<Get, Options&>>;
+  using type = typename unwrapped<member>::type;
+
+public:
+  row(std::string name, Get get, std::string help) : get_{get} {
+    made_.name = std::move(name);
+    made_.type = kind_of<type>();
+    made_.help = std::move(help);
+    made_.is_list = is_list<type>;
+    made_.is_flag = std::is_same_v<type, bool>;
+    made_.value = [get](const Options& o) -> std::optional<std::string> {
+      const auto* set = value_in(get(o));
+      return set != nullptr ? std::optional{text_of(*set)} : std::nullopt;
+    };
+    made_.query = [](const Options&) { return std::optional<std::string>{}; };
+    made_.is_allowed = [](const Options&) { return true; };
+    if constexpr (!std::is_same_v<type, handler_factory> && !std::is_same_v<type, token_source>)
+      made_.set = [get](Options& o, const std::string& text) {
+        auto& place = get(o);
+        if constexpr (std::is_same_v<member, std::optional<type>>)
+          return parse_value(text, place.emplace());
+        else
+          return parse_value(text, place);
+      };
+    made_.standard = made_.value(Options{}).value_or("the broker's");
+    if (made_.standard.empty())
+      made_.standard = "none";
+  }
+
+  row&& otherwise(std::string standard) && {
+    made_.standard = std::move(standard);
+    return std::move(*this);
+  }
+  /// Named so in the query string. What is false or empty is left out, as is what is not set.
+  row&& parameter(std::string name) && {
+    made_.parameter = std::move(name);
+    made_.query = [get = get_](const Options& o) -> std::optional<std::string> {
+      const auto* set = value_in(get(o));
+      if (set == nullptr)
+        return std::nullopt;
+      if constexpr (std::is_same_v<member, bool> || is_list<member>)
+        if (*set == member{})
+          return std::nullopt;
+      return parameter_of(*set);
+    };
+    return std::move(*this);
+  }
+  /// The query parameter goes out only when `when` holds; without, something else builds it.
+  row&& parameter(std::string name, std::function<bool(const Options&)> when) && {
+    auto query = std::move(*this).parameter(std::move(name)).made_.query;
+    made_.query = [query = std::move(query), when = std::move(when)](const Options& o) {
+      return when && when(o) ? query(o) : std::nullopt;
+    };
+    return std::move(*this);
+  }
+  template <class Bound>
+  row&& between(Bound low, Bound high, std::string words = {}) && {
+    made_.allowed = words.empty() ? text_of(low) + " to " + text_of(high) : std::move(words);
+    return std::move(*this).also([get = get_, low, high](const Options& o) {
+      const auto* set = value_in(get(o));
+      return set == nullptr || (*set >= type(low) && *set <= type(high));
+    });
+  }
+  row&& not_empty() && {
+    made_.allowed = "not empty";
+    return std::move(*this).also([get = get_](const Options& o) {
+      const auto* set = value_in(get(o));
+      return set == nullptr || !set->empty();
+    });
+  }
+  row&& allowed(std::string words, std::function<bool(const Options&)> check) && {
+    made_.allowed += (made_.allowed.empty() ? "" : "; ") + std::move(words);
+    return std::move(*this).also(std::move(check));
+  }
+  operator option_row<Options>() && { return std::move(made_); }
+
+private:
+  row&& also(std::function<bool(const Options&)> check) && {
+    made_.is_allowed = [before = std::move(made_.is_allowed), check = std::move(check)](const Options& o) {
+      return before(o) && check(o);
+    };
+    return std::move(*this);
+  }
+
+  Get get_;
+  option_row<Options> made_;
+};
+
+template <class Options>
+struct of {
+  template <class Get>
+  static row<Options, Get> option(std::string name, Get get, std::string help) {
+    return {std::move(name), get, std::move(help)};
+  }
+  template <class Member>
+  static auto option(std::string name, Member Options::*member, std::string help) {
+    return option(std::move(name), [member](auto& o) -> auto& { return o.*member; }, std::move(help));
+  }
+};
 
 // -- what is allowed ----------------------------------------------------------
 
-template <class Options>
-bool anything(const Options&) {
-  return true;
-}
-
-template <class Options, class Member, class Bound>
-auto between(Member Options::*member, Bound low, Bound high) {
-  return [=](const Options& o) { return o.*member >= Member(low) && o.*member <= Member(high); };
-}
-template <class Options, class Member, class Bound>
-auto between(std::optional<Member> Options::*member, Bound low, Bound high) {
-  return
-    [=](const Options& o) { return !(o.*member) || (*(o.*member) >= Member(low) && *(o.*member) <= Member(high)); };
-}
-template <class Options>
-auto not_empty(std::string Options::*member) {
-  return [=](const Options& o) { return !(o.*member).empty(); };
-}
-template <class Options>
-auto not_empty(std::optional<std::string> Options::*member) {
-  return [=](const Options& o) { return !(o.*member) || !(o.*member)->empty(); };
-}
-
-template <class Options>
-bool has_topic(const Options& o) {
-  return !o.topic.tenant.empty() && !o.topic.ns.empty() && !o.topic.topic.empty();
+bool is_whole(const topic_name& topic) {
+  return !topic.tenant.empty() && !topic.ns.empty() && !topic.topic.empty();
 }
 
 bool has_hosts(const options& o) {
@@ -105,65 +149,101 @@ bool has_hosts(const options& o) {
   return fine;
 }
 
-bool has_backoff(const options& o) {
-  return o.backoff.first.count() >= 1 && o.backoff.most >= o.backoff.first && o.backoff.stable.count() >= 0;
+template <class Options>
+bool is_topic_or_unset(const Options& o) {
+  return !o.dead_letter_topic || parse_topic(*o.dead_letter_topic);
+}
+
+bool is_multi_topic(const consumer_options& o) {
+  return !o.topics.empty() || !o.topics_pattern.empty();
+}
+
+bool is_shared(const consumer_options& o) {
+  return o.type == subscription_type::shared || o.type == subscription_type::key_shared;
+}
+
+template <class Keys>
+bool are_keys(const Keys& keys) {
+  std::set<std::string> names;
+  for (const auto& key : keys)
+    if (key.name.empty() || !names.insert(key.name).second)
+      return false;
+  return true;
 }
 
 constexpr std::chrono::milliseconds day{86'400'000};
+constexpr const char* up_to_a_day = "1 ms to a day";
 using std::chrono::milliseconds;
 using std::chrono::seconds;
-
-template <class Options>
-option_row<Options> topic_row() {
-  return {"topic",
-          "topic_name",
-          "none",
-          "tenant, namespace and topic, none of them empty",
-          "",
-          "The topic; it is part of the path.",
-          value_of(&Options::topic),
-          has_topic<Options>};
-}
 
 /// The rows that consumers and readers share.
 template <class Options>
 std::vector<option_row<Options>> receiver_rows() {
+  using o = of<Options>;
   return {
-    {"processors", "count", "1", "1 to 1024", "", "How many handlers work at the same time.",
-     value_of(&Options::processors), between(&Options::processors, 1, 1024)},
-    {"handler", "handler_factory", "none", "a handler", "", "What is done with each message.",
-     value_of(&Options::handler), [](const Options& o) { return static_cast<bool>(o.handler); }},
-    {"max_demand", "messages", "100", "1 to 1000000", "", "At most this many messages wait at a processor.",
-     value_of(&Options::max_demand), between(&Options::max_demand, 1, 1'000'000)},
-    {"min_demand", "messages", "50", "less than max_demand", "", "A processor asks for more when so few are left.",
-     value_of(&Options::min_demand), [](const Options& o) { return o.min_demand < o.max_demand; }},
-    {"receiver_queue_size", "messages", "the broker's, 1000", "1 to 1000", "receiverQueueSize",
-     "At most this many messages are unacknowledged.", value_of(&Options::receiver_queue_size),
-     between(&Options::receiver_queue_size, 1, 1000)},
-    {"run_on", "own_thread, scheduler", "own_thread", "", "",
-     "Where handlers run: on a thread of each processor, where they may block, or on the actor system's.",
-     value_of(&Options::run_on), anything<Options>},
+    o::option("crypto_failure_action", &Options::crypto_failure_action,
+              "What becomes of an encrypted message without the right key: it comes again, is acknowledged unseen, or "
+              "is handled as it is.")
+      .parameter("cryptoFailureAction")
+      .otherwise("fail"),
+    o::option("decryption_keys", &Options::decryption_keys, "Private keys that open encrypted messages on this side.")
+      .allowed("names, each once", [](const Options& r) { return are_keys(r.decryption_keys); }),
+    o::option("processors", &Options::processors, "How many handlers work at the same time.").between(1, 1024),
+    o::option("handler", &Options::handler, "What is done with each message.")
+      .otherwise("none")
+      .allowed("a handler", [](const Options& r) { return static_cast<bool>(r.handler); }),
+    o::option("max_demand", &Options::max_demand, "At most this many messages wait at a processor.")
+      .between(1, 1'000'000),
+    o::option("min_demand", &Options::min_demand, "A processor asks for more when so few are left.")
+      .allowed("less than max_demand", [](const Options& r) { return r.min_demand < r.max_demand; }),
+    o::option("receiver_queue_size", &Options::receiver_queue_size,
+              "At most this many messages are unacknowledged.")
+      .parameter("receiverQueueSize")
+      .between(1, 1000)
+      .otherwise("the broker's, 1000"),
+    o::option("run_on", &Options::run_on,
+              "Where handlers run: on a thread of each processor, where they may block, or on the actor system's."),
+    o::option("on_failure", &Options::on_failure,
+              "What becomes of a message whose handler threw or took too long: the processor ends and is restarted, "
+              "the broker delivers it again, or it goes to the dead-letter topic.")
+      .allowed(std::is_same_v<Options, reader_options> ? "not nack, which a reader has not"
+                                                       : "with several topics, dead_letter needs dead_letter_topic",
+               [](const Options& r) {
+                 if constexpr (std::is_same_v<Options, reader_options>)
+                   return r.on_failure != failure_action::nack;
+                 else
+                   return r.on_failure != failure_action::dead_letter || r.dead_letter_topic || !is_multi_topic(r);
+               }),
+    o::option("handler_timeout", &Options::handler_timeout,
+              "How long a handler may take for a message or a batch; 0 is as long as it takes.")
+      .between(milliseconds{0}, day, "0 to a day"),
+    o::option("batch_size", &Options::batch_size, "With more than one, the handler gets batches of up to so many.")
+      .between(1, 100'000)
+      .allowed("at most max_demand", [](const Options& r) { return r.batch_size <= r.max_demand; }),
+    o::option("batch_delay", &Options::batch_delay, "How long a batch waits to become full.")
+      .between(milliseconds{1}, day, up_to_a_day),
+    o::option("partition_by_key", &Options::partition_by_key,
+              "Messages of one key are always handled by the same processor, one after the other."),
+    o::option("rate_limit", &Options::rate_limit, "Messages a second that are handed to handlers at most; 0 is no limit.")
+      .between(0.0, 1e9, "0 to 1000000000"),
   };
 }
 
 template <class Options>
-std::vector<option_row<Options>> joined(std::vector<option_row<Options>> rows, std::vector<option_row<Options>> more) {
-  rows.insert(rows.end(), more.begin(), more.end());
-  return rows;
+std::vector<option_row<Options>> joined(std::vector<option_row<Options>> first, std::vector<option_row<Options>> more) {
+  first.insert(first.end(), more.begin(), more.end());
+  return first;
 }
 
 // -- query strings ------------------------------------------------------------
 
 template <class Options>
-std::string query(std::span<const option_row<Options>> rows, const Options& o) {
-  std::string result;
-  for (const auto& row : rows) {
-    if (row.parameter.empty())
-      continue;
-    if (const auto value = row.value(o))
-      result.append(result.empty() ? "?" : "&").append(row.parameter).append("=").append(percent_encode(*value));
-  }
-  return result;
+void append_query(std::string& path, const Options& o) {
+  for (char separator = path.find('?') == std::string::npos ? '?' : '&'; const auto& row : rows<Options>())
+    if (const auto value = row.query(o)) {
+      path.append(1, separator).append(row.parameter).append("=").append(percent_encode(*value));
+      separator = '&';
+    }
 }
 
 std::string topic_path(std::string_view endpoint, const topic_name& topic) {
@@ -173,113 +253,313 @@ std::string topic_path(std::string_view endpoint, const topic_name& topic) {
 
 } // namespace
 
+bool parse_host(std::string_view text, host& value) {
+  value = {};
+  std::string_view port;
+  if (text.starts_with('[')) { // an IPv6 address
+    const auto end = text.find(']');
+    if (end == std::string_view::npos)
+      return false;
+    value.name = text.substr(1, end - 1);
+    port = text.substr(end + 1);
+  } else {
+    const auto colon = text.find(':');
+    value.name = text.substr(0, colon);
+    port = colon == std::string_view::npos ? std::string_view{} : text.substr(colon);
+  }
+  if (!port.empty() && (port.front() != ':' || !parse_number(port.substr(1), value.port)))
+    return false;
+  return !value.name.empty() && value.port != 0 && value.name.find_first_of("/?#@ ") == std::string::npos;
+}
+
 // -- the table ----------------------------------------------------------------
 
-std::span<const option_row<options>> tree_rows() {
-  static const std::vector<option_row<options>> rows{
-    {"name", "text", "default", "not empty", "", "Tells trees in one actor system apart.", value_of(&options::name),
-     not_empty(&options::name)},
-    {"hosts", "list of host and port", "localhost:8080", "at least one; names without blanks or slashes, ports from 1",
-     "", "The brokers' web ports, tried in turn.", value_of(&options::hosts), has_hosts},
-    {"connect_timeout", "ms", "10000", "1 ms to a day", "", "Bounds one attempt to connect, the handshake included.",
-     value_of(&options::connect_timeout), between(&options::connect_timeout, milliseconds{1}, day)},
-    {"ping_interval", "s", "10", "1 to 250; the broker closes after 300 s of silence, proxies after 30", "",
-     "A ping is sent when nothing was heard for so long.", value_of(&options::ping_interval),
-     between(&options::ping_interval, seconds{1}, seconds{250})},
-    {"pong_timeout", "s", "5", "1 to 250", "", "A ping unanswered for so long is a lost connection.",
-     value_of(&options::pong_timeout), between(&options::pong_timeout, seconds{1}, seconds{250})},
-    {"backoff", "first, most, stable in ms", "100, 30000, 10000", "first at least 1, most at least first", "",
-     "The wait before a reconnect doubles from first to most, less up to a half at random; a connection that lived "
-     "for stable starts it anew.",
-     value_of(&options::backoff), has_backoff},
-    {"intensity", "restarts", "3", "0 to 1000000", "",
-     "A supervisor with more restarts than this within period gives up.", value_of(&options::intensity),
-     between(&options::intensity, 0u, 1'000'000u)},
-    {"period", "s", "5", "1 s to a day", "", "See intensity.", value_of(&options::period),
-     between(&options::period, seconds{1}, seconds{86'400})},
-    {"shutdown", "ms", "5000", "1 ms to a day", "", "How long each actor may take to drain when the tree stops.",
-     value_of(&options::shutdown), between(&options::shutdown, milliseconds{1}, day)},
+template <>
+std::span<const option_row<options>> rows() {
+  using o = of<options>;
+  static const std::vector<option_row<options>> table{
+    o::option("name", &options::name, "Tells trees in one actor system apart.").not_empty(),
+    o::option("hosts", &options::hosts, "The brokers' web ports, tried in turn.")
+      .allowed("at least one; names without blanks or slashes, ports from 1", has_hosts),
+    o::option("scheme", &options::scheme, "Whether the connections speak TLS."),
+    o::option("tls.ca_file", [](auto& t) -> auto& { return t.tls.ca_file; },
+              "The certificate authorities to trust, in PEM format.")
+      .otherwise("the operating system's"),
+    o::option("tls.certificate_file", [](auto& t) -> auto& { return t.tls.certificate_file; },
+              "This side's certificate for mutual TLS, in PEM format.")
+      .allowed("together with tls.key_file",
+               [](const options& t) { return t.tls.certificate_file.empty() == t.tls.key_file.empty(); }),
+    o::option("tls.key_file", [](auto& t) -> auto& { return t.tls.key_file; },
+              "The certificate's key, in PEM format without a passphrase."),
+    o::option("tls.dangerously_trust_any_certificate",
+              [](auto& t) -> auto& { return t.tls.dangerously_trust_any_certificate; },
+              "Takes anybody for the broker: who sits on the way reads and changes everything, tokens included."),
+    o::option("token", &options::token,
+              "Sent with each handshake as `Authorization: Bearer`: a text, a file that is read again at each connect, "
+              "or a function that is called at each.")
+      .parameter("token", [](const options&) { return false; }) // the header carries it
+      .otherwise("none"),
+    o::option("connect_timeout", &options::connect_timeout, "Bounds one attempt to connect, the handshake included.")
+      .between(milliseconds{1}, day, up_to_a_day),
+    o::option("ping_interval", &options::ping_interval, "A ping is sent when nothing was heard for so long.")
+      .between(seconds{1}, seconds{250}, "1 to 250; the broker closes after 300 s of silence, proxies after 30"),
+    o::option("pong_timeout", &options::pong_timeout, "A ping unanswered for so long is a lost connection.")
+      .between(seconds{1}, seconds{250}),
+    o::option("backoff", &options::backoff,
+              "The wait before a reconnect doubles from first to most, less up to a half at random; a connection that "
+              "lived for stable starts it anew.")
+      .allowed("first at least 1, most at least first",
+               [](const options& t) {
+                 return t.backoff.first.count() >= 1 && t.backoff.most >= t.backoff.first
+                        && t.backoff.stable.count() >= 0;
+               }),
+    o::option("intensity", &options::intensity, "A supervisor with more restarts than this within period gives up.")
+      .between(0, 1'000'000),
+    o::option("period", &options::period, "See intensity.").between(seconds{1}, seconds{86'400}, "1 s to a day"),
+    o::option("shutdown", &options::shutdown, "How long each actor may take to drain when the tree stops.")
+      .between(milliseconds{1}, day, up_to_a_day),
   };
-  return rows;
+  return table;
 }
 
-std::span<const option_row<producer_options>> producer_rows() {
-  using o = producer_options;
-  static const std::vector<option_row<o>> rows{
-    topic_row<o>(),
-    {"send_timeout", "ms", "30000", "1 ms to a day", "sendTimeoutMillis",
-     "How long a message may wait for its receipt, reconnects included.", value_of(&o::send_timeout),
-     between(&o::send_timeout, milliseconds{1}, day)},
-    {"max_pending", "messages", "1000", "1 to 1000000", "",
-     "How many messages may await their receipts: then a blocking produce waits, an asynchronous one is refused.",
-     value_of(&o::max_pending), between(&o::max_pending, 1, 1'000'000)},
-    {"producer_name", "text", "the broker makes one up", "not empty", "producerName", "The producer's name.",
-     value_of(&o::producer_name), not_empty(&o::producer_name)},
+template <>
+std::span<const option_row<producer_options>> rows() {
+  using p = producer_options;
+  using o = of<p>;
+  const auto batches = [](const p& r) { return r.batching == true; };
+  const auto needs_batching = [](auto member) {
+    return [member](const p& r) { return !(r.*member) || r.batching == true; };
   };
-  return rows;
+  static const std::vector<option_row<p>> table{
+    o::option("topic", &p::topic, "The topic; it is part of the path.")
+      .otherwise("none")
+      .allowed("tenant, namespace and topic, none of them empty", [](const p& r) { return is_whole(r.topic); }),
+    o::option("send_timeout", &p::send_timeout, "How long a message may wait for its receipt, reconnects included.")
+      .parameter("sendTimeoutMillis")
+      .between(milliseconds{1}, day, up_to_a_day),
+    o::option("max_pending", &p::max_pending,
+              "How many messages may await their receipts: then a blocking produce waits, an asynchronous one is "
+              "refused.")
+      .between(1, 1'000'000),
+    o::option("producer_name", &p::producer_name, "The producer's name.")
+      .parameter("producerName")
+      .not_empty()
+      .otherwise("the broker makes one up"),
+    o::option("batching", &p::batching, "Whether messages are stored many at a time.")
+      .parameter("batchingEnabled")
+      .otherwise("the broker's, false"),
+    o::option("batch_size", &p::batch_size, "Messages at most in a batch.")
+      .parameter("batchingMaxMessages")
+      .between(1, 1'000'000)
+      .allowed("needs batching", needs_batching(&p::batch_size))
+      .otherwise("the broker's, 1000"),
+    o::option("batch_delay", &p::batch_delay, "How long a batch waits to become full.")
+      .parameter("batchingMaxPublishDelay")
+      .between(milliseconds{1}, day, up_to_a_day)
+      .allowed("needs batching", needs_batching(&p::batch_delay))
+      .otherwise("the broker's, 1"),
+    o::option("broker_max_pending", &p::broker_max_pending,
+              "How many messages wait on the broker's side at most; it refuses more, so let it be at least "
+              "max_pending.")
+      .parameter("maxPendingMessages")
+      .between(1, 1'000'000)
+      .allowed("at least max_pending; needs batching",
+               [batches](const p& r) {
+                 return !r.broker_max_pending || (batches(r) && *r.broker_max_pending >= r.max_pending);
+               })
+      .otherwise("the broker's, none"),
+    o::option("routing", &p::routing, "Which partition takes a message without a key.")
+      .parameter("messageRoutingMode")
+      .otherwise("the broker's, single"),
+    o::option("compression", &p::compression, "How what is stored is compressed.")
+      .parameter("compressionType")
+      .otherwise("the broker's, none"),
+    o::option("initial_sequence_id", &p::initial_sequence_id,
+              "The number before that of the first message, for a namespace with deduplication.")
+      .parameter("initialSequenceId")
+      .between(std::int64_t{-1}, std::int64_t{9'007'199'254'740'991}, "from -1 on")
+      .otherwise("the broker's"),
+    o::option("hashing", &p::hashing, "How a key is turned into a partition.")
+      .parameter("hashingScheme")
+      .otherwise("the broker's, java_string_hash"),
+    o::option("server_encryption_keys", &p::server_encryption_keys,
+              "Names of keys with which the broker's own key reader encrypts.")
+      .parameter("encryptionKeys")
+      .allowed("not together with encryption; names without commas",
+               [](const p& r) {
+                 bool fine = r.server_encryption_keys.empty() || r.encryption.empty();
+                 for (const auto& key : r.server_encryption_keys)
+                   fine = fine && !key.empty() && key.find(',') == std::string::npos;
+                 return fine;
+               }),
+    o::option("encryption", &p::encryption,
+              "Public keys for which messages are encrypted on this side; goes out as `encryptionKeys` too.")
+      .allowed("names, each once; without batching and compression",
+               [batches](const p& r) {
+                 return r.encryption.empty()
+                        || (are_keys(r.encryption) && !batches(r)
+                            && r.compression.value_or(compression_type::none) == compression_type::none);
+               }),
+  };
+  return table;
 }
 
-std::span<const option_row<consumer_options>> consumer_rows() {
-  using o = consumer_options;
-  static const auto rows = joined<o>(
+template <>
+std::span<const option_row<consumer_options>> rows() {
+  using c = consumer_options;
+  using o = of<c>;
+  static const auto table = joined<c>(
     {
-      topic_row<o>(),
-      {"subscription", "text", "none", "not empty", "", "The subscription; it is part of the path.",
-       value_of(&o::subscription), not_empty(&o::subscription)},
-      {"type", "exclusive, failover, shared, key_shared", "exclusive", "", "subscriptionType",
-       "How the consumers of one subscription share its messages.", value_of(&o::type), anything<o>},
-      {"position", "latest, earliest", "latest", "", "subscriptionInitialPosition", "Where a new subscription begins.",
-       value_of(&o::position), anything<o>},
-      {"consumer_name", "text", "the broker makes one up", "not empty", "consumerName", "The consumer's name.",
-       value_of(&o::consumer_name), not_empty(&o::consumer_name)},
-      {"negative_ack_redelivery_delay", "ms", "the broker's, 60000", "0 to a day", "negativeAckRedeliveryDelay",
-       "How long after a nack the message is delivered again.", value_of(&o::negative_ack_redelivery_delay),
-       between(&o::negative_ack_redelivery_delay, milliseconds{0}, day)},
+      o::option("topic", &c::topic, "The topic; it is part of the path.")
+        .otherwise("none")
+        .allowed("tenant, namespace and topic, none of them empty; or topics, or topics_pattern, and no topic",
+                 [](const c& r) { return is_multi_topic(r) ? r.topic.topic.empty() : is_whole(r.topic); }),
+      o::option("topics", &c::topics, "Several topics by one socket, instead of topic.")
+        .parameter("topics")
+        .allowed("whole topic names without commas",
+                 [](const c& r) {
+                   bool fine = true;
+                   for (const auto& t : r.topics)
+                     fine = fine && is_whole(t) && to_string(t).find(',') == std::string::npos;
+                   return fine;
+                 }),
+      o::option("topics_pattern", &c::topics_pattern,
+                "All topics of a namespace that match, instead of topic: "
+                "`persistent://tenant/namespace/regular-expression`.")
+        .parameter("topicsPattern", [](const c& r) { return !r.topics_pattern.empty(); })
+        .allowed("a tenant, a namespace and an expression; not together with topics",
+                 [](const c& r) {
+                   return r.topics_pattern.empty()
+                          || (r.topics.empty() && r.topics_pattern.find("://") != std::string::npos
+                              && parse_topic(r.topics_pattern));
+                 }),
+      o::option("subscription", &c::subscription, "The subscription; it is part of the path.").not_empty(),
+      o::option("type", &c::type, "How the consumers of one subscription share its messages.")
+        .parameter("subscriptionType")
+        .otherwise("exclusive"),
+      o::option("mode", &c::mode, "Whether the subscription outlives its consumers.")
+        .parameter("subscriptionMode")
+        .otherwise("durable"),
+      o::option("position", &c::position, "Where a new subscription begins.")
+        .parameter("subscriptionInitialPosition")
+        .otherwise("latest"),
+      o::option("consumer_name", &c::consumer_name, "The consumer's name.")
+        .parameter("consumerName")
+        .not_empty()
+        .otherwise("the broker makes one up"),
+      o::option("priority_level", &c::priority_level, "Consumers of a lower level are served first.")
+        .parameter("priorityLevel")
+        .between(0, 1'000'000)
+        .otherwise("the broker's, 0"),
+      o::option("ack_timeout", &c::ack_timeout, "A message unacknowledged for so long comes again.")
+        .parameter("ackTimeoutMillis")
+        .between(milliseconds{0}, day, "0 to a day")
+        .allowed("not 1 to 999", [](const c& r) { return !r.ack_timeout || r.ack_timeout->count() == 0 || r.ack_timeout->count() >= 1000; })
+        .otherwise("the broker's, 0: never"),
+      o::option("negative_ack_redelivery_delay", &c::negative_ack_redelivery_delay,
+                "How long after a nack the message is delivered again.")
+        .parameter("negativeAckRedeliveryDelay")
+        .between(milliseconds{0}, day, "0 to a day")
+        .otherwise("the broker's, 60000"),
+      o::option("max_redeliver_count", &c::max_redeliver_count,
+                "After so many redeliveries the broker moves a message to the dead-letter topic.")
+        .parameter("maxRedeliverCount")
+        .between(1, 1'000'000)
+        .allowed("needs type shared or key_shared", [](const c& r) { return !r.max_redeliver_count || is_shared(r); })
+        .allowed("with several topics, dead_letter_topic",
+                 [](const c& r) { return !r.max_redeliver_count || r.dead_letter_topic || !is_multi_topic(r); })
+        .otherwise("the broker's, none"),
+      o::option("dead_letter_topic", &c::dead_letter_topic,
+                "Where the broker, or on_failure, puts what cannot be handled.")
+        .parameter("deadLetterTopic", [](const c& r) { return r.max_redeliver_count.has_value(); })
+        .allowed("a topic", is_topic_or_unset<c>)
+        .allowed("needs max_redeliver_count, or on_failure dead_letter",
+                 [](const c& r) {
+                   return !r.dead_letter_topic || r.max_redeliver_count || r.on_failure == failure_action::dead_letter;
+                 })
+        .otherwise("`<topic>-<subscription>-DLQ`"),
+      o::option("pull_mode", &c::pull_mode, "The broker sends only as many messages as the processors asked for.")
+        .parameter("pullMode"),
     },
-    receiver_rows<o>());
-  return rows;
+    receiver_rows<c>());
+  return table;
 }
 
-std::span<const option_row<reader_options>> reader_rows() {
-  using o = reader_options;
-  static const auto rows = joined<o>(
+template <>
+std::span<const option_row<reader_options>> rows() {
+  using r = reader_options;
+  using o = of<r>;
+  static const auto table = joined<r>(
     {
-      topic_row<o>(),
-      {"start", "latest, earliest, or an id", "latest", "not empty", "messageId",
-       "Where the reader begins; with an id, behind that message.", value_of(&o::start),
-       [](const o& r) { return !r.start.text().empty(); }},
-      {"reader_name", "text", "the broker makes one up", "not empty", "readerName",
-       "The reader's name; it tells readers of one topic in one tree apart.", value_of(&o::reader_name),
-       not_empty(&o::reader_name)},
+      o::option("topic", &r::topic, "The topic; it is part of the path.")
+        .otherwise("none")
+        .allowed("tenant, namespace and topic, none of them empty", [](const r& v) { return is_whole(v.topic); }),
+      o::option("start", &r::start, "Where the reader begins; with an id, behind that message.")
+        .parameter("messageId")
+        .allowed("not empty", [](const r& v) { return !v.start.text().empty(); }),
+      o::option("reader_name", &r::reader_name,
+                "The reader's name; it tells readers of one topic in one tree apart.")
+        .parameter("readerName")
+        .not_empty()
+        .otherwise("the broker makes one up"),
+      o::option("dead_letter_topic", &r::dead_letter_topic, "Where on_failure puts what cannot be handled.")
+        .allowed("a topic, exactly when on_failure is dead_letter",
+                 [](const r& v) {
+                   return is_topic_or_unset(v)
+                          && v.dead_letter_topic.has_value() == (v.on_failure == failure_action::dead_letter);
+                 })
+        .otherwise("none"),
     },
-    receiver_rows<o>());
-  return rows;
+    receiver_rows<r>());
+  return table;
 }
 
-std::string_view name_of(subscription_type type) noexcept {
-  switch (type) {
-    case subscription_type::exclusive: return "Exclusive";
-    case subscription_type::failover: return "Failover";
-    case subscription_type::shared: return "Shared";
-    case subscription_type::key_shared: return "Key_Shared";
-  }
-  return "Exclusive";
-}
-
-std::string_view name_of(initial_position position) noexcept {
-  return position == initial_position::latest ? "Latest" : "Earliest";
-}
+// -- paths ----------------------------------------------------------------------
 
 std::string request_path(const producer_options& o) {
-  return topic_path("producer", o.topic) + query(producer_rows(), o);
+  auto path = topic_path("producer", o.topic);
+  append_query(path, o);
+  return path;
 }
 
 std::string request_path(const consumer_options& o) {
-  return topic_path("consumer", o.topic) + "/" + percent_encode(o.subscription) + query(consumer_rows(), o);
+  auto path = is_multi_topic(o) ? "/ws/v3/consumer/" + percent_encode(o.subscription)
+                                : topic_path("consumer", o.topic) + "/" + percent_encode(o.subscription);
+  append_query(path, o);
+  return path;
 }
 
 std::string request_path(const reader_options& o) {
-  return topic_path("reader", o.topic) + query(reader_rows(), o);
+  auto path = topic_path("reader", o.topic);
+  append_query(path, o);
+  return path;
+}
+
+topic_name dead_letter_topic_of(const consumer_options& o) {
+  if (o.dead_letter_topic)
+    if (auto given = parse_topic(*o.dead_letter_topic))
+      return std::move(*given);
+  auto topic = registered_topic(o);
+  topic.topic += "-" + o.subscription + "-DLQ";
+  return topic;
+}
+
+topic_name dead_letter_topic_of(const reader_options& o) {
+  auto given = parse_topic(o.dead_letter_topic.value_or(""));
+  return given ? std::move(*given) : topic_name{};
+}
+
+topic_name registered_topic(const consumer_options& o) {
+  if (!o.topics_pattern.empty()) {
+    auto parsed = parse_topic(o.topics_pattern);
+    return parsed ? std::move(*parsed) : topic_name{};
+  }
+  if (o.topics.empty())
+    return o.topic;
+  auto topic = o.topics.front();
+  for (std::size_t i = 1; i < o.topics.size(); ++i)
+    topic.topic += "," + o.topics[i].topic;
+  return topic;
 }
 
 } // namespace protocol
@@ -289,32 +569,30 @@ std::string request_path(const reader_options& o) {
 namespace {
 
 template <class Options>
-void check(const std::string& where, std::span<const protocol::option_row<Options>> rows, const Options& o,
-           std::vector<std::string>& mistakes) {
-  for (const auto& row : rows)
+void check(const std::string& where, const Options& o, std::vector<std::string>& mistakes) {
+  for (const auto& row : protocol::rows<Options>())
     if (!row.is_allowed(o))
-      mistakes.push_back(where + std::string{row.name} + " is '" + row.value(o).value_or("") + "', allowed is "
-                         + std::string{row.allowed});
+      mistakes.push_back(where + row.name + " is '" + row.value(o).value_or("") + "', allowed is " + row.allowed);
 }
 
 template <class Options, class Identity>
-void check_list(const std::string& list, std::span<const protocol::option_row<Options>> rows,
-                const std::vector<Options>& parts, Identity identity, std::string_view once,
+void check_list(const std::string& list, const std::vector<Options>& parts, Identity identity, std::string_view once,
                 std::vector<std::string>& mistakes) {
   std::set<std::string> seen;
   for (std::size_t i = 0; i < parts.size(); ++i) {
     const auto where = list + "[" + std::to_string(i) + "].";
-    check(where, rows, parts[i], mistakes);
-    if (!seen.insert(identity(parts[i])).second)
-      mistakes.push_back(where + "topic is '" + to_string(parts[i].topic) + "' again, allowed is " + std::string{once});
+    check(where, parts[i], mistakes);
+    const auto [topic, all] = identity(parts[i]);
+    if (!seen.insert(all).second)
+      mistakes.push_back(where + "topic is '" + topic + "' again, allowed is " + std::string{once});
   }
 }
 
 template <class Options>
-void describe(std::string& out, std::string_view title, std::span<const protocol::option_row<Options>> rows) {
+void describe(std::string& out, std::string_view title) {
   out.append("### ").append(title).append("\n\n");
   out.append("| option | type | default | allowed | parameter | what it does |\n|---|---|---|---|---|---|\n");
-  for (const auto& row : rows) {
+  for (const auto& row : protocol::rows<Options>()) {
     out.append("| `").append(row.name).append("` | ").append(row.type).append(" | ").append(row.standard).append(" | ");
     out.append(row.allowed).append(" | ");
     if (!row.parameter.empty())
@@ -327,18 +605,24 @@ void describe(std::string& out, std::string_view title, std::span<const protocol
 } // namespace
 
 caf::error validate(const options& o) {
+  using identity = std::pair<std::string, std::string>;
   std::vector<std::string> mistakes;
-  check("", protocol::tree_rows(), o, mistakes);
+  check("", o, mistakes);
   check_list(
-    "producers", protocol::producer_rows(), o.producers, [](const producer_options& p) { return to_string(p.topic); },
+    "producers", o.producers, [](const producer_options& p) { return identity{to_string(p.topic), to_string(p.topic)}; },
     "one producer a topic in one tree", mistakes);
   check_list(
-    "consumers", protocol::consumer_rows(), o.consumers,
-    [](const consumer_options& c) { return to_string(c.topic) + '\n' + c.subscription; },
+    "consumers", o.consumers,
+    [](const consumer_options& c) {
+      const auto topic = to_string(protocol::registered_topic(c));
+      return identity{topic, topic + '\n' + c.subscription};
+    },
     "one consumer a topic and subscription in one tree", mistakes);
   check_list(
-    "readers", protocol::reader_rows(), o.readers,
-    [](const reader_options& r) { return to_string(r.topic) + '\n' + r.reader_name.value_or(""); },
+    "readers", o.readers,
+    [](const reader_options& r) {
+      return identity{to_string(r.topic), to_string(r.topic) + '\n' + r.reader_name.value_or("")};
+    },
     "one reader a topic in one tree, unless each has a reader_name of its own", mistakes);
   if (mistakes.empty())
     return {};
@@ -350,10 +634,10 @@ caf::error validate(const options& o) {
 
 std::string options_as_markdown() {
   std::string out;
-  describe(out, "The tree: `stargate::options`", protocol::tree_rows());
-  describe(out, "A producer: `stargate::producer_options`", protocol::producer_rows());
-  describe(out, "A consumer: `stargate::consumer_options`", protocol::consumer_rows());
-  describe(out, "A reader: `stargate::reader_options`", protocol::reader_rows());
+  describe<options>(out, "The tree: `stargate::options`");
+  describe<producer_options>(out, "A producer: `stargate::producer_options`");
+  describe<consumer_options>(out, "A consumer: `stargate::consumer_options`");
+  describe<reader_options>(out, "A reader: `stargate::reader_options`");
   return out;
 }
 

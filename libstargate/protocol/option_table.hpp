@@ -1,5 +1,5 @@
 /// @file
-/// One table of all options: validation, the query strings and the documentation come from it.
+/// One table of all options: validation, the query strings, command-line flags and the documentation come from it.
 #pragma once
 
 #include <stargate/options.hpp>
@@ -15,31 +15,47 @@ namespace stargate::protocol {
 /// One option of a part of the description.
 template <class Options>
 struct option_row {
-  std::string_view name;      ///< The member's name.
-  std::string_view type;      ///< With its unit.
-  std::string_view standard;  ///< The default.
-  std::string_view allowed;   ///< The bounds, in words.
-  std::string_view parameter; ///< The query parameter; empty for what concerns only this side.
-  std::string_view help;
-  /// The value as text, nothing if it is not set: what a query string or an error shows.
+  std::string name;      ///< The member's name; `tls.ca_file` is a member of a member.
+  std::string type;      ///< With its unit.
+  std::string standard;  ///< The default.
+  std::string allowed;   ///< The bounds, in words.
+  std::string parameter; ///< The query parameter; empty for what concerns only this side.
+  std::string help;
+  bool is_list = false; ///< May be given several times.
+  bool is_flag = false; ///< True or false.
+  /// The value as text, nothing if it is not set: what an error shows.
   std::function<std::optional<std::string>(const Options&)> value;
+  /// The value of the query parameter, nothing if it is left out.
+  std::function<std::optional<std::string>(const Options&)> query;
   /// Whether the value is allowed.
   std::function<bool(const Options&)> is_allowed;
+  /// Reads the value from text; false when it is not one. Empty for what only a program can set.
+  std::function<bool(Options&, const std::string&)> set;
 };
 
-[[nodiscard]] std::span<const option_row<options>> tree_rows();
-[[nodiscard]] std::span<const option_row<producer_options>> producer_rows();
-[[nodiscard]] std::span<const option_row<consumer_options>> consumer_rows();
-[[nodiscard]] std::span<const option_row<reader_options>> reader_rows();
-
-/// As Pulsar's parameter `subscriptionType` has it.
-[[nodiscard]] std::string_view name_of(subscription_type type) noexcept;
-/// As Pulsar's parameter `subscriptionInitialPosition` has it.
-[[nodiscard]] std::string_view name_of(initial_position position) noexcept;
+template <class Options>
+[[nodiscard]] std::span<const option_row<Options>> rows();
+template <>
+[[nodiscard]] std::span<const option_row<options>> rows();
+template <>
+[[nodiscard]] std::span<const option_row<producer_options>> rows();
+template <>
+[[nodiscard]] std::span<const option_row<consumer_options>> rows();
+template <>
+[[nodiscard]] std::span<const option_row<reader_options>> rows();
 
 /// The path and query of the handshake: what is not set is left out.
 [[nodiscard]] std::string request_path(const producer_options& o);
 [[nodiscard]] std::string request_path(const consumer_options& o);
 [[nodiscard]] std::string request_path(const reader_options& o);
+
+/// Where a consumer or reader puts what its handler cannot handle: the option, or for a consumer Pulsar's own
+/// `<topic>-<subscription>-DLQ`.
+[[nodiscard]] topic_name dead_letter_topic_of(const consumer_options& o);
+[[nodiscard]] topic_name dead_letter_topic_of(const reader_options& o);
+
+/// The topic under which a consumer's actors are registered: its topic; for several topics all of their names, for a
+/// pattern the pattern.
+[[nodiscard]] topic_name registered_topic(const consumer_options& o);
 
 } // namespace stargate::protocol

@@ -23,12 +23,15 @@ enum class errc : std::uint8_t {
   unauthorized,      ///< The broker refuses the handshake with 401: no token, or a bad one.
   forbidden,         ///< The broker refuses the handshake with 403: the role may not do this.
   not_found,         ///< The broker refuses the handshake with 404: no such tenant, namespace or topic.
+  untrusted,         ///< TLS: the broker's certificate is not to be trusted, or the broker does not take ours.
+  crypto_failed,     ///< A message cannot be encrypted or decrypted: a key is missing or wrong.
   // -- transient: a later attempt may succeed
   unresolved_host,    ///< The host's name does not resolve.
   connection_failed,  ///< Nothing answers at the host, or not as a WebSocket server.
   connection_lost,    ///< An established connection ended.
   conflict,           ///< 409: another client holds the exclusive subscription or the producer's name.
   broker_unavailable, ///< 429 or 5xx: the broker cannot serve this now.
+  no_token,           ///< The file or the function that gives the token did not; the text never holds a token.
   queue_full,         ///< As many messages as `max_pending` allows await their receipts.
   not_sent,           ///< The message was not sent and is not stored: sending it again makes no duplicate.
   outcome_unknown,    ///< The message was sent, and no receipt came in time: it may or may not be stored.
@@ -48,7 +51,7 @@ enum class errc : std::uint8_t {
   start_timeout,      ///< A child did not report that it had started in time.
   // -- defects: broken promises, which end the actor that finds them
   protocol_violation, ///< The broker sent what it never sends.
-  handler_failed,     ///< A message handler threw.
+  handler_failed,     ///< A message handler threw, or took longer than it may.
 };
 
 /// What an error asks for: give up, try again, or crash and let the supervisor decide.

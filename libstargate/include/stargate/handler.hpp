@@ -8,9 +8,11 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 namespace stargate {
 
@@ -44,6 +46,15 @@ public:
   /// Handles a message. An exception ends the processor; the message is not acknowledged and comes again.
   /// @par Threads one at a time, on the processor's own thread (`consumer_options::run_on`)
   [[nodiscard]] virtual disposition handle_message(const received_message& message) = 0;
+
+  /// Handles up to `batch_size` messages at once, where that option is more than 1: an answer for each, in their
+  /// order. By itself it handles one after the other. An exception is about all of them.
+  [[nodiscard]] virtual std::vector<disposition> handle_batch(std::span<const received_message> batch) {
+    std::vector<disposition> answers;
+    for (const auto& message : batch)
+      answers.push_back(handle_message(message));
+    return answers;
+  }
 };
 
 /// Makes handlers, one for each processor. It is made from a factory of handlers, or from a function of a message.
@@ -64,6 +75,24 @@ public:
     public:
       explicit stateless(F f) : handle_{std::move(f)} {}
       disposition handle_message(const received_message& message) override { return handle_(message); }
+
+    private:
+      F handle_;
+    };
+    make_ = [handle = std::move(handle)] { return std::make_unique<stateless>(handle); };
+  }
+
+  /// From a function of a batch, which keeps no state and answers for each message.
+  template <class F>
+  requires std::is_invocable_r_v<std::vector<disposition>, F&, std::span<const received_message>> &&(
+    !std::is_invocable_v<F&, const received_message&>)handler_factory(F handle) {
+    class stateless final : public message_handler {
+    public:
+      explicit stateless(F f) : handle_{std::move(f)} {}
+      disposition handle_message(const received_message& message) override { return handle_({&message, 1}).at(0); }
+      std::vector<disposition> handle_batch(std::span<const received_message> batch) override {
+        return handle_(batch);
+      }
 
     private:
       F handle_;

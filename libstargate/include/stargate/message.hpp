@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace stargate {
 
@@ -30,6 +31,12 @@ struct message {
   std::optional<std::string> key = {};     ///< UTF-8. Orders and routes messages on partitioned topics.
   std::optional<std::string> context = {}; ///< Comes back in the answer, and is not stored.
   stargate::properties properties = {};    ///< UTF-8 names and values.
+  std::optional<std::chrono::system_clock::time_point> event_time = {}; ///< When it happened, in milliseconds.
+  /// Shared and Key_Shared subscriptions get it at this time at the earliest, the others at once.
+  std::optional<std::chrono::system_clock::time_point> deliver_at = {};
+  /// The same, counted from when the broker takes the message.
+  std::optional<std::chrono::milliseconds> deliver_after = {};
+  std::vector<std::string> replication_clusters = {}; ///< Empty: those of the namespace.
 };
 
 /// A message with a key, for those who think of messages as pairs of key and payload.
@@ -43,6 +50,21 @@ struct delivery {
   std::uint64_t connection =
     0; ///< Counts connections: an acknowledgement goes out by the one that brought the message.
   std::shared_ptr<const topic_name> topic;
+  bool many_topics = false; ///< The messages are of several topics, and none says of which.
+};
+
+/// How a message was encrypted, where it could not be decrypted on this side.
+struct encryption_context {
+  struct key {
+    std::string value; ///< The message's key, encrypted for the owner of this one; any bytes.
+    stargate::properties metadata;
+  };
+  std::map<std::string, key> keys;
+  std::string param; ///< The initialization vector; any bytes.
+  std::string algorithm;
+  std::string compression;                ///< How the plain text was compressed; empty or `NONE` if it was not.
+  std::uint32_t uncompressed_size = 0;
+  std::optional<std::int32_t> batch_size; ///< Set when the plain text is a batch of messages.
 };
 
 /// A message as a consumer or reader received it.
@@ -53,11 +75,13 @@ struct received_message {
   stargate::properties properties;
   std::chrono::system_clock::time_point publish_time; ///< When the broker took it, in milliseconds.
   std::optional<std::chrono::system_clock::time_point> event_time;
+  std::shared_ptr<const encryption_context> encryption; ///< Set when the payload is still encrypted.
   std::uint32_t redelivery_count = 0; ///< How often the broker delivered it before; kept on shared subscriptions only.
   std::uint64_t sequence = 0;         ///< Counts what this connection delivered.
   std::shared_ptr<const delivery> origin;
 
-  /// The topic that the consumer or reader is on.
+  /// The topic that the consumer or reader is on; on a consumer of several topics, the name it is registered under,
+  /// since no frame of the API says which topic a message is of.
   [[nodiscard]] const topic_name& topic() const { return *origin->topic; }
 
   /// Acknowledges the message, where the handler answered `continue_`.
@@ -65,6 +89,12 @@ struct received_message {
   /// acknowledgement, and the broker delivers the message again.
   /// @par Threads any thread
   void acknowledge() const;
+
+  /// Acknowledges this message and every one that the same connection delivered before it: cumulative
+  /// acknowledgement. Those that other processors still have in hand are acknowledged when their handlers have said
+  /// `continue_`. On a consumer of several topics, only the message itself.
+  /// @par Threads any thread
+  void acknowledge_up_to() const;
 
   /// Asks the broker to deliver the message again, after the subscription's delay. A reader ignores it.
   /// @par Threads any thread

@@ -2,6 +2,7 @@
 /// The description of a tree: where the broker is, and which producers, consumers and readers there are.
 #pragma once
 
+#include <stargate/encryption.hpp>
 #include <stargate/handler.hpp>
 #include <stargate/key.hpp>
 #include <stargate/log.hpp>
@@ -9,6 +10,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -20,6 +22,40 @@ struct host {
   std::string name = "localhost";
   std::uint16_t port = 8080;
   friend bool operator==(const host&, const host&) = default;
+};
+
+/// `wss` is `ws` in TLS. (The option `protocol` of the Elixir original.)
+enum class url_scheme : std::uint8_t { ws, wss };
+
+/// What `wss` trusts and shows. The files are read once, when the tree starts.
+struct tls_options {
+  std::string ca_file = {};          ///< PEM. Empty: the certificate authorities of the operating system.
+  std::string certificate_file = {}; ///< PEM, the chain of this side, for mutual TLS. Empty: none is shown.
+  std::string key_file = {};         ///< PEM, without a passphrase; it belongs to the certificate.
+  /// Takes any certificate of anybody for the broker's: who sits on the way reads and changes everything, tokens
+  /// included. For experiments on one's own machine.
+  bool dangerously_trust_any_certificate = false;
+};
+
+/// Where the token comes from that is sent with each handshake as `Authorization: Bearer`. It has no text form: a
+/// token never appears in a log, an error or a listing.
+class token_source {
+public:
+  token_source() = default;
+  /// A token that never changes.
+  [[nodiscard]] static token_source text(std::string token);
+  /// A file that is read again at each connect, for tokens that expire. Blanks around the token are left out.
+  [[nodiscard]] static token_source file(std::string path);
+  /// A function that is called at each connect, for tokens that expire. What it throws is an outage: it is called
+  /// again at the next attempt. @par Threads called on a socket's actor, so it must not block for long
+  [[nodiscard]] static token_source call(std::function<std::string()> make);
+
+  [[nodiscard]] explicit operator bool() const { return static_cast<bool>(make_); }
+  /// @par Errors errc::no_token when the file cannot be read, the function throws, or what it gave cannot be a token
+  [[nodiscard]] caf::expected<std::string> operator()() const;
+
+private:
+  std::function<std::string()> make_;
 };
 
 /// How long a socket waits before it connects again: the wait doubles from `first` up to `most`, and a random part of
@@ -36,33 +72,81 @@ enum class run_on : std::uint8_t {
   scheduler,  ///< On the actor system's threads: cheaper for many processors, but a handler that blocks stalls others.
 };
 
-/// A producer: `{.topic = {.topic = "orders"}}` is enough.
+/// Which partition of a partitioned topic takes a message that has no key.
+enum class message_routing : std::uint8_t { round_robin, single };
+/// How the broker's side of the socket compresses what it stores.
+enum class compression_type : std::uint8_t { none, lz4, zlib, zstd, snappy };
+/// How a key is turned into a partition.
+enum class hashing_scheme : std::uint8_t { java_string_hash, murmur3_32_hash };
+
+/// A producer: `{.topic = {.topic = "orders"}}` is enough. What is not set is the broker's to choose.
 struct producer_options {
   topic_name topic = {};
   /// How long a message may wait for its receipt, reconnects included; after it, the answer is an error.
   std::chrono::milliseconds send_timeout{30'000};
   /// How many messages may await their receipts: then a blocking produce waits, an asynchronous one is refused.
   std::size_t max_pending = 1000;
-  std::optional<std::string> producer_name = {}; ///< Unset: the broker makes one up.
+  std::optional<std::string> producer_name = {};               ///< Unset: the broker makes one up.
+  std::optional<bool> batching = {};                           ///< Messages are stored many at a time.
+  std::optional<std::uint32_t> batch_size = {};                ///< Messages at most in a batch.
+  std::optional<std::chrono::milliseconds> batch_delay = {};   ///< How long a batch waits for more.
+  std::optional<std::uint32_t> broker_max_pending = {};        ///< How many messages the broker's side lets wait.
+  std::optional<message_routing> routing = {};                 ///< For partitioned topics.
+  std::optional<compression_type> compression = {};            ///< Of what is stored.
+  std::optional<std::int64_t> initial_sequence_id = {};        ///< The first message has the number after it.
+  std::optional<hashing_scheme> hashing = {};                  ///< For partitioned topics.
+  std::vector<std::string> server_encryption_keys = {};        ///< Names of keys that the broker's own reader has.
+  stargate::encryption encryption = {};                        ///< Encrypts on this side.
 };
 
 enum class subscription_type : std::uint8_t { exclusive, failover, shared, key_shared };
+enum class subscription_mode : std::uint8_t { durable, non_durable };
 enum class initial_position : std::uint8_t { latest, earliest };
 
-/// A consumer: a topic, a subscription and a handler are required.
+/// What becomes of a message whose handler threw, or took longer than `handler_timeout`.
+enum class failure_action : std::uint8_t {
+  crash,       ///< The processor ends, and its supervisor decides; the message comes again.
+  nack,        ///< It is negatively acknowledged: the broker delivers it again after its delay.
+  dead_letter, ///< It is produced to the dead-letter topic, and only then acknowledged.
+};
+
+/// What becomes of an encrypted message for which there is no key, or a wrong one.
+enum class crypto_failure_action : std::uint8_t {
+  fail,    ///< It is not handled and not acknowledged, so it comes again.
+  discard, ///< It is acknowledged unseen.
+  consume, ///< The handler gets it as it is, with its `received_message::encryption`.
+};
+
+/// A consumer: a topic (or topics, or a pattern), a subscription and a handler are required.
 struct consumer_options {
   topic_name topic = {};
+  std::vector<topic_name> topics = {}; ///< Instead of `topic`: several, by one socket.
+  std::string topics_pattern = {};     ///< Instead of `topic`: `persistent://tenant/namespace/regular-expression`.
   std::string subscription = {};
-  std::optional<subscription_type> type = {};    ///< Unset: exclusive.
-  std::optional<initial_position> position = {}; ///< Where a new subscription begins. Unset: latest.
-  std::optional<std::string> consumer_name = {}; ///< Unset: the broker makes one up.
+  std::optional<subscription_type> type = {};             ///< Unset: exclusive.
+  std::optional<subscription_mode> mode = {};             ///< Unset: durable.
+  std::optional<initial_position> position = {};          ///< Where a new subscription begins. Unset: latest.
+  std::optional<std::string> consumer_name = {};          ///< Unset: the broker makes one up.
+  std::optional<std::uint32_t> priority_level = {};       ///< 0 is served first. Unset: 0.
+  std::optional<std::chrono::milliseconds> ack_timeout = {}; ///< Unacknowledged for so long, a message comes again.
   std::optional<std::chrono::milliseconds> negative_ack_redelivery_delay = {}; ///< Unset: the broker's, a minute.
+  std::optional<std::uint32_t> max_redeliver_count = {};  ///< After so many deliveries the broker gives a message up.
+  std::optional<std::string> dead_letter_topic = {};      ///< Unset: `<topic>-<subscription>-DLQ`.
+  bool pull_mode = false;                                 ///< The broker sends only what the processors asked for.
+  std::optional<stargate::crypto_failure_action> crypto_failure_action = {}; ///< Unset: fail.
+  decryption decryption_keys = {};                        ///< Opens encrypted messages on this side.
   std::size_t processors = 1;                             ///< How many handlers work at the same time.
   handler_factory handler = {};                           ///< Required.
   std::size_t max_demand = 100;                           ///< At most this many messages wait at a processor.
   std::size_t min_demand = 50;                            ///< A processor asks for more when so few are left.
   std::optional<std::uint32_t> receiver_queue_size = {};  ///< At most so many messages are unacknowledged. Unset: 1000.
   stargate::run_on run_on = stargate::run_on::own_thread; ///< Where the handlers run.
+  failure_action on_failure = failure_action::crash;      ///< When a handler throws or takes too long.
+  std::chrono::milliseconds handler_timeout{0};           ///< For one message or batch; 0 is as long as it takes.
+  std::size_t batch_size = 1;                             ///< More than one: the handler gets batches.
+  std::chrono::milliseconds batch_delay{100};             ///< How long a batch waits to become full.
+  bool partition_by_key = false;                          ///< Messages of one key always go to one processor.
+  double rate_limit = 0;                                  ///< Messages a second at most; 0 is no limit.
 };
 
 /// Where a reader begins: `start_at::latest()`, `start_at::earliest()`, or after the message of an id.
@@ -85,12 +169,21 @@ struct reader_options {
   topic_name topic = {};
   start_at start = {};
   std::optional<std::string> reader_name = {}; ///< Unset: the broker makes one up. Two readers of one topic need names.
+  std::optional<stargate::crypto_failure_action> crypto_failure_action = {}; ///< Unset: fail.
+  decryption decryption_keys = {};             ///< Opens encrypted messages on this side.
   std::size_t processors = 1;                  ///< How many handlers work at the same time.
   handler_factory handler = {};                ///< Required.
   std::size_t max_demand = 100;                ///< At most this many messages wait at a processor.
   std::size_t min_demand = 50;                 ///< A processor asks for more when so few are left.
   std::optional<std::uint32_t> receiver_queue_size = {};  ///< At most so many messages are unacknowledged. Unset: 1000.
   stargate::run_on run_on = stargate::run_on::own_thread; ///< Where the handlers run.
+  failure_action on_failure = failure_action::crash;      ///< When a handler throws or takes too long; never `nack`.
+  std::optional<std::string> dead_letter_topic = {};      ///< Required for `failure_action::dead_letter`.
+  std::chrono::milliseconds handler_timeout{0};           ///< For one message or batch; 0 is as long as it takes.
+  std::size_t batch_size = 1;                             ///< More than one: the handler gets batches.
+  std::chrono::milliseconds batch_delay{100};             ///< How long a batch waits to become full.
+  bool partition_by_key = false;                          ///< Messages of one key always go to one processor.
+  double rate_limit = 0;                                  ///< Messages a second at most; 0 is no limit.
 };
 
 /// A whole tree.
@@ -100,6 +193,9 @@ struct options {
   std::vector<producer_options> producers = {};
   std::vector<consumer_options> consumers = {};
   std::vector<reader_options> readers = {};
+  url_scheme scheme = url_scheme::ws; ///< Of all hosts.
+  tls_options tls = {};               ///< For `url_scheme::wss`.
+  token_source token = {};            ///< Unset: none is sent.
   std::chrono::milliseconds connect_timeout{10'000}; ///< Bounds one attempt to connect, the handshake included.
   std::chrono::seconds ping_interval{10};            ///< A ping is sent when nothing was heard for so long.
   std::chrono::seconds pong_timeout{5};              ///< A ping unanswered for so long is a lost connection.

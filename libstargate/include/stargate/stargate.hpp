@@ -2,6 +2,7 @@
 /// Everything: a client of Apache Pulsar's WebSocket API that is a supervision tree of CAF actors.
 #pragma once
 
+#include <stargate/admin.hpp>
 #include <stargate/caf.hpp>
 #include <stargate/error.hpp>
 #include <stargate/handler.hpp>

@@ -115,6 +115,20 @@ public:
   /// The registry, to register actors of one's own beside the tree's. It changes when the registry is restarted.
   [[nodiscard]] stargate::registry registry() const;
 
+  // -- consumers and readers --------------------------------------------------
+
+  /// Whether a terminated topic has been read to its end. @param receiver the key of a consumer or a reader
+  /// @par Errors errc::not_registered; errc::timed_out when the broker did not answer in time, which it does not
+  /// while there is no connection
+  [[nodiscard]] caf::expected<bool> is_end_of_topic(const registry_key& receiver,
+                                                    std::chrono::milliseconds timeout = std::chrono::seconds{10}) const;
+  /// Gives up a consumer's subscription at the broker, and ends the consumer for good; the rest of the tree goes on.
+  /// What it has in hand is not waited for. The broker does not answer, and keeps a subscription that another consumer
+  /// is on. @param consumer the key of a consumer: `consumer/<subscription>` is its component
+  /// @par Errors errc::not_registered; errc::timed_out when there was no connection in time: then it goes on
+  [[nodiscard]] caf::error unsubscribe(const registry_key& consumer,
+                                       std::chrono::milliseconds timeout = std::chrono::seconds{10}) const;
+
   // -- looking inside ---------------------------------------------------------
 
   /// Waits until every socket is connected.

@@ -1,0 +1,49 @@
+/// @file
+/// End-to-end encryption: the broker stores what it cannot read.
+/// @par Source Pulsar's client-side encryption: a random AES-256 key for each producer, itself encrypted with RSA for
+/// each reader of the messages.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace stargate {
+
+/// A key in PEM format: from a file, or from a function. It has no text form and appears in no log.
+/// @par Threads the function may be called from any thread, and by several at once
+class key_source {
+public:
+  key_source() = default;
+  [[nodiscard]] static key_source file(std::string path);
+  [[nodiscard]] static key_source call(std::function<std::string()> make) { return key_source{std::move(make)}; }
+
+  [[nodiscard]] explicit operator bool() const { return static_cast<bool>(make_); }
+  /// The PEM text. @throws std::exception when there is none
+  [[nodiscard]] std::string operator()() const { return make_(); }
+
+private:
+  explicit key_source(std::function<std::string()> make) : make_{std::move(make)} {}
+  std::function<std::string()> make_;
+};
+
+/// A public key, and the name under which a receiver finds the private one.
+struct encryption_key {
+  std::string name;
+  key_source public_key;
+};
+
+/// What a producer encrypts for: every key's owner can read the messages. Empty: nothing is encrypted.
+using encryption = std::vector<encryption_key>;
+
+/// A private key, under the name that the producer gave it.
+struct decryption_key {
+  std::string name;
+  key_source private_key;
+};
+
+/// What a consumer or reader can open.
+using decryption = std::vector<decryption_key>;
+
+} // namespace stargate
