@@ -47,11 +47,12 @@ inline std::chrono::steady_clock::time_point within(std::chrono::milliseconds ti
 class inbox {
 public:
   handler_factory keeps(disposition what = disposition::ack) {
-    return [this, what](const received_message& m) {
-      const std::lock_guard guard{mutex_};
-      messages_.push_back(m);
-      return what;
-    };
+    return [this, what](const received_message& m) { return keep(m, what); };
+  }
+  disposition keep(const received_message& m, disposition what = disposition::ack) {
+    const std::lock_guard guard{mutex_};
+    messages_.push_back(m);
+    return what;
   }
   std::vector<received_message> all() const {
     const std::lock_guard guard{mutex_};

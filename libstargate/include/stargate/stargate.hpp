@@ -13,5 +13,6 @@
 #include <stargate/options.hpp>
 #include <stargate/registry.hpp>
 #include <stargate/supervisor.hpp>
+#include <stargate/temporary.hpp>
 #include <stargate/tree.hpp>
 #include <stargate/version.hpp>
