@@ -48,12 +48,12 @@ struct pipeline {
       partition_by_key{o.partition_by_key},
       rate_limit{o.rate_limit},
       on_crypto_failure{o.crypto_failure_action.value_or(crypto_failure_action::fail)},
-      decryption_keys{o.decryption_keys},
       dead_letters{protocol::dead_letter_topic_of(o)},
       path{std::move(p)},
       position{std::move(at)} {
     if constexpr (requires { o.pull_mode; }) {
       pull_mode = o.pull_mode;
+      decryption_keys = o.decryption_keys;
       many_topics = o.topic.topic.empty();
     }
   }

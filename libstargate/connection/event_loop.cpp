@@ -218,6 +218,16 @@ struct event_loop::parts {
     return fine;
   }
 
+  /// The peer ends TLS and says why: with TLS 1.3 that may be after the handshake.
+  void on_alert(int descriptor, int alert) {
+    for (const auto& [s, owner] : sessions)
+      if (s->handle() != nullptr && lws_get_socket_fd(s->handle()) == descriptor)
+        return s->note({end::untrusted, 0,
+                        std::string{"it ends TLS: "}
+                          + ((alert & 0xff) == TLS13_AD_CERTIFICATE_REQUIRED ? "a certificate of this side is required"
+                                                                           : SSL_alert_desc_string_long(alert))});
+  }
+
   // -- libwebsockets' events
 
   int handle(lws* wsi, session* s, lws_callback_reasons reason, void* in, std::size_t size) {
@@ -233,13 +243,6 @@ struct event_loop::parts {
             s->note({end::unreachable, 0, "the headers of the handshake are too large"});
             return -1;
           }
-        return 0;
-      }
-      case LWS_CALLBACK_SSL_INFO: {
-        const auto* info = static_cast<const lws_ssl_info*>(in);
-        if ((info->ret >> 8) == SSL3_AL_FATAL)
-          s->note(
-            {end::untrusted, 0, std::string{"it ended the TLS handshake: "} + SSL_alert_desc_string_long(info->ret)});
         return 0;
       }
       case LWS_CALLBACK_CLIENT_ESTABLISHED:
@@ -319,7 +322,11 @@ std::shared_ptr<event_loop> event_loop::start(const std::optional<tls_settings>&
     p.trusts_anything = tls->trust_anything;
     info.options |= LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
     info.provided_client_ssl_ctx = p.tls.get();
-    info.ssl_info_event_mask = SSL_CB_READ_ALERT;
+    SSL_CTX_set_app_data(p.tls.get(), &p);
+    SSL_CTX_set_info_callback(p.tls.get(), [](const SSL* ssl, int where, int what) {
+      if ((where & SSL_CB_READ_ALERT) == SSL_CB_READ_ALERT && (what >> 8) == SSL3_AL_FATAL)
+        static_cast<parts*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)))->on_alert(SSL_get_fd(ssl), what);
+    });
   }
   p.vhost = lws_create_vhost(p.context, &info);
   if (p.vhost == nullptr)

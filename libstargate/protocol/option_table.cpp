@@ -91,6 +91,12 @@ public:
     };
     return std::move(*this);
   }
+  /// Named so in the query string, with a value of its own making.
+  row&& parameter_with(std::string name, std::function<std::optional<std::string>(const Options&)> query) && {
+    made_.parameter = std::move(name);
+    made_.query = std::move(query);
+    return std::move(*this);
+  }
   template <class Bound>
   row&& between(Bound low, Bound high, std::string words = {}) && {
     made_.allowed = words.empty() ? text_of(low) + " to " + text_of(high) : std::move(words);
@@ -181,13 +187,6 @@ template <class Options>
 std::vector<option_row<Options>> receiver_rows() {
   using o = of<Options>;
   return {
-    o::option("crypto_failure_action", &Options::crypto_failure_action,
-              "What becomes of an encrypted message without the right key: it comes again, is acknowledged unseen, or "
-              "is handled as it is.")
-      .parameter("cryptoFailureAction")
-      .otherwise("fail"),
-    o::option("decryption_keys", &Options::decryption_keys, "Private keys that open encrypted messages on this side.")
-      .allowed("names, each once", [](const Options& r) { return are_keys(r.decryption_keys); }),
     o::option("processors", &Options::processors, "How many handlers work at the same time.").between(1, 1024),
     o::option("handler", &Options::handler, "What is done with each message.")
       .otherwise("none")
@@ -480,6 +479,19 @@ std::span<const option_row<consumer_options>> rows() {
         .otherwise("`<topic>-<subscription>-DLQ`"),
       o::option("pull_mode", &c::pull_mode, "The broker sends only as many messages as the processors asked for.")
         .parameter("pullMode"),
+      o::option("crypto_failure_action", &c::crypto_failure_action,
+                "What becomes of an encrypted message without the right key: it comes again, is acknowledged unseen, or "
+                "is handled as it is.")
+        .parameter_with("cryptoFailureAction",
+                        [](const c& r) -> std::optional<std::string> {
+                          if (!r.decryption_keys.empty()) // the broker hands over everything, and this side decides
+                            return parameter_of(crypto_failure_action::consume);
+                          return r.crypto_failure_action ? std::optional{parameter_of(*r.crypto_failure_action)}
+                                                         : std::nullopt;
+                        })
+        .otherwise("fail"),
+      o::option("decryption_keys", &c::decryption_keys, "Private keys that open encrypted messages on this side.")
+        .allowed("names, each once", [](const c& r) { return are_keys(r.decryption_keys); }),
     },
     receiver_rows<c>());
   return table;
@@ -509,6 +521,11 @@ std::span<const option_row<reader_options>> rows() {
                           && v.dead_letter_topic.has_value() == (v.on_failure == failure_action::dead_letter);
                  })
         .otherwise("none"),
+      o::option("crypto_failure_action", &r::crypto_failure_action,
+                "What becomes of an encrypted message: it is not delivered, is passed over, or is handled as it is. (To "
+                "a reader the broker does not say how a message was encrypted; a consumer can open it.)")
+        .parameter("cryptoFailureAction")
+        .otherwise("fail"),
     },
     receiver_rows<r>());
   return table;

@@ -170,7 +170,6 @@ struct reader_options {
   start_at start = {};
   std::optional<std::string> reader_name = {}; ///< Unset: the broker makes one up. Two readers of one topic need names.
   std::optional<stargate::crypto_failure_action> crypto_failure_action = {}; ///< Unset: fail.
-  decryption decryption_keys = {};             ///< Opens encrypted messages on this side.
   std::size_t processors = 1;                  ///< How many handlers work at the same time.
   handler_factory handler = {};                ///< Required.
   std::size_t max_demand = 100;                ///< At most this many messages wait at a processor.
