@@ -87,3 +87,27 @@ TEST_CASE_METHOD(fixture, "asked to end, it waits for the processors and sends w
   CHECK(sent().size() == 1);
   CHECK(is_normal_exit(end()));
 }
+
+TEST_CASE_METHOD(fixture, "cumulative acknowledgement goes out for everything up to there, together") {
+  begin(role::consumer);
+  for (const std::uint64_t sequence : {1, 2, 3, 5})
+    settle_one(1, sequence, disposition::continue_);
+  settle_one(1, 4, disposition::nack);
+  CHECK(sent().size() == 1); // the one that was refused
+  post(subject, settle_up_to{1, 4});
+  CHECK(sent() == list{R"({"messageId":"id1"})", R"({"messageId":"id2"})", R"({"messageId":"id3"})"});
+  post(subject, settle_up_to{1, 4});
+  CHECK(sent().empty());
+}
+
+TEST_CASE_METHOD(fixture, "what a handler still had in hand is acknowledged when it has said continue_") {
+  begin(role::consumer);
+  post(subject, settle_up_to{1, 2});
+  settle_one(1, 2, disposition::continue_);
+  settle_one(1, 3, disposition::continue_);
+  CHECK(sent() == list{R"({"messageId":"id2"})"});
+  post(subject, socket_down{1});
+  post(subject, socket_up{2, me()});
+  settle_one(2, 1, disposition::continue_); // counts anew
+  CHECK(sent().empty());
+}

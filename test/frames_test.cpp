@@ -141,3 +141,34 @@ TEST_CASE("instants are ISO 8601 with a zone") {
     CHECK_FALSE(parse_instant(text, at));
   }
 }
+
+TEST_CASE("the key of a message is found without decoding the rest") {
+  using protocol::key_of;
+  CHECK(key_of(R"({"messageId":"a","payload":"eA==","properties":{"key":"no"},"key":"yes"})") == "yes");
+  CHECK(key_of(R"({"key":"\u00fc\n"})") == "ü\n");
+  CHECK(key_of(R"({"messageId":"a","properties":{"key":"no"}})") == std::nullopt);
+  CHECK(key_of(R"({"a":{"b":[{"key":"no"}]},"x":"key"})") == std::nullopt);
+  CHECK(key_of("not json") == std::nullopt);
+  CHECK(key_of(R"({"key":null})") == std::nullopt);
+}
+
+TEST_CASE("the answer about the topic's end is told from a message") {
+  using protocol::decode_end_of_topic;
+  CHECK(decode_end_of_topic(R"({"endOfTopic":true})") == true);
+  CHECK(decode_end_of_topic(R"({"endOfTopic":false})") == false);
+  CHECK(decode_end_of_topic(R"({"messageId":"endOfTopic"})") == std::nullopt);
+  CHECK(decode_end_of_topic("") == std::nullopt);
+}
+
+TEST_CASE("a message goes out with all its fields") {
+  message m{.payload = "p"};
+  m.event_time = std::chrono::system_clock::time_point{std::chrono::milliseconds{1'700'000'000'123}};
+  m.deliver_at = std::chrono::system_clock::time_point{std::chrono::milliseconds{1'700'000'001'000}};
+  m.deliver_after = std::chrono::milliseconds{1500};
+  m.replication_clusters = {"a", "b\""};
+  const auto frame = protocol::encode_message(m, 7);
+  REQUIRE(frame);
+  CHECK(*frame
+        == R"({"payload":"cA==","context":"7","replicationClusters":["a","b\""],"eventTime":"2023-11-14T22:13:20.123Z",)"
+           R"("deliverAt":1700000001000,"deliverAfterMs":1500})");
+}

@@ -4,6 +4,10 @@
 
 #include <catch2/catch.hpp>
 
+#include <fstream>
+#include <set>
+#include <stdexcept>
+
 using namespace stargate;
 using namespace std::chrono_literals;
 
@@ -56,6 +60,133 @@ TEST_CASE("two consumers of one topic and subscription, or two nameless readers 
   o.consumers = {};
   o.readers = {{.topic = {.topic = "a"}, .handler = acknowledge}, {.topic = {.topic = "a"}, .handler = acknowledge}};
   CHECK(validate(o));
+}
+
+namespace {
+
+template <class Options>
+void add_parameters(std::set<std::string>& to, const std::string& endpoint) {
+  for (const auto& row : protocol::rows<Options>())
+    if (!row.parameter.empty())
+      to.insert(endpoint + " " + row.parameter);
+}
+
+} // namespace
+
+TEST_CASE("every parameter of the WebSocket API can be set, and no other is sent") {
+  std::set<std::string> ours;
+  add_parameters<options>(ours, "all");
+  add_parameters<producer_options>(ours, "producer");
+  add_parameters<consumer_options>(ours, "consumer");
+  add_parameters<reader_options>(ours, "reader");
+  std::set<std::string> pulsars;
+  std::ifstream in{STARGATE_SOURCE_DIR "/test/data/websocket_api.txt"};
+  for (std::string line; std::getline(in, line);)
+    if (!line.empty() && line[0] != '#')
+      pulsars.insert(line);
+  CHECK(pulsars.size() > 25);
+  CHECK(ours == pulsars);
+}
+
+TEST_CASE("each option that can be set from text shows the text again") {
+  const auto try_all = [](auto o) {
+    using part = decltype(o);
+    for (const auto& row : protocol::rows<part>()) {
+      if (!row.set)
+        continue;
+      bool read = false;
+      for (const auto* text : {"true", "7", "earliest", "single", "lz4", "murmur3_32_hash", "shared", "durable", "nack",
+                               "discard", "scheduler", "wss", "1, 2, 3", "somewhere:81", "persistent://a/b/c", "name=file"}) {
+        part fresh;
+        if (!row.set(fresh, text))
+          continue;
+        read = true;
+        const auto shown = row.value(fresh).value_or("");
+        INFO(row.name << " from '" << text << "'");
+        CHECK((shown == text || std::string{text}.find(shown) == 0 || (row.is_list && !shown.empty())
+               || shown.find(text) != std::string::npos));
+      }
+      INFO(row.name);
+      CHECK(read);
+    }
+  };
+  try_all(options{});
+  try_all(producer_options{});
+  try_all(consumer_options{});
+  try_all(reader_options{});
+}
+
+TEST_CASE("what is not a value is not read") {
+  for (const auto& row : protocol::rows<consumer_options>()) {
+    consumer_options c;
+    if (row.name == "ack_timeout" || row.name == "type" || row.name == "pull_mode" || row.name == "rate_limit") {
+      INFO(row.name);
+      CHECK_FALSE(row.set(c, "sometimes"));
+      CHECK_FALSE(row.set(c, "1x"));
+    }
+  }
+}
+
+TEST_CASE("options that need each other are refused alone") {
+  options o;
+  o.producers = {{.topic = {.topic = "a"}}};
+  auto& p = o.producers[0];
+  p.batch_size = 5;
+  CHECK(validate(o));
+  p.batching = true;
+  CHECK_FALSE(validate(o));
+  p.broker_max_pending = 10; // less than max_pending: the broker would refuse what we let through
+  CHECK(validate(o));
+  p.broker_max_pending = 5000;
+  CHECK_FALSE(validate(o));
+  p.encryption = {{"name", key_source::file("key.pem")}};
+  CHECK(validate(o)); // encryption and batching
+  o.producers = {};
+  o.consumers = {consumer("a", "s")};
+  auto& c = o.consumers[0];
+  c.max_redeliver_count = 3;
+  CHECK(validate(o));
+  c.type = subscription_type::shared;
+  CHECK_FALSE(validate(o));
+  c.topics = {{.topic = "b"}};
+  CHECK(validate(o)); // a topic and topics
+  c.topic = {};
+  CHECK(validate(o)); // several topics need a dead-letter topic of their own
+  c.dead_letter_topic = "dead";
+  CHECK_FALSE(validate(o));
+  c.batch_size = c.max_demand + 1;
+  CHECK(validate(o));
+  o.consumers = {};
+  o.readers = {{.topic = {.topic = "a"}, .handler = acknowledge}};
+  o.readers[0].on_failure = failure_action::nack;
+  CHECK(validate(o));
+  o.readers[0].on_failure = failure_action::dead_letter;
+  CHECK(validate(o));
+  o.readers[0].dead_letter_topic = "dead";
+  CHECK_FALSE(validate(o));
+}
+
+TEST_CASE("a consumer of several topics speaks to another endpoint") {
+  consumer_options c{.topics = {{.topic = "a"}, {.topic = "b"}}, .subscription = "s"};
+  CHECK(protocol::request_path(c)
+        == "/ws/v3/consumer/s?topics=persistent%3A%2F%2Fpublic%2Fdefault%2Fa%2Cpersistent%3A%2F%2Fpublic%2Fdefault%2Fb");
+  c.topics = {};
+  c.topics_pattern = "persistent://public/default/x-.*";
+  CHECK(protocol::request_path(c) == "/ws/v3/consumer/s?topicsPattern=persistent%3A%2F%2Fpublic%2Fdefault%2Fx-.%2A");
+  CHECK(protocol::registered_topic(c) == topic_name{.topic = "x-.*"});
+}
+
+TEST_CASE("a token comes from a text, a file or a function, and is checked before it is sent") {
+  CHECK(*token_source::text(" abc.def \n")() == "abc.def");
+  CHECK(*token_source::call([] { return "xyz"; })() == "xyz");
+  for (const auto& wrong : {token_source::text("two words"), token_source::text(""), token_source::text("ü"),
+                            token_source::call([]() -> std::string { throw std::runtime_error{"vault is shut"}; }),
+                            token_source::file("/no/such/file")}) {
+    const auto token = wrong();
+    REQUIRE_FALSE(token);
+    CHECK(code_of(token.error()) == errc::no_token);
+    CHECK(describe(token.error()).find("words") == std::string::npos);
+  }
 }
 
 TEST_CASE("values that are not set are left out of the handshake") {

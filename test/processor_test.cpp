@@ -13,13 +13,16 @@ struct fixture : test::actor_fixture {
   std::vector<std::string> handled;
   std::shared_ptr<const delivery> origin;
 
-  void begin(handler_factory handler, std::size_t max_demand = 4, std::size_t min_demand = 2) {
-    const consumer_options o{.topic = {.topic = "x"},
+  void begin(handler_factory handler, std::size_t max_demand = 4, std::size_t min_demand = 2,
+             const std::function<void(consumer_options&)>& change = {}) {
+    consumer_options o{.topic = {.topic = "x"},
                              .subscription = "s",
                              .handler = std::move(handler),
                              .max_demand = max_demand,
                              .min_demand = min_demand,
                              .run_on = run_on::scheduler};
+    if (change)
+      change(o);
     const pipeline_keys keys{role::consumer, o.topic, o.subscription};
     play(keys.dispatcher());
     origin = std::make_shared<const delivery>(delivery{me(), 7, std::make_shared<const topic_name>(o.topic)});
@@ -147,4 +150,69 @@ TEST_CASE_METHOD(fixture, "an init that throws is a start that fails") {
   self()->monitor(subject);
   CHECK_FALSE(take<child_started>());
   CHECK(describe(end()).find("no database") != std::string::npos);
+}
+
+TEST_CASE_METHOD(fixture, "with on_failure nack, a message whose handler throws is handed back, and the next is handled") {
+  begin(
+    [this](const received_message& m) {
+      if (m.payload == "b")
+        throw std::runtime_error{"cannot do b"};
+      handled.push_back(m.payload);
+      return disposition::ack;
+    },
+    4, 2, [](consumer_options& o) { o.on_failure = failure_action::nack; });
+  CHECK(asked() == 4);
+  give({raw(1, "YQ=="), raw(2, "Yg=="), raw(3, "Yw==")});
+  const auto settled = take<settle>();
+  REQUIRE(settled);
+  REQUIRE(settled->messages.size() == 3);
+  CHECK(settled->messages[1].what == disposition::nack);
+  CHECK(settled->messages[2].what == disposition::ack);
+  CHECK(handled == std::vector<std::string>{"a", "c"});
+  CHECK(logged.find("cannot do b") != std::string::npos);
+}
+
+TEST_CASE_METHOD(fixture, "a batch is handled when it is full, or when its time is over") {
+  std::vector<std::size_t> sizes;
+  begin(
+    [&](std::span<const received_message> batch) {
+      sizes.push_back(batch.size());
+      return std::vector<disposition>(batch.size(), disposition::ack);
+    },
+    10, 5, [](consumer_options& o) {
+      o.batch_size = 3;
+      o.batch_delay = std::chrono::milliseconds{200};
+    });
+  CHECK(asked() == 10);
+  give({raw(1, "YQ=="), raw(2, "Yg=="), raw(3, "Yw=="), raw(4, "ZA==")});
+  CHECK(sizes == std::vector<std::size_t>{3});
+  CHECK(take<settle>()->messages.size() == 3);
+  advance(std::chrono::milliseconds{199});
+  CHECK(sizes.size() == 1);
+  advance(std::chrono::milliseconds{2});
+  CHECK(sizes == std::vector<std::size_t>{3, 1});
+  CHECK(take<settle>()->messages.size() == 1);
+}
+
+TEST_CASE_METHOD(fixture, "a batch of a lost connection is forgotten") {
+  std::size_t seen = 0;
+  begin(
+    [&](std::span<const received_message> batch) {
+      seen += batch.size();
+      return std::vector<disposition>(batch.size(), disposition::ack);
+    },
+    10, 5, [](consumer_options& o) { o.batch_size = 3; });
+  CHECK(asked() == 10);
+  give({raw(1, "YQ=="), raw(2, "Yg==")});
+  post(subject, socket_down{7});
+  advance(std::chrono::seconds{1});
+  CHECK(seen == 0);
+}
+
+TEST_CASE_METHOD(fixture, "a batch handler that answers for too few fails") {
+  begin([](std::span<const received_message>) { return std::vector<disposition>{}; }, 10, 5,
+        [](consumer_options& o) { o.batch_size = 2; });
+  CHECK(asked() == 10);
+  give({raw(1, "YQ=="), raw(2, "Yg==")});
+  CHECK(describe(end()).find("0 answers for 2 messages") != std::string::npos);
 }
