@@ -1,7 +1,9 @@
 """The `stargate` command against a real broker: what it prints, and what it ends with."""
 import json
+import pathlib
 import signal
 import subprocess
+import tempfile
 import time
 
 from support import COMMAND, URL, check, finish, fresh_topic, start, stargate
@@ -118,6 +120,135 @@ consumer.stdout.readline()
 consumer.stdout.close()
 consumer.stderr.read()
 check("a reader of the output that goes away ends it, without a hang", consumer.wait(timeout=30) != 0, consumer.returncode)
+
+# -- all options --------------------------------------------------------------------------------------------------------
+
+status, out, err = stargate("produce", fresh_topic(), "-m", "x", "--batching", "--batch-size", "10", "--batch-delay", "5",
+                            "--compression", "zstd", "--routing", "round_robin", "--hashing", "murmur3_32_hash",
+                            "--producer-name", "me", "--initial-sequence-id", "5", "--max-pending", "100",
+                            "--broker-max-pending", "100", "--event-time", "2026-01-31T12:00:00Z", "--backoff", "50,1000,5000")
+check("produce takes every option of a producer", status == 0, (status, err))
+topic = fresh_topic()
+stargate("produce", topic, *(part for i in range(20) for part in ("-m", str(i))), "--event-time", "2026-01-31T12:00:00Z")
+status, out, err = stargate("consume", topic, "-s", "s", "-t", "key_shared", "-p", "earliest", "-n", "20", "--timeout", "30",
+                            "--pull-mode", "--max-demand", "5", "--min-demand", "2", "--rate-limit", "1000", "--consumer-name",
+                            "me", "--ack-timeout", "5000", "--max-redeliver-count", "3", "--subscription-mode", "durable",
+                            "--partition-by-key", "--processors", "3", "--format", "json")
+check("consume takes every option of a consumer", status == 0 and len(out.splitlines()) == 20
+      and json.loads(out.splitlines()[0])["eventTime"] == "2026-01-31T12:00:00.000Z", (status, err))
+other = fresh_topic()
+stargate("produce", other, "-m", "other")
+status, out, err = stargate("consume", "--topics", topic, "--topics", other, "-s", "both", "-p", "earliest", "-n", "21",
+                            "--timeout", "30")
+check("consume takes several topics", status == 0 and b"other" in out, (status, err))
+for arguments, word in [
+    (("consume", "t", "-s", "s", "--ack-timeout", "500"), "not 1 to 999"),
+    (("consume", "t", "-s", "s", "--ack-timeout", "soon"), "'soon' is not ms"),
+    (("produce", "t", "-m", "x", "--batch-size", "5"), "needs batching"),
+    (("produce", "t", "-m", "x", "--compression", "rar"), "zstd"),
+    (("produce", "t", "-m", "x", "--event-time", "yesterday"), "2026-01-31T12:00:00Z"),
+    (("--token", "a", "--token-file", "b", "read", "t"), "excludes"),
+]:
+    status, out, err = stargate(*arguments)
+    check(f"a wrong option is wrong usage, and says what is allowed: {arguments}", status == 2 and word in err, (status, err))
+
+# -- a configuration file ----------------------------------------------------------------------------------------------
+
+directory = pathlib.Path(tempfile.mkdtemp())
+(directory / "stargate.toml").write_text('connect-timeout = 20\n[read]\nfrom = "earliest"\nnum-messages = 3\ntimeout = 30\n')
+status, out, err = stargate("--config", str(directory / "stargate.toml"), "read", topic)
+check("options come from a file", status == 0 and out == b"0\n1\n2\n", (status, out, err))
+status, out, err = stargate("--config", str(directory / "stargate.toml"), "read", topic, "-n", "1")
+check("and the command line goes before it", status == 0 and out == b"0\n", (status, out, err))
+
+# -- run ---------------------------------------------------------------------------------------------------------------
+
+source, sink, bad = fresh_topic("source"), fresh_topic("sink"), fresh_topic("bad")
+tree = directory / "tree.json"
+tree.write_text(json.dumps({
+    "backoff": "50, 1000, 5000",
+    "consumers": [
+        {"topic": source, "subscription": "upper", "type": "shared", "position": "earliest", "processors": 2,
+         "command": "tr a-z A-Z", "produce_to": sink},
+        {"topic": bad, "subscription": "fails", "type": "shared", "position": "earliest", "on_failure": "dead_letter",
+         "command": "exit 3"}],
+    "readers": [{"topic": source, "start": "earliest",
+                 "command": f'printf "%s %s %s\\n" "$STARGATE_TOPIC" "$STARGATE_KEY" "$(cat)" >> {directory}/seen'}]}))
+status, out, err = stargate("run", "--config", str(tree), "--check")
+check("run --check says that a description is right", status == 0 and "2 consumers, 1 readers" in err, (status, err))
+stargate("produce", source, "-m", "one", "-m", "two", "-k", "key")
+stargate("produce", bad, "-m", "poison")
+running = start("run", "--config", str(tree))
+status, out, err = stargate("read", sink, "--from", "earliest", "-n", "2", "--timeout", "30")
+check("run: what a command prints is produced", status == 0 and sorted(out.split()) == [b"ONE", b"TWO"], (status, out, err))
+status, out, err = stargate("read", f"{bad}-fails-DLQ", "--from", "earliest", "-n", "1", "--timeout", "30", "--format", "json")
+check("run: what a command fails on is on the dead-letter topic, and why",
+      status == 0 and "status 3" in json.loads(out)["properties"]["EXCEPTION"], (status, out, err))
+deadline = time.monotonic() + 20
+seen = directory / "seen"
+while time.monotonic() < deadline and not (seen.exists() and len(seen.read_text().splitlines()) == 2):
+    time.sleep(0.05)
+check("run: a command gets topic, key and message",
+      seen.read_text().splitlines() == [f"persistent://public/default/{source} key {word}" for word in ("one", "two")], seen.read_text())
+running.send_signal(signal.SIGTERM)
+out, err = running.communicate(timeout=30)
+check("run ends with 0 when it is asked to end", running.returncode == 0 and b"stopping" in err, (running.returncode, err))
+status, out, err = stargate("consume", source, "-s", "upper", "-t", "shared", "-n", "1", "--timeout", "1")
+check("run: what was handled is acknowledged", status == 1 and not out, (status, out))
+tree.write_text('{"consumers": [{"topic": "t", "subscription": "", "processors": "many", "speed": 3}], "colour": "red"}')
+status, out, err = stargate("run", "--config", str(tree))
+check("run: every mistake in a description is named", status == 2 and all(
+    word in err for word in ("no option 'colour'", "no option 'speed'", "'many'", "command is missing")), (status, err))
+tree.write_text("{")
+status, out, err = stargate("run", "--config", str(tree))
+check("run: what is not JSON is wrong usage", status == 2 and "not a JSON object" in err, (status, err))
+
+# -- admin -------------------------------------------------------------------------------------------------------------
+
+tenant = fresh_topic("tenant")
+made = f"persistent://{tenant}/ns/made"
+for arguments, expected in [
+    (("health",), "ok\n"),
+    (("tenants", "create", tenant), ""),
+    (("namespaces", "create", f"{tenant}/ns"), ""),
+    (("namespaces", "list", tenant), f"{tenant}/ns\n"),
+    (("namespaces", "deduplication", f"{tenant}/ns", "--set", "true"), ""),
+    (("namespaces", "deduplication", f"{tenant}/ns"), "true\n"),
+    (("topics", "create", made), ""),
+    (("topics", "list", f"{tenant}/ns"), f"{made}\n"),
+    (("subscriptions", "create", made, "-s", "s"), ""),
+    (("subscriptions", "list", made), "s\n"),
+    (("subscriptions", "skip", made, "-s", "s", "--all"), ""),
+    (("subscriptions", "reset", made, "-s", "s", "--seconds-back", "60"), ""),
+    (("subscriptions", "delete", made, "-s", "s"), ""),
+    (("topics", "terminate", made), ""),
+    (("topics", "delete", made, "--force"), ""),
+]:
+    status, out, err = stargate("admin", *arguments)
+    check(f"admin {' '.join(arguments)}", status == 0 and out.decode() == expected, (status, out, err))
+status, out, err = stargate("admin", "topics", "stats", "persistent://public/default/" + fresh_topic())
+check("admin tells the status and Pulsar's reason", status == 1 and "404" in err and "not found" in err.lower(), (status, err))
+
+# -- documents ---------------------------------------------------------------------------------------------------------
+
+status, out, err = stargate("completion")
+(directory / "completion").write_bytes(out)
+
+
+def completed(*words):
+    line = " ".join(f"'{w}'" for w in words)
+    script = f"source {directory}/completion; COMP_WORDS=({line}); COMP_CWORD={len(words) - 1}; _stargate; echo \"${{COMPREPLY[@]}}\""
+    return subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True).stdout.split()
+
+
+check("the completion knows the subcommands", set(completed("stargate", "con")) == {"consume"}, completed("stargate", "con"))
+check("their flags, and the global ones", completed("stargate", "consume", "topic", "--pull") == ["--pull-mode"]
+      and "--tls-ca" in completed("stargate", "read", "--tls"), completed("stargate", "consume", "topic", "--pull"))
+check("and what is below them", completed("stargate", "admin", "sub") == ["subscriptions"]
+      and "reset" in completed("stargate", "admin", "subscriptions", ""), completed("stargate", "admin", "subscriptions", ""))
+status, out, err = stargate("manual")
+check("the manual page has every option", status == 0 and out.startswith(b".TH STARGATE 1")
+      and all(w in out for w in (b"negative\\-ack\\-redelivery\\-delay", b"stargate admin topics create", b"tls\\-ca")), out[:200])
 
 environment_url = subprocess.run([COMMAND, "produce", fresh_topic(), "-m", "x"], capture_output=True, timeout=60, check=False)
 check("STARGATE_URL names the broker", environment_url.returncode == 0 and URL, environment_url.stderr)
