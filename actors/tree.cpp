@@ -1,5 +1,6 @@
 #include <stargate/tree.hpp>
 
+#include "actors/inspection.hpp"
 #include "actors/messages.hpp"
 #include "actors/publication.hpp"
 #include "actors/roles.hpp"
@@ -73,6 +74,7 @@ caf::error no_producer(const registry_key& key) {
 struct tree::stops_when_last_goes {
   std::shared_ptr<internal::site> site;
   caf::actor supervisor;
+  std::unique_ptr<internal::inspection_server> inspection; ///< Empty unless `options::inspection_socket` is set.
   std::once_flag stopped;
   caf::error outcome;
 
@@ -80,6 +82,7 @@ struct tree::stops_when_last_goes {
 
   caf::error stop(std::chrono::milliseconds timeout) {
     std::call_once(stopped, [&] {
+      inspection.reset();
       outcome = end(timeout);
       site->loop->stop();
     });
@@ -129,6 +132,12 @@ caf::expected<tree> start(caf::actor_system& system, options o) {
                 caf::after(patience) >> [] {});
   if (failure)
     return failure;
+  try {
+    if (!result.site_->description.inspection_socket.empty())
+      result.guard_->inspection = std::make_unique<internal::inspection_server>(result.site_, top);
+  } catch (const std::exception& e) {
+    return make_error(errc::invalid_option, e.what()); // and the tree is stopped with the last handle to it
+  }
   return result;
 }
 
@@ -331,102 +340,8 @@ const std::string& tree::name() const {
   return site_->description.name;
 }
 
-namespace {
-
-/// Walks down the supervisors of a tree.
-class inspector {
-public:
-  inspector(caf::actor_system& system, const internal::socket_board& board, std::chrono::milliseconds timeout)
-    : self_{system},
-      sockets_{board.all()},
-      deadline_{std::chrono::steady_clock::now() + timeout} {}
-
-  void visit(const caf::actor& supervisor, std::size_t depth, tree_snapshot& out) {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline_ - std::chrono::steady_clock::now());
-    if (!supervisor || left <= std::chrono::milliseconds::zero())
-      return;
-    children found;
-    request(self_.ptr(), supervisor, left, which_children{})
-      .receive([&](children& c) { found = std::move(c); }, [](const caf::error&) {});
-    out.restarts += found.restarts;
-    const auto now = self_->clock().now();
-    for (const auto& child : found.list) {
-      tree_entry entry;
-      entry.depth = depth;
-      entry.key = child.id;
-      entry.type = child.type;
-      entry.state = child.state;
-      entry.connection = connection_of(child.id);
-      entry.restarts = child.restarts;
-      entry.last_exit = child.last_exit ? describe(child.last_exit) : "";
-      entry.uptime = std::chrono::duration_cast<std::chrono::milliseconds>(now - child.since);
-      out.entries.push_back(entry);
-      for (const auto& [key, record] : sockets_)
-        if (record.parent == child.id) {
-          auto socket = entry;
-          socket.depth = depth + 1;
-          socket.key = key;
-          socket.connection = to_string(record);
-          socket.last_exit.clear();
-          out.entries.push_back(std::move(socket));
-        }
-      if (child.type == child_type::supervisor)
-        visit(child.who, depth + 1, out);
-    }
-  }
-
-private:
-  [[nodiscard]] std::string connection_of(const std::string& key) const {
-    const auto i = sockets_.find(key);
-    return i == sockets_.end() ? "" : to_string(i->second);
-  }
-
-  caf::scoped_actor self_;
-  std::map<std::string, internal::socket_board::record> sockets_;
-  std::chrono::steady_clock::time_point deadline_;
-};
-
-} // namespace
-
 tree_snapshot tree::inspect(std::chrono::milliseconds timeout) const {
-  tree_snapshot result;
-  tree_entry top;
-  top.key = internal::top_name(site_->description);
-  top.type = child_type::supervisor;
-  top.state = has_ended(guard_->supervisor) ? child_state::stopped : child_state::running;
-  result.entries.push_back(std::move(top));
-  inspector{site_->system, site_->board, timeout}.visit(guard_->supervisor, 1, result);
-  return result;
-}
-
-namespace {
-
-/// A key without its encoding, as people read it: `processor/billing/0  persistent://public/default/orders`.
-std::string readable(const std::string& key) {
-  const auto parsed = parse_registry_key(key);
-  return parsed ? parsed->component + "  " + to_string(parsed->topic) : key;
-}
-
-} // namespace
-
-std::string to_string(const tree_snapshot& snapshot) {
-  std::size_t width = 0;
-  for (const auto& e : snapshot.entries)
-    width = std::max(width, 2 * e.depth + readable(e.key).size());
-  std::string text;
-  for (const auto& e : snapshot.entries) {
-    auto line = std::string(2 * e.depth, ' ') + readable(e.key);
-    line.resize(width + 2, ' ');
-    line += name_of(e.state);
-    if (!e.connection.empty())
-      line += ", " + e.connection;
-    if (e.depth > 0)
-      line += ", " + std::to_string(e.restarts) + (e.restarts == 1 ? " restart" : " restarts");
-    if (!e.last_exit.empty())
-      line += ", last exit: " + e.last_exit;
-    text += line + "\n";
-  }
-  return text;
+  return internal::look_at(*site_, guard_->supervisor, timeout);
 }
 
 } // namespace stargate

@@ -52,6 +52,7 @@ int main(int argc, char** argv) {
   cli::add_read(app, global, run);
   cli::add_run(app, global, run);
   cli::add_admin(app, global, run);
+  cli::add_tree(app, run);
   cli::add_documents(app, run);
 
   try {

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cerrno>
+#include <condition_variable>
 #include <cstring>
 #include <fcntl.h>
 #include <fstream>
@@ -131,14 +132,37 @@ std::string run_command(const std::string& command, const received_message& m, b
                                                 : "was ended by signal " + std::to_string(WTERMSIG(status)))};
 }
 
-/// Where handlers find the tree that they are part of, once it stands.
-struct late_tree {
-  std::mutex mutex;
-  std::optional<tree> it;
-  std::optional<tree> get() {
-    const std::lock_guard guard{mutex};
-    return it;
+/// Where handlers find the tree that they are part of: the first messages may come before it stands.
+class late_tree {
+public:
+  void set(tree t) {
+    {
+      const std::lock_guard guard{mutex_};
+      it_ = std::move(t);
+    }
+    changed_.notify_all();
   }
+  /// From now on there is none.
+  void close() {
+    std::optional<tree> last;
+    {
+      const std::lock_guard guard{mutex_};
+      closed_ = true;
+      last.swap(it_);
+    }
+    changed_.notify_all();
+  }
+  std::optional<tree> get() {
+    std::unique_lock lock{mutex_};
+    changed_.wait(lock, [this] { return it_ || closed_; });
+    return it_;
+  }
+
+private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::optional<tree> it_;
+  bool closed_ = false;
 };
 
 handler_factory shell_handler(std::string command, std::optional<topic_name> produce_to,
@@ -150,7 +174,7 @@ handler_factory shell_handler(std::string command, std::optional<topic_name> pro
       return disposition::ack;
     const auto t = where->get();
     if (!t)
-      throw std::runtime_error{"the tree is not up yet"};
+      throw std::runtime_error{"the tree is stopping"};
     auto id = t->produce(registry_key{"producer", *produce_to, "cli"},
                          message{.payload = std::move(output), .key = m.key, .properties = m.properties});
     if (!id)
@@ -295,12 +319,11 @@ int run_tree(const global_options& g, const std::string& file, bool check_only) 
   mine.tree = description;
   runtime r;
   auto started = start_connected(r, mine, description);
-  if (!started)
+  if (!started) {
+    late->close();
     return fail(started.error());
-  {
-    const std::lock_guard guard{late->mutex};
-    late->it = *started;
   }
+  late->set(*started);
   std::cerr << "stargate: running " << file << "; end it with Control-C" << std::endl;
   int status = done;
   while (!is_interrupted() && status == done) {
@@ -310,8 +333,7 @@ int run_tree(const global_options& g, const std::string& file, bool check_only) 
   }
   std::cerr << "stargate: stopping" << std::endl;
   const auto unclean = started->stop();
-  const std::lock_guard guard{late->mutex};
-  late->it.reset();
+  late->close();
   return unclean ? fail(unclean) : status;
 }
 

@@ -2,6 +2,7 @@
 import json
 import pathlib
 import signal
+import stat
 import subprocess
 import tempfile
 import time
@@ -178,7 +179,8 @@ status, out, err = stargate("run", "--config", str(tree), "--check")
 check("run --check says that a description is right", status == 0 and "2 consumers, 1 readers" in err, (status, err))
 stargate("produce", source, "-m", "one", "-m", "two", "-k", "key")
 stargate("produce", bad, "-m", "poison")
-running = start("run", "--config", str(tree))
+inspection = directory / "inspection"
+running = start("--inspection-socket", str(inspection), "run", "--config", str(tree))
 status, out, err = stargate("read", sink, "--from", "earliest", "-n", "2", "--timeout", "30")
 check("run: what a command prints is produced", status == 0 and sorted(out.split()) == [b"ONE", b"TWO"], (status, out, err))
 status, out, err = stargate("read", f"{bad}-fails-DLQ", "--from", "earliest", "-n", "1", "--timeout", "30", "--format", "json")
@@ -190,9 +192,19 @@ while time.monotonic() < deadline and not (seen.exists() and len(seen.read_text(
     time.sleep(0.05)
 check("run: a command gets topic, key and message",
       seen.read_text().splitlines() == [f"persistent://public/default/{source} key {word}" for word in ("one", "two")], seen.read_text())
+status, out, err = stargate("tree", str(inspection))
+check("tree shows what runs, with its keys, states and connections", status == 0 and b"sup_cli" in out
+      and f"processor/upper/1  persistent://public/default/{source}".encode() in out and b"running, connected" in out, (status, out, err))
+status, out, err = stargate("tree", str(inspection), "--format", "json")
+check("or as JSON", status == 0 and any(e["component"] == "consumer/upper" and e["connection"] == "connected"
+                                        for e in json.loads(out)["entries"] if "component" in e), (status, out, err))
+check("only this user may look", stat.S_IMODE(inspection.stat().st_mode) == 0o600, oct(inspection.stat().st_mode))
 running.send_signal(signal.SIGTERM)
-out, err = running.communicate(timeout=30)
-check("run ends with 0 when it is asked to end", running.returncode == 0 and b"stopping" in err, (running.returncode, err))
+_, said = running.communicate(timeout=30)
+check("the socket goes with the program", not inspection.exists())
+status, out, err = stargate("tree", str(inspection))
+check("where nobody listens, tree says so", status == 1 and str(inspection) in err, (status, err))
+check("run ends with 0 when it is asked to end", running.returncode == 0 and b"stopping" in said, (running.returncode, said))
 status, out, err = stargate("consume", source, "-s", "upper", "-t", "shared", "-n", "1", "--timeout", "1")
 check("run: what was handled is acknowledged", status == 1 and not out, (status, out))
 tree.write_text('{"consumers": [{"topic": "t", "subscription": "", "processors": "many", "speed": 3}], "colour": "red"}')

@@ -317,6 +317,9 @@ std::span<const option_row<options>> rows() {
     o::option("period", &options::period, "See intensity.").between(seconds{1}, seconds{86'400}, "1 s to a day"),
     o::option("shutdown", &options::shutdown, "How long each actor may take to drain when the tree stops.")
       .between(milliseconds{1}, day, up_to_a_day),
+    o::option("inspection_socket", &options::inspection_socket,
+              "A Unix domain socket that tells this user what the tree looks like: `stargate tree`.")
+      .allowed("a path of at most 107 bytes", [](const options& t) { return t.inspection_socket.size() <= 107; }),
   };
   return table;
 }

@@ -202,7 +202,10 @@ struct options {
   std::uint32_t intensity = 3; ///< More restarts than this within `period` make a supervisor give up.
   std::chrono::seconds period{5};
   std::chrono::milliseconds shutdown{5'000}; ///< How long each actor may take to drain when the tree stops.
-  log_hook log = {};                         ///< Unset: CAF's logger.
+  /// A Unix domain socket that tells whoever connects, which only this user may, what the tree looks like:
+  /// `stargate tree`. Empty: none.
+  std::string inspection_socket = {};
+  log_hook log = {}; ///< Unset: CAF's logger.
 };
 
 /// Checks a whole description; nothing is started.
