@@ -1,6 +1,7 @@
 // The acknowledger of a consumer or reader: it sends what the handlers settled to the broker.
 //
-// accepts  settle settle_up_to from processors and from whoever kept a message; socket_up socket_down drained from the dispatcher;
+// accepts  settle settle_up_to from processors and from whoever kept a message; socket_up socket_down drained from the
+// dispatcher;
 //          the dispatcher's down message; exit messages
 // sends    acknowledger_up drain to the dispatcher; transmit to the socket; child_started to its supervisor
 // dies of  an exit message, after the processors have finished what is in hand; its dispatcher's end
@@ -127,7 +128,8 @@ struct consumer_ack_state {
         if (m.connection == connection)
           change_connection(0);
       },
-      [this](settle& m) { on_settle(m); }, [this](const settle_up_to& m) { on_settle_up_to(m); }, [this](flush) { send_unsent(); },
+      [this](settle& m) { on_settle(m); }, [this](const settle_up_to& m) { on_settle_up_to(m); },
+      [this](flush) { send_unsent(); },
       [this](const drained&) {
         send_unsent();
         self->quit(make_error(exit_code::shutdown, "drained"));

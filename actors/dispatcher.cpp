@@ -209,10 +209,10 @@ struct dispatcher_state {
       if (overdue.empty())
         continue;
       const auto key = pipeline->keys.processor(p.index);
-      const auto why = key + ": a handler took longer than handler_timeout, "
-                       + std::to_string(pipeline->handler_timeout.count()) + " ms, for "
-                       + (overdue.size() == 1 ? "message " + overdue.front().id.value
-                                              : std::to_string(overdue.size()) + " messages");
+      const auto why =
+        key + ": a handler took longer than handler_timeout, " + std::to_string(pipeline->handler_timeout.count())
+        + " ms, for "
+        + (overdue.size() == 1 ? "message " + overdue.front().id.value : std::to_string(overdue.size()) + " messages");
       tree->say(log_level::error, key, why);
       switch (pipeline->on_failure) {
         case failure_action::nack:

@@ -115,7 +115,6 @@ std::string to_string(const tree_snapshot& snapshot) {
   return text;
 }
 
-
 std::string to_json(const tree_snapshot& snapshot) {
   std::string out = R"({"restarts":)" + std::to_string(snapshot.restarts) + R"(,"entries":[)";
   const auto text = [&out](const char* name, std::string_view value) {

@@ -30,7 +30,7 @@ struct pipeline {
   decryption decryption_keys;
   topic_name dead_letters;                          ///< Where `failure_action::dead_letter` puts messages.
   std::function<caf::expected<std::string>()> path; ///< Of the handshake.
-  std::shared_ptr<reader_position> position; ///< A reader's; empty for a consumer.
+  std::shared_ptr<reader_position> position;        ///< A reader's; empty for a consumer.
 
   template <class Options>
   pipeline(pipeline_keys k, const Options& o, std::function<caf::expected<std::string>()> p,

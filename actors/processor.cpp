@@ -189,8 +189,8 @@ struct processor_state {
       else
         answers = handler->handle_batch(batch);
       if (answers.size() != count)
-        throw std::runtime_error{"it gave " + std::to_string(answers.size()) + " answers for "
-                                 + std::to_string(count) + " messages"};
+        throw std::runtime_error{"it gave " + std::to_string(answers.size()) + " answers for " + std::to_string(count)
+                                 + " messages"};
     });
     const auto messages = std::exchange(gathered, {});
     owed -= count;
@@ -203,9 +203,9 @@ struct processor_state {
   }
 
   void on_failure(const std::vector<received_message>& messages, const std::string& what) {
-    const auto why = make_error(
-      errc::handler_failed,
-      key + ": " + (pipeline->batch_size == 1 ? "handle_message" : "handle_batch") + " threw: " + what);
+    const auto why =
+      make_error(errc::handler_failed,
+                 key + ": " + (pipeline->batch_size == 1 ? "handle_message" : "handle_batch") + " threw: " + what);
     if (pipeline->on_failure == failure_action::crash)
       return crash(why);
     tree->say(log_level::error, key, describe(why));

@@ -107,8 +107,9 @@ child_spec receiver_spec(const site_ptr& tree, const pipeline_ptr& p) {
 }
 
 child_spec consumer_spec(const site_ptr& tree, const consumer_options& o) {
-  return receiver_spec(tree,
-                       std::make_shared<const pipeline>(keys_of(o), o, [o]() -> caf::expected<std::string> { return protocol::request_path(o); }));
+  return receiver_spec(tree, std::make_shared<const pipeline>(keys_of(o), o, [o]() -> caf::expected<std::string> {
+                         return protocol::request_path(o);
+                       }));
 }
 
 child_spec reader_spec(const site_ptr& tree, const reader_options& o) {

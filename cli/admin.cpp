@@ -70,7 +70,9 @@ public:
     sub->callback([this_run = &run_, g = &global_, a, act = std::move(act)] {
       if (!a->topic.empty())
         static_cast<void>(topic_of(*a)); // wrong usage is told before anything is asked
-      *this_run = [g, a, act] { return act(admin{g->tree, milliseconds_of(std::max(g->connect_timeout, 1.0)) * 3}, *a); };
+      *this_run = [g, a, act] {
+        return act(admin{g->tree, milliseconds_of(std::max(g->connect_timeout, 1.0)) * 3}, *a);
+      };
     });
     return sub;
   }
@@ -110,8 +112,8 @@ void add_admin(CLI::App& app, const global_options& g, std::function<int()>& run
     const auto why = to.health();
     return why ? fail(why) : print(caf::expected<std::string>{"ok"});
   });
-  verbs{*top, g, run}.add(
-    "clusters", "List the clusters", [](const admin& to, const a&) { return print(to.clusters()); });
+  verbs{*top, g, run}.add("clusters", "List the clusters",
+                          [](const admin& to, const a&) { return print(to.clusters()); });
 
   auto tenants = group("tenants", "Tenants");
   tenants.add("list", "List the tenants", [](const admin& to, const a&) { return print(to.tenants()); });
@@ -153,7 +155,8 @@ void add_admin(CLI::App& app, const global_options& g, std::function<int()>& run
       sub.add_option("--actions", x.actions, "What it may do, such as produce,consume")->required()->delimiter(',');
     });
   namespaces.add(
-    "revoke", "Take away what a role may do", [](const admin& to, const a& x) { return print(to.revoke(x.name, x.role)); },
+    "revoke", "Take away what a role may do",
+    [](const admin& to, const a& x) { return print(to.revoke(x.name, x.role)); },
     [](CLI::App& sub, a& x) {
       takes_namespace(sub, x);
       sub.add_option("--role", x.role, "The role")->required();
@@ -174,7 +177,8 @@ void add_admin(CLI::App& app, const global_options& g, std::function<int()>& run
       sub.add_option("--partitions", x.partitions, "In so many partitions; 0 is not partitioned");
     });
   topics.add(
-    "delete", "Delete a topic", [](const admin& to, const a& x) { return print(to.delete_topic(topic_of(x), x.force)); },
+    "delete", "Delete a topic",
+    [](const admin& to, const a& x) { return print(to.delete_topic(topic_of(x), x.force)); },
     [](CLI::App& sub, a& x) {
       takes_topic(sub, x);
       sub.add_flag("-f,--force", x.force, "Also when it has subscriptions or clients");
@@ -194,8 +198,7 @@ void add_admin(CLI::App& app, const global_options& g, std::function<int()>& run
     "create", "Create a subscription",
     [](const admin& to, const a& x) {
       return print(to.create_subscription(
-        topic_of(x), x.subscription,
-        x.position == "earliest" ? initial_position::earliest : initial_position::latest));
+        topic_of(x), x.subscription, x.position == "earliest" ? initial_position::earliest : initial_position::latest));
     },
     [](CLI::App& sub, a& x) {
       takes_subscription(sub, x);
@@ -226,8 +229,7 @@ void add_admin(CLI::App& app, const global_options& g, std::function<int()>& run
     [](const admin& to, const a& x) {
       if (!x.id.empty())
         return print(to.reset(topic_of(x), x.subscription, message_id{x.id}));
-      return print(
-        to.reset(topic_of(x), x.subscription, std::chrono::system_clock::now() - milliseconds_of(x.back)));
+      return print(to.reset(topic_of(x), x.subscription, std::chrono::system_clock::now() - milliseconds_of(x.back)));
     },
     [](CLI::App& sub, a& x) {
       takes_subscription(sub, x);

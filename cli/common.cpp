@@ -18,7 +18,8 @@ volatile std::sig_atomic_t interrupted = 0;
 
 caf::error parse_url(const std::string& url, options& into) {
   const auto wrong = [&](std::string_view why) {
-    return make_error(errc::invalid_url, "'" + url + "': " + std::string{why} + "; write ws://host:port or wss://host:port");
+    return make_error(errc::invalid_url,
+                      "'" + url + "': " + std::string{why} + "; write ws://host:port or wss://host:port");
   };
   std::string_view rest = url;
   if (rest.starts_with("ws://"))
@@ -59,7 +60,8 @@ int fail(const std::string& why) {
 int fail(const caf::error& why) {
   fail(describe(why));
   const auto code = code_of(why);
-  return code == errc::invalid_option || code == errc::invalid_topic || code == errc::invalid_url ? wrong_usage : failed;
+  return code == errc::invalid_option || code == errc::invalid_topic || code == errc::invalid_url ? wrong_usage
+                                                                                                  : failed;
 }
 
 bool is_interrupted() {

@@ -6,7 +6,9 @@ int main(int argc, char** argv) {
   using namespace stargate;
   init_caf();
 
-  CLI::App app{"Apache Pulsar over its WebSocket API: produces, consumes, reads, administers, and runs supervised pipelines.", "stargate"};
+  CLI::App app{
+    "Apache Pulsar over its WebSocket API: produces, consumes, reads, administers, and runs supervised pipelines.",
+    "stargate"};
   app.set_version_flag("--version", "stargate " STARGATE_VERSION);
   app.require_subcommand(1);
   app.fallthrough();
@@ -14,8 +16,11 @@ int main(int argc, char** argv) {
              "Exit status: 0 done, 1 failed at run time, 2 wrong usage.");
 
   cli::global_options global;
-  app.set_config("--config", "", "A file with options, in TOML: connect_timeout = 5 at the top, a subcommand's below [consume]");
-  app.add_option("--url", global.url, "The brokers' web ports: ws:// or wss:// and one host:port, or several with commas")
+  app.set_config("--config", "",
+                 "A file with options, in TOML: connect_timeout = 5 at the top, a subcommand's below [consume]");
+  app
+    .add_option("--url", global.url,
+                "The brokers' web ports: ws:// or wss:// and one host:port, or several with commas")
     ->envname("STARGATE_URL")
     ->default_val("ws://localhost:8080")
     ->check(CLI::Validator{[](const std::string& text) {
@@ -30,7 +35,9 @@ int main(int argc, char** argv) {
   app.add_flag("-v,--verbose", global.verbose, "Say on standard error what happens to the connection");
   std::string token;
   std::string token_file;
-  app.add_option("--token", token, "The token to show; others on this machine can see a command line, so rather use a file")
+  app
+    .add_option("--token", token,
+                "The token to show; others on this machine can see a command line, so rather use a file")
     ->envname("STARGATE_TOKEN")
     ->type_name("TOKEN");
   app.add_option("--token-file", token_file, "A file with the token, read again at each connect")

@@ -181,7 +181,8 @@ int produce(const global_options& g, const produce_options& o) {
   auto started = start_connected(r, g, std::move(description));
   if (!started)
     return fail(started.error());
-  pipe out{*started, registry_key{"producer", *topic, "cli"}, o.print_ids, std::min<std::size_t>(500, o.producer->max_pending)};
+  pipe out{*started, registry_key{"producer", *topic, "cli"}, o.print_ids,
+           std::min<std::size_t>(500, o.producer->max_pending)};
   pacer pace{o.rate};
   caf::error unreadable;
   const auto send_one = [&](const std::string& text) {
@@ -261,7 +262,9 @@ void add_produce(CLI::App& app, const global_options& g, std::function<int()>& r
   sub->add_option("--deliver-at", o->deliver_at, "Shared and Key_Shared subscriptions get the messages at this time")
     ->check(is_instant);
   sub->add_option("--deliver-after", o->deliver_after, "The same, in milliseconds from now")->type_name("ms");
-  sub->add_option("--replication-cluster", o->replication_clusters, "A cluster to replicate to; may be given several times")
+  sub
+    ->add_option("--replication-cluster", o->replication_clusters,
+                 "A cluster to replicate to; may be given several times")
     ->take_all()
     ->expected(1)
     ->allow_extra_args(false);

@@ -313,7 +313,8 @@ int run_tree(const global_options& g, const std::string& file, bool check_only) 
     return fail(wrong);
   if (check_only) {
     std::cerr << "stargate: " << file << " is right: " << description.producers.size() << " producers, "
-              << description.consumers.size() << " consumers, " << description.readers.size() << " readers" << std::endl;
+              << description.consumers.size() << " consumers, " << description.readers.size() << " readers"
+              << std::endl;
     return done;
   }
   mine.tree = description;
@@ -343,16 +344,16 @@ void add_run(CLI::App& app, const global_options& g, std::function<int()>& run) 
   auto file = std::make_shared<std::string>();
   auto check_only = std::make_shared<bool>(false);
   auto* sub = app.add_subcommand("run", "Run a supervised tree whose handlers are shell commands");
-  sub->add_option("--config", *file, "The tree, in JSON: the options' names, and a command for each consumer and reader")
+  sub
+    ->add_option("--config", *file, "The tree, in JSON: the options' names, and a command for each consumer and reader")
     ->required()
     ->type_name("FILE");
   sub->add_flag("--check", *check_only, "Only say whether the description is right");
   sub->footer("A command gets each message on its standard input and the rest in STARGATE_TOPIC, STARGATE_MESSAGE_ID,\n"
               "STARGATE_KEY, STARGATE_PROPERTIES (JSON), STARGATE_PUBLISH_TIME and STARGATE_REDELIVERY_COUNT.\n"
               "Exit status 0 acknowledges the message. With \"produce_to\", what it prints is produced to that topic.");
-  sub->callback([file, check_only, &g, &run] {
-    run = [file, check_only, &g] { return run_tree(g, *file, *check_only); };
-  });
+  sub->callback(
+    [file, check_only, &g, &run] { run = [file, check_only, &g] { return run_tree(g, *file, *check_only); }; });
 }
 
 } // namespace stargate::cli

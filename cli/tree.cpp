@@ -48,7 +48,8 @@ caf::expected<std::string> ask(const std::string& path) {
 std::string listing(const std::string& json) {
   rapidjson::Document document;
   document.Parse<rapidjson::kParseIterativeFlag>(json.c_str(), json.size());
-  if (document.HasParseError() || !document.IsObject() || !document.HasMember("entries") || !document["entries"].IsArray())
+  if (document.HasParseError() || !document.IsObject() || !document.HasMember("entries")
+      || !document["entries"].IsArray())
     return "the answer is not a listing\n";
   tree_snapshot snapshot;
   const auto text = [](const rapidjson::Value& object, const char* name) {
@@ -64,8 +65,8 @@ std::string listing(const std::string& json) {
     e.depth = number(value, "depth");
     e.key = text(value, "key");
     e.type = text(value, "type") == "supervisor" ? child_type::supervisor : child_type::worker;
-    for (const auto state : {child_state::starting, child_state::running, child_state::stopping, child_state::restarting,
-                             child_state::stopped})
+    for (const auto state : {child_state::starting, child_state::running, child_state::stopping,
+                             child_state::restarting, child_state::stopped})
       if (text(value, "state") == name_of(state))
         e.state = state;
     e.connection = text(value, "connection");
@@ -107,8 +108,7 @@ void add_tree(CLI::App& app, std::function<int()>& run) {
   sub->add_option("SOCKET", o->socket, "The program's inspection_socket")->required();
   sub
     ->add_option_function<std::string>(
-      "--format", [o](const std::string& text) { o->json = text == "json"; },
-      "text: a line an actor; json: one object")
+      "--format", [o](const std::string& text) { o->json = text == "json"; }, "text: a line an actor; json: one object")
     ->check(CLI::IsMember{{"text", "json"}})
     ->default_str("text");
   sub->add_option("--watch", o->watch, "Show it again every so many seconds; 0 shows it once")

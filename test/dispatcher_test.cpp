@@ -12,9 +12,8 @@ namespace {
 
 /// A dispatcher, between a socket, processors and an acknowledger that the test plays all.
 struct fixture : test::actor_fixture {
-  consumer_options o{.topic = {.topic = "x"},
-                     .subscription = "s",
-                     .handler = [](const received_message&) { return disposition::ack; }};
+  consumer_options o{
+    .topic = {.topic = "x"}, .subscription = "s", .handler = [](const received_message&) { return disposition::ack; }};
   std::string sent; ///< To the broker.
 
   void begin() {

@@ -168,7 +168,8 @@ TEST_CASE("a message goes out with all its fields") {
   m.replication_clusters = {"a", "b\""};
   const auto frame = protocol::encode_message(m, 7);
   REQUIRE(frame);
-  CHECK(*frame
-        == R"({"payload":"cA==","context":"7","replicationClusters":["a","b\""],"eventTime":"2023-11-14T22:13:20.123Z",)"
-           R"("deliverAt":1700000001000,"deliverAfterMs":1500})");
+  CHECK(
+    *frame
+    == R"({"payload":"cA==","context":"7","replicationClusters":["a","b\""],"eventTime":"2023-11-14T22:13:20.123Z",)"
+       R"("deliverAt":1700000001000,"deliverAfterMs":1500})");
 }

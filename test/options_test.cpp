@@ -95,8 +95,9 @@ TEST_CASE("each option that can be set from text shows the text again") {
       if (!row.set)
         continue;
       bool read = false;
-      for (const auto* text : {"true", "7", "earliest", "single", "lz4", "murmur3_32_hash", "shared", "durable", "nack",
-                               "discard", "scheduler", "wss", "1, 2, 3", "somewhere:81", "persistent://a/b/c", "name=file"}) {
+      for (const auto* text :
+           {"true", "7", "earliest", "single", "lz4", "murmur3_32_hash", "shared", "durable", "nack", "discard",
+            "scheduler", "wss", "1, 2, 3", "somewhere:81", "persistent://a/b/c", "name=file"}) {
         part fresh;
         if (!row.set(fresh, text))
           continue;
@@ -168,8 +169,9 @@ TEST_CASE("options that need each other are refused alone") {
 
 TEST_CASE("a consumer of several topics speaks to another endpoint") {
   consumer_options c{.topics = {{.topic = "a"}, {.topic = "b"}}, .subscription = "s"};
-  CHECK(protocol::request_path(c)
-        == "/ws/v3/consumer/s?topics=persistent%3A%2F%2Fpublic%2Fdefault%2Fa%2Cpersistent%3A%2F%2Fpublic%2Fdefault%2Fb");
+  CHECK(
+    protocol::request_path(c)
+    == "/ws/v3/consumer/s?topics=persistent%3A%2F%2Fpublic%2Fdefault%2Fa%2Cpersistent%3A%2F%2Fpublic%2Fdefault%2Fb");
   c.topics = {};
   c.topics_pattern = "persistent://public/default/x-.*";
   CHECK(protocol::request_path(c) == "/ws/v3/consumer/s?topicsPattern=persistent%3A%2F%2Fpublic%2Fdefault%2Fx-.%2A");

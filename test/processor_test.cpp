@@ -16,11 +16,11 @@ struct fixture : test::actor_fixture {
   void begin(handler_factory handler, std::size_t max_demand = 4, std::size_t min_demand = 2,
              const std::function<void(consumer_options&)>& change = {}) {
     consumer_options o{.topic = {.topic = "x"},
-                             .subscription = "s",
-                             .handler = std::move(handler),
-                             .max_demand = max_demand,
-                             .min_demand = min_demand,
-                             .run_on = run_on::scheduler};
+                       .subscription = "s",
+                       .handler = std::move(handler),
+                       .max_demand = max_demand,
+                       .min_demand = min_demand,
+                       .run_on = run_on::scheduler};
     if (change)
       change(o);
     const pipeline_keys keys{role::consumer, o.topic, o.subscription};
@@ -152,7 +152,8 @@ TEST_CASE_METHOD(fixture, "an init that throws is a start that fails") {
   CHECK(describe(end()).find("no database") != std::string::npos);
 }
 
-TEST_CASE_METHOD(fixture, "with on_failure nack, a message whose handler throws is handed back, and the next is handled") {
+TEST_CASE_METHOD(fixture,
+                 "with on_failure nack, a message whose handler throws is handed back, and the next is handled") {
   begin(
     [this](const received_message& m) {
       if (m.payload == "b")
@@ -179,7 +180,8 @@ TEST_CASE_METHOD(fixture, "a batch is handled when it is full, or when its time 
       sizes.push_back(batch.size());
       return std::vector<disposition>(batch.size(), disposition::ack);
     },
-    10, 5, [](consumer_options& o) {
+    10, 5,
+    [](consumer_options& o) {
       o.batch_size = 3;
       o.batch_delay = std::chrono::milliseconds{200};
     });

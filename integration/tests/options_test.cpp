@@ -91,7 +91,8 @@ TEST_CASE_METHOD(admin_fixture, "a subscription that is not durable goes with it
 TEST_CASE_METHOD(fixture, "a message that is not acknowledged within ack_timeout comes again") {
   store(std::vector<std::string>{"x"});
   std::atomic<int> count = 0;
-  auto o = with_consumer([&](const received_message&) { return ++count < 2 ? disposition::continue_ : disposition::ack; });
+  auto o =
+    with_consumer([&](const received_message&) { return ++count < 2 ? disposition::continue_ : disposition::ack; });
   o.consumers[0].ack_timeout = 1000ms;
   const auto t = run(std::move(o));
   CHECK(wait_until(within(30s), [&] { return count >= 2; }));

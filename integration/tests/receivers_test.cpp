@@ -253,9 +253,8 @@ TEST_CASE_METHOD(admin_fixture, "after its redeliveries a message is on the dead
   store(list{"poison", "food"});
   std::atomic<int> tries = 0;
   inbox in;
-  auto o = with_consumer([&](const received_message& m) {
-    return m.payload == "poison" ? (++tries, disposition::nack) : disposition::ack;
-  });
+  auto o = with_consumer(
+    [&](const received_message& m) { return m.payload == "poison" ? (++tries, disposition::nack) : disposition::ack; });
   o.consumers[0].negative_ack_redelivery_delay = 100ms;
   o.consumers[0].max_redeliver_count = 2;
   o.consumers[0].dead_letter_topic = to_string(dead);
@@ -264,9 +263,11 @@ TEST_CASE_METHOD(admin_fixture, "after its redeliveries a message is on the dead
   CHECK(tries == 3);
 }
 
-TEST_CASE_METHOD(admin_fixture, "on_failure dead_letter puts a message on the dead-letter topic, then acknowledges it") {
+TEST_CASE_METHOD(admin_fixture,
+                 "on_failure dead_letter puts a message on the dead-letter topic, then acknowledges it") {
   const auto type = GENERATE(subscription_type::exclusive, subscription_type::failover, subscription_type::shared);
-  store(std::vector<message>{{.payload = "1"}, {.payload = "poison", .key = "k", .properties = {{"a", "b"}}}, {.payload = "2"}});
+  store(std::vector<message>{
+    {.payload = "1"}, {.payload = "poison", .key = "k", .properties = {{"a", "b"}}}, {.payload = "2"}});
   const auto name = "dead-" + std::to_string(static_cast<int>(type));
   inbox good, dead;
   auto o = base();
@@ -319,7 +320,8 @@ TEST_CASE_METHOD(admin_fixture, "on_failure nack restarts nothing; the message c
   CHECK(was_logged("not now"));
 }
 
-TEST_CASE_METHOD(admin_fixture, "a handler that takes too long: its message is refused, buried, or the consumer restarts") {
+TEST_CASE_METHOD(admin_fixture,
+                 "a handler that takes too long: its message is refused, buried, or the consumer restarts") {
   const auto action = GENERATE(failure_action::nack, failure_action::dead_letter, failure_action::crash);
   topic = fresh_topic();
   producer = registry_key{topic};
@@ -484,15 +486,16 @@ TEST_CASE_METHOD(fixture, "an ad-hoc produce by URL: repeated calls share a conn
   std::vector<std::thread> callers; // concurrent calls do not refuse each other
   std::atomic<int> stored = 0;
   for (int i = 0; i < 8; ++i)
-    callers.emplace_back([&] { stored += temporary.produce(url + "?producerName=one", {.payload = "x"}).operator bool(); });
+    callers.emplace_back(
+      [&] { stored += temporary.produce(url + "?producerName=one", {.payload = "x"}).operator bool(); });
   for (auto& c : callers)
     c.join();
   CHECK(stored == 8);
   CHECK(wait_until(within(10s), [&] { return temporary.size() == 0; }));
   REQUIRE(produce(system, url, {.payload = "alone"}));
-  for (const auto& wrong : {std::string{"http://localhost/x"}, base_url, base_url + "/ws/v2/consumer/persistent/a/b/c",
-                            base_url + "/ws/v2/producer/persistent/public/default", url + "?nothing=1",
-                            url + "?batchingMaxMessages=many"})
+  for (const auto& wrong :
+       {std::string{"http://localhost/x"}, base_url, base_url + "/ws/v2/consumer/persistent/a/b/c",
+        base_url + "/ws/v2/producer/persistent/public/default", url + "?nothing=1", url + "?batchingMaxMessages=many"})
     CHECK(code_of(temporary.produce(wrong, {.payload = "x"}).error()) == errc::invalid_url);
   const auto nowhere = temporary.produce(base_url + "/ws/v2/producer/persistent/public/nowhere/t", {.payload = "x"});
   CHECK(code_of(nowhere.error()) == errc::not_found);

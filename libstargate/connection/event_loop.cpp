@@ -225,7 +225,7 @@ struct event_loop::parts {
         return s->note({end::untrusted, 0,
                         std::string{"it ends TLS: "}
                           + ((alert & 0xff) == TLS13_AD_CERTIFICATE_REQUIRED ? "a certificate of this side is required"
-                                                                           : SSL_alert_desc_string_long(alert))});
+                                                                             : SSL_alert_desc_string_long(alert))});
   }
 
   // -- libwebsockets' events

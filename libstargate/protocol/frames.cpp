@@ -54,7 +54,8 @@ std::shared_ptr<const encryption_context> decode_encryption(const Value& object)
       auto& key = context->keys[std::string{json::view(name)}];
       if (!value.IsObject() || !decode_member(value, "keyValue", key.value))
         return nullptr;
-      if (const auto metadata = value.FindMember("metadata"); metadata != value.MemberEnd() && metadata->value.IsObject())
+      if (const auto metadata = value.FindMember("metadata");
+          metadata != value.MemberEnd() && metadata->value.IsObject())
         for (const auto& [field, text] : metadata->value.GetObject())
           if (text.IsString())
             key.metadata.emplace(json::view(field), json::view(text));
@@ -65,7 +66,8 @@ std::shared_ptr<const encryption_context> decode_encryption(const Value& object)
     context->algorithm = json::view(*algorithm);
   if (const auto* compression = json::find_string(object, "compressionType"))
     context->compression = json::view(*compression);
-  if (const auto size = object.FindMember("uncompressedMessageSize"); size != object.MemberEnd() && size->value.IsUint())
+  if (const auto size = object.FindMember("uncompressedMessageSize");
+      size != object.MemberEnd() && size->value.IsUint())
     context->uncompressed_size = size->value.GetUint();
   if (const auto size = object.FindMember("batchSize"); size != object.MemberEnd()) {
     if (size->value.IsInt())
@@ -148,9 +150,9 @@ caf::expected<std::string> encode_message(const message& content, std::uint64_t 
   if (content.event_time)
     frame += R"(,"eventTime":")" + format_instant(*content.event_time) + '"';
   if (content.deliver_at)
-    frame += R"(,"deliverAt":)"
-             + std::to_string(
-               std::chrono::floor<std::chrono::milliseconds>(content.deliver_at->time_since_epoch()).count());
+    frame +=
+      R"(,"deliverAt":)"
+      + std::to_string(std::chrono::floor<std::chrono::milliseconds>(content.deliver_at->time_since_epoch()).count());
   if (content.deliver_after)
     frame += R"(,"deliverAfterMs":)" + std::to_string(content.deliver_after->count());
   frame += '}';

@@ -138,7 +138,8 @@ struct of {
   }
   template <class Member>
   static auto option(std::string name, Member Options::*member, std::string help) {
-    return option(std::move(name), [member](auto& o) -> auto& { return o.*member; }, std::move(help));
+    return option(
+      std::move(name), [member](auto& o) -> auto& { return o.*member; }, std::move(help));
   }
 };
 
@@ -195,8 +196,7 @@ std::vector<option_row<Options>> receiver_rows() {
       .between(1, 1'000'000),
     o::option("min_demand", &Options::min_demand, "A processor asks for more when so few are left.")
       .allowed("less than max_demand", [](const Options& r) { return r.min_demand < r.max_demand; }),
-    o::option("receiver_queue_size", &Options::receiver_queue_size,
-              "At most this many messages are unacknowledged.")
+    o::option("receiver_queue_size", &Options::receiver_queue_size, "At most this many messages are unacknowledged.")
       .parameter("receiverQueueSize")
       .between(1, 1000)
       .otherwise("the broker's, 1000"),
@@ -223,7 +223,8 @@ std::vector<option_row<Options>> receiver_rows() {
       .between(milliseconds{1}, day, up_to_a_day),
     o::option("partition_by_key", &Options::partition_by_key,
               "Messages of one key are always handled by the same processor, one after the other."),
-    o::option("rate_limit", &Options::rate_limit, "Messages a second that are handed to handlers at most; 0 is no limit.")
+    o::option("rate_limit", &Options::rate_limit,
+              "Messages a second that are handed to handlers at most; 0 is no limit.")
       .between(0.0, 1e9, "0 to 1000000000"),
   };
 }
@@ -281,18 +282,21 @@ std::span<const option_row<options>> rows() {
     o::option("hosts", &options::hosts, "The brokers' web ports, tried in turn.")
       .allowed("at least one; names without blanks or slashes, ports from 1", has_hosts),
     o::option("scheme", &options::scheme, "Whether the connections speak TLS."),
-    o::option("tls.ca_file", [](auto& t) -> auto& { return t.tls.ca_file; },
-              "The certificate authorities to trust, in PEM format.")
+    o::option(
+      "tls.ca_file", [](auto& t) -> auto& { return t.tls.ca_file; },
+      "The certificate authorities to trust, in PEM format.")
       .otherwise("the operating system's"),
-    o::option("tls.certificate_file", [](auto& t) -> auto& { return t.tls.certificate_file; },
-              "This side's certificate for mutual TLS, in PEM format.")
+    o::option(
+      "tls.certificate_file", [](auto& t) -> auto& { return t.tls.certificate_file; },
+      "This side's certificate for mutual TLS, in PEM format.")
       .allowed("together with tls.key_file",
                [](const options& t) { return t.tls.certificate_file.empty() == t.tls.key_file.empty(); }),
-    o::option("tls.key_file", [](auto& t) -> auto& { return t.tls.key_file; },
-              "The certificate's key, in PEM format without a passphrase."),
-    o::option("tls.dangerously_trust_any_certificate",
-              [](auto& t) -> auto& { return t.tls.dangerously_trust_any_certificate; },
-              "Takes anybody for the broker: who sits on the way reads and changes everything, tokens included."),
+    o::option(
+      "tls.key_file", [](auto& t) -> auto& { return t.tls.key_file; },
+      "The certificate's key, in PEM format without a passphrase."),
+    o::option(
+      "tls.dangerously_trust_any_certificate", [](auto& t) -> auto& { return t.tls.dangerously_trust_any_certificate; },
+      "Takes anybody for the broker: who sits on the way reads and changes everything, tokens included."),
     o::option("token", &options::token,
               "Sent with each handshake as `Authorization: Bearer`: a text, a file that is read again at each connect, "
               "or a function that is called at each.")
@@ -456,7 +460,9 @@ std::span<const option_row<consumer_options>> rows() {
       o::option("ack_timeout", &c::ack_timeout, "A message unacknowledged for so long comes again.")
         .parameter("ackTimeoutMillis")
         .between(milliseconds{0}, day, "0 to a day")
-        .allowed("not 1 to 999", [](const c& r) { return !r.ack_timeout || r.ack_timeout->count() == 0 || r.ack_timeout->count() >= 1000; })
+        .allowed(
+          "not 1 to 999",
+          [](const c& r) { return !r.ack_timeout || r.ack_timeout->count() == 0 || r.ack_timeout->count() >= 1000; })
         .otherwise("the broker's, 0: never"),
       o::option("negative_ack_redelivery_delay", &c::negative_ack_redelivery_delay,
                 "How long after a nack the message is delivered again.")
@@ -482,9 +488,10 @@ std::span<const option_row<consumer_options>> rows() {
         .otherwise("`<topic>-<subscription>-DLQ`"),
       o::option("pull_mode", &c::pull_mode, "The broker sends only as many messages as the processors asked for.")
         .parameter("pullMode"),
-      o::option("crypto_failure_action", &c::crypto_failure_action,
-                "What becomes of an encrypted message without the right key: it comes again, is acknowledged unseen, or "
-                "is handled as it is.")
+      o::option(
+        "crypto_failure_action", &c::crypto_failure_action,
+        "What becomes of an encrypted message without the right key: it comes again, is acknowledged unseen, or "
+        "is handled as it is.")
         .parameter_with("cryptoFailureAction",
                         [](const c& r) -> std::optional<std::string> {
                           if (!r.decryption_keys.empty()) // the broker hands over everything, and this side decides
@@ -512,8 +519,7 @@ std::span<const option_row<reader_options>> rows() {
       o::option("start", &r::start, "Where the reader begins; with an id, behind that message.")
         .parameter("messageId")
         .allowed("not empty", [](const r& v) { return !v.start.text().empty(); }),
-      o::option("reader_name", &r::reader_name,
-                "The reader's name; it tells readers of one topic in one tree apart.")
+      o::option("reader_name", &r::reader_name, "The reader's name; it tells readers of one topic in one tree apart.")
         .parameter("readerName")
         .not_empty()
         .otherwise("the broker makes one up"),
@@ -524,9 +530,10 @@ std::span<const option_row<reader_options>> rows() {
                           && v.dead_letter_topic.has_value() == (v.on_failure == failure_action::dead_letter);
                  })
         .otherwise("none"),
-      o::option("crypto_failure_action", &r::crypto_failure_action,
-                "What becomes of an encrypted message: it is not delivered, is passed over, or is handled as it is. (To "
-                "a reader the broker does not say how a message was encrypted; a consumer can open it.)")
+      o::option(
+        "crypto_failure_action", &r::crypto_failure_action,
+        "What becomes of an encrypted message: it is not delivered, is passed over, or is handled as it is. (To "
+        "a reader the broker does not say how a message was encrypted; a consumer can open it.)")
         .parameter("cryptoFailureAction")
         .otherwise("fail"),
     },
@@ -629,7 +636,10 @@ caf::error validate(const options& o) {
   std::vector<std::string> mistakes;
   check("", o, mistakes);
   check_list(
-    "producers", o.producers, [](const producer_options& p) { return identity{to_string(p.topic), to_string(p.topic)}; },
+    "producers", o.producers,
+    [](const producer_options& p) {
+      return identity{to_string(p.topic), to_string(p.topic)};
+    },
     "one producer a topic in one tree", mistakes);
   check_list(
     "consumers", o.consumers,

@@ -181,8 +181,7 @@ struct admin::connection {
     curl_slist_free_all(headers);
     const auto what = method + " " + path + " at " + place;
     if (outcome != CURLE_OK)
-      return make_error(code_of_failure(outcome),
-                        what + ": " + (*detail != 0 ? detail : curl_easy_strerror(outcome)));
+      return make_error(code_of_failure(outcome), what + ": " + (*detail != 0 ? detail : curl_easy_strerror(outcome)));
     long status = 0;
     curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &status);
     if (status < 200 || status > 299)
@@ -274,8 +273,8 @@ caf::expected<std::optional<bool>> admin::deduplication(const std::string& ns) c
   return std::optional{*answer == "true"};
 }
 caf::error admin::grant(const std::string& ns, const std::string& role, const std::vector<std::string>& actions) const {
-  return error_in(request("POST", "namespaces/" + encoded_namespace(ns) + "/permissions/" + percent_encode(role),
-                          list_of(actions)));
+  return error_in(
+    request("POST", "namespaces/" + encoded_namespace(ns) + "/permissions/" + percent_encode(role), list_of(actions)));
 }
 caf::error admin::revoke(const std::string& ns, const std::string& role) const {
   return error_in(request("DELETE", "namespaces/" + encoded_namespace(ns) + "/permissions/" + percent_encode(role)));
@@ -335,7 +334,8 @@ caf::expected<std::vector<std::string>> admin::subscriptions(const topic_name& t
 }
 caf::error admin::create_subscription(const topic_name& topic, const std::string& subscription,
                                       initial_position at) const {
-  return error_in(request("PUT", path_of(topic, subscription), at == initial_position::earliest ? R"("earliest")" : R"("latest")"));
+  return error_in(
+    request("PUT", path_of(topic, subscription), at == initial_position::earliest ? R"("earliest")" : R"("latest")"));
 }
 caf::error admin::delete_subscription(const topic_name& topic, const std::string& subscription, bool force) const {
   return error_in(request("DELETE", path_of(topic, subscription) + (force ? "?force=true" : "")));

@@ -84,15 +84,14 @@ public:
 
   /// From a function of a batch, which keeps no state and answers for each message.
   template <class F>
-  requires std::is_invocable_r_v<std::vector<disposition>, F&, std::span<const received_message>> &&(
-    !std::is_invocable_v<F&, const received_message&>)handler_factory(F handle) {
+  requires std::is_invocable_r_v<
+    std::vector<disposition>, F&,
+    std::span<const received_message>> && (!std::is_invocable_v<F&, const received_message&>)handler_factory(F handle) {
     class stateless final : public message_handler {
     public:
       explicit stateless(F f) : handle_{std::move(f)} {}
       disposition handle_message(const received_message& message) override { return handle_({&message, 1}).at(0); }
-      std::vector<disposition> handle_batch(std::span<const received_message> batch) override {
-        return handle_(batch);
-      }
+      std::vector<disposition> handle_batch(std::span<const received_message> batch) override { return handle_(batch); }
 
     private:
       F handle_;

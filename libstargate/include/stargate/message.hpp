@@ -62,7 +62,7 @@ struct encryption_context {
   std::map<std::string, key> keys;
   std::string param; ///< The initialization vector; any bytes.
   std::string algorithm;
-  std::string compression;                ///< How the plain text was compressed; empty or `NONE` if it was not.
+  std::string compression; ///< How the plain text was compressed; empty or `NONE` if it was not.
   std::uint32_t uncompressed_size = 0;
   std::optional<std::int32_t> batch_size; ///< Set when the plain text is a batch of messages.
 };

@@ -86,17 +86,17 @@ struct producer_options {
   std::chrono::milliseconds send_timeout{30'000};
   /// How many messages may await their receipts: then a blocking produce waits, an asynchronous one is refused.
   std::size_t max_pending = 1000;
-  std::optional<std::string> producer_name = {};               ///< Unset: the broker makes one up.
-  std::optional<bool> batching = {};                           ///< Messages are stored many at a time.
-  std::optional<std::uint32_t> batch_size = {};                ///< Messages at most in a batch.
-  std::optional<std::chrono::milliseconds> batch_delay = {};   ///< How long a batch waits for more.
-  std::optional<std::uint32_t> broker_max_pending = {};        ///< How many messages the broker's side lets wait.
-  std::optional<message_routing> routing = {};                 ///< For partitioned topics.
-  std::optional<compression_type> compression = {};            ///< Of what is stored.
-  std::optional<std::int64_t> initial_sequence_id = {};        ///< The first message has the number after it.
-  std::optional<hashing_scheme> hashing = {};                  ///< For partitioned topics.
-  std::vector<std::string> server_encryption_keys = {};        ///< Names of keys that the broker's own reader has.
-  stargate::encryption encryption = {};                        ///< Encrypts on this side.
+  std::optional<std::string> producer_name = {};             ///< Unset: the broker makes one up.
+  std::optional<bool> batching = {};                         ///< Messages are stored many at a time.
+  std::optional<std::uint32_t> batch_size = {};              ///< Messages at most in a batch.
+  std::optional<std::chrono::milliseconds> batch_delay = {}; ///< How long a batch waits for more.
+  std::optional<std::uint32_t> broker_max_pending = {};      ///< How many messages the broker's side lets wait.
+  std::optional<message_routing> routing = {};               ///< For partitioned topics.
+  std::optional<compression_type> compression = {};          ///< Of what is stored.
+  std::optional<std::int64_t> initial_sequence_id = {};      ///< The first message has the number after it.
+  std::optional<hashing_scheme> hashing = {};                ///< For partitioned topics.
+  std::vector<std::string> server_encryption_keys = {};      ///< Names of keys that the broker's own reader has.
+  stargate::encryption encryption = {};                      ///< Encrypts on this side.
 };
 
 enum class subscription_type : std::uint8_t { exclusive, failover, shared, key_shared };
@@ -123,18 +123,18 @@ struct consumer_options {
   std::vector<topic_name> topics = {}; ///< Instead of `topic`: several, by one socket.
   std::string topics_pattern = {};     ///< Instead of `topic`: `persistent://tenant/namespace/regular-expression`.
   std::string subscription = {};
-  std::optional<subscription_type> type = {};             ///< Unset: exclusive.
-  std::optional<subscription_mode> mode = {};             ///< Unset: durable.
-  std::optional<initial_position> position = {};          ///< Where a new subscription begins. Unset: latest.
-  std::optional<std::string> consumer_name = {};          ///< Unset: the broker makes one up.
-  std::optional<std::uint32_t> priority_level = {};       ///< 0 is served first. Unset: 0.
+  std::optional<subscription_type> type = {};                ///< Unset: exclusive.
+  std::optional<subscription_mode> mode = {};                ///< Unset: durable.
+  std::optional<initial_position> position = {};             ///< Where a new subscription begins. Unset: latest.
+  std::optional<std::string> consumer_name = {};             ///< Unset: the broker makes one up.
+  std::optional<std::uint32_t> priority_level = {};          ///< 0 is served first. Unset: 0.
   std::optional<std::chrono::milliseconds> ack_timeout = {}; ///< Unacknowledged for so long, a message comes again.
   std::optional<std::chrono::milliseconds> negative_ack_redelivery_delay = {}; ///< Unset: the broker's, a minute.
-  std::optional<std::uint32_t> max_redeliver_count = {};  ///< After so many deliveries the broker gives a message up.
-  std::optional<std::string> dead_letter_topic = {};      ///< Unset: `<topic>-<subscription>-DLQ`.
-  bool pull_mode = false;                                 ///< The broker sends only what the processors asked for.
+  std::optional<std::uint32_t> max_redeliver_count = {}; ///< After so many deliveries the broker gives a message up.
+  std::optional<std::string> dead_letter_topic = {};     ///< Unset: `<topic>-<subscription>-DLQ`.
+  bool pull_mode = false;                                ///< The broker sends only what the processors asked for.
   std::optional<stargate::crypto_failure_action> crypto_failure_action = {}; ///< Unset: fail.
-  decryption decryption_keys = {};                        ///< Opens encrypted messages on this side.
+  decryption decryption_keys = {};                                           ///< Opens encrypted messages on this side.
   std::size_t processors = 1;                             ///< How many handlers work at the same time.
   handler_factory handler = {};                           ///< Required.
   std::size_t max_demand = 100;                           ///< At most this many messages wait at a processor.
@@ -170,10 +170,10 @@ struct reader_options {
   start_at start = {};
   std::optional<std::string> reader_name = {}; ///< Unset: the broker makes one up. Two readers of one topic need names.
   std::optional<stargate::crypto_failure_action> crypto_failure_action = {}; ///< Unset: fail.
-  std::size_t processors = 1;                  ///< How many handlers work at the same time.
-  handler_factory handler = {};                ///< Required.
-  std::size_t max_demand = 100;                ///< At most this many messages wait at a processor.
-  std::size_t min_demand = 50;                 ///< A processor asks for more when so few are left.
+  std::size_t processors = 1;                             ///< How many handlers work at the same time.
+  handler_factory handler = {};                           ///< Required.
+  std::size_t max_demand = 100;                           ///< At most this many messages wait at a processor.
+  std::size_t min_demand = 50;                            ///< A processor asks for more when so few are left.
   std::optional<std::uint32_t> receiver_queue_size = {};  ///< At most so many messages are unacknowledged. Unset: 1000.
   stargate::run_on run_on = stargate::run_on::own_thread; ///< Where the handlers run.
   failure_action on_failure = failure_action::crash;      ///< When a handler throws or takes too long; never `nack`.
@@ -192,9 +192,9 @@ struct options {
   std::vector<producer_options> producers = {};
   std::vector<consumer_options> consumers = {};
   std::vector<reader_options> readers = {};
-  url_scheme scheme = url_scheme::ws; ///< Of all hosts.
-  tls_options tls = {};               ///< For `url_scheme::wss`.
-  token_source token = {};            ///< Unset: none is sent.
+  url_scheme scheme = url_scheme::ws;                ///< Of all hosts.
+  tls_options tls = {};                              ///< For `url_scheme::wss`.
+  token_source token = {};                           ///< Unset: none is sent.
   std::chrono::milliseconds connect_timeout{10'000}; ///< Bounds one attempt to connect, the handshake included.
   std::chrono::seconds ping_interval{10};            ///< A ping is sent when nothing was heard for so long.
   std::chrono::seconds pong_timeout{5};              ///< A ping unanswered for so long is a lost connection.

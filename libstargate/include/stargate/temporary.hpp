@@ -15,8 +15,8 @@
 namespace stargate {
 
 struct temporary_options {
-  tls_options tls = {};     ///< For `wss://`.
-  token_source token = {};  ///< Unset: none is sent.
+  tls_options tls = {};                           ///< For `wss://`.
+  token_source token = {};                        ///< Unset: none is sent.
   std::chrono::milliseconds send_timeout{30'000}; ///< Bounds a call, the connection included.
   std::chrono::milliseconds keep{5'000};          ///< How long a connection stays after its last use.
   log_hook log = {};                              ///< Unset: CAF's logger.

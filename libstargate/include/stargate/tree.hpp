@@ -52,8 +52,8 @@ struct tree_snapshot {
 /// The listing as text, a line an entry.
 [[nodiscard]] std::string to_string(const tree_snapshot& snapshot);
 
-/// The listing as one JSON object: `restarts`, and `entries` with `depth`, `key`, `component`, `topic`, `type`, `state`,
-/// `connection`, `restarts`, `lastExit` and `uptimeMs`.
+/// The listing as one JSON object: `restarts`, and `entries` with `depth`, `key`, `component`, `topic`, `type`,
+/// `state`, `connection`, `restarts`, `lastExit` and `uptimeMs`.
 [[nodiscard]] std::string to_json(const tree_snapshot& snapshot);
 
 /// Selects keys: unset parts match any.
