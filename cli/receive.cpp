@@ -8,6 +8,7 @@
 #include <condition_variable>
 #include <cstdio>
 #include <mutex>
+#include <unistd.h>
 
 namespace stargate::cli {
 
@@ -68,6 +69,8 @@ public:
       return disposition::continue_;
     }
     ++printed_;
+    if (progress_ && printed_ % 1000 == 0)
+      std::fprintf(stderr, "\r%llu messages", static_cast<unsigned long long>(printed_));
     if (is_over())
       changed_.notify_all();
     return disposition::ack;
@@ -82,6 +85,8 @@ public:
       changed_.wait_until(lock, deadline ? std::min(*deadline, look_up) : look_up);
     }
     closed_ = true;
+    if (progress_ && printed_ >= 1000)
+      std::fputs("\r\033[K", stderr);
   }
 
   std::uint64_t printed() const { return printed_; }
@@ -92,6 +97,7 @@ private:
 
   const std::uint64_t count_;
   const bool json_;
+  const bool progress_ = isatty(STDERR_FILENO) == 1 && isatty(STDOUT_FILENO) == 0; ///< The messages go elsewhere.
   std::mutex mutex_;
   std::condition_variable changed_;
   std::uint64_t printed_ = 0;

@@ -505,6 +505,24 @@ TEST_CASE_METHOD(fixture, "an ad-hoc produce by URL: repeated calls share a conn
   CHECK(in.has(14));
 }
 
+TEST_CASE_METHOD(fixture, "an ad-hoc produce by URL speaks TLS and shows a token") {
+  const auto* port = std::getenv("STARGATE_SECURE_PORT");
+  const auto* credentials = std::getenv("STARGATE_CREDENTIALS");
+  REQUIRE(port != nullptr); // scripts/test starts a broker that demands both
+  REQUIRE(credentials != nullptr);
+  const auto url = "wss://localhost:" + std::to_string(std::stoi(port) + 2)
+                   + "/ws/v2/producer/persistent/public/default/" + topic.topic;
+  temporary_options with;
+  with.tls.ca_file = credentials + std::string{"/ca.pem"};
+  CHECK(code_of(produce(system, url, {.payload = "x"}, with).error()) == errc::unauthorized);
+  with.token = token_source::file(credentials + std::string{"/admin.token"});
+  const auto stored = produce(system, url, {.payload = "x"}, with);
+  INFO(describe(stored ? caf::error{} : stored.error()));
+  CHECK(stored);
+  with.tls.ca_file.clear();
+  CHECK(code_of(produce(system, url, {.payload = "x"}, with).error()) == errc::untrusted);
+}
+
 TEST_CASE_METHOD(admin_fixture, "administration: what is created is listed, and can be changed and deleted") {
   const auto tenant = fresh_topic("tenant").topic;
   const auto ns = tenant + "/ns";
