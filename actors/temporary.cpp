@@ -102,11 +102,16 @@ caf::expected<options> description_of(const std::string& url, const temporary_op
   return o;
 }
 
+/// A tree of one producer, and that producer's key.
+struct connected_tree {
+  tree it;
+  registry_key key;
+};
+
 /// One connection. Whoever comes while it is being made waits for it.
 struct line {
-  std::mutex making; ///< Held while the tree is started.
-  std::optional<tree> it;
-  registry_key key;
+  std::mutex making; ///< Held while the tree is started; guards `it`.
+  std::optional<connected_tree> it;
   // Guarded by the mutex of the whole:
   std::size_t users = 0;
   clock::time_point last_use;
@@ -168,12 +173,15 @@ struct temporary_producers::inside {
   std::vector<caf::expected<message_id>> produce(const std::string& url, std::vector<message> contents) {
     const auto used = take(url);
     std::vector<caf::expected<message_id>> answers(contents.size(), message_id{});
-    if (auto failure = connect(*used, url))
+    // A handle of this call's own: another call may find the tree ended, and replace it.
+    auto connected = connect(*used, url);
+    const bool failed = !connected;
+    if (failed)
       for (auto& answer : answers)
-        answer = failure;
+        answer = connected.error();
     else
-      answers = used->it->produce(used->key, std::move(contents));
-    give_back(url, used);
+      answers = connected->it.produce(connected->key, std::move(contents));
+    give_back(url, used, failed);
     return answers;
   }
 
@@ -188,34 +196,34 @@ struct temporary_producers::inside {
     return l;
   }
 
-  void give_back(const std::string& url, const std::shared_ptr<line>& l) {
+  void give_back(const std::string& url, const std::shared_ptr<line>& l, bool failed) {
     {
       const std::lock_guard guard{mutex};
       --l->users;
       l->last_use = clock::now();
-      if (!l->it) // it never came to be: the next call begins anew
+      if (failed) // it never came to be: the next call begins anew
         if (const auto i = lines.find(url); i != lines.end() && i->second == l && l->users == 0)
           lines.erase(i);
     }
     changed.notify_all();
   }
 
-  caf::error connect(line& l, const std::string& url) const {
+  caf::expected<connected_tree> connect(line& l, const std::string& url) const {
     const std::lock_guard guard{l.making};
-    if (l.it && !has_ended(l.it->supervisor()) && l.it->whereis(l.key))
-      return {};
+    if (l.it && !has_ended(l.it->it.supervisor()))
+      return *l.it;
     l.it.reset();
     auto description = description_of(url, with);
     if (!description)
       return description.error();
-    l.key = registry_key{"producer", description->producers.front().topic, description->name};
+    const registry_key key{"producer", description->producers.front().topic, description->name};
     auto started = start(system, std::move(*description));
     if (!started)
       return started.error();
     if (auto why = started->wait_ready(with.send_timeout))
       return why;
-    l.it = std::move(*started);
-    return {};
+    l.it = connected_tree{std::move(*started), key};
+    return *l.it;
   }
 };
 
