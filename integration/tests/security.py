@@ -1,5 +1,6 @@
 """TLS and tokens, against a broker that demands them: what is right works, and each mistake has its own clear error."""
 import datetime
+import http.server
 import ipaddress
 import os
 import pathlib
@@ -145,6 +146,23 @@ status, out, err = stargate(TLS, "--tls-ca", CA, "--token", ADMIN, "produce", fr
 check("a token may stand on the command line", status == 0, (status, err))
 status, out, err = stargate(TLS, "--tls-dangerously-trust-any-certificate", *admin_token, "produce", fresh_topic(), "-m", "x")
 check("any certificate is trusted when that is asked for by its name", status == 0, (status, err))
+
+class Redirect(http.server.BaseHTTPRequestHandler):
+    """A broker that sends on to the one that owns what was asked for."""
+    def do_GET(self):
+        self.send_response(307)
+        self.send_header("Location", f"http://localhost:{PORT}{self.path}")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+redirecting = http.server.HTTPServer(("127.0.0.1", 0), Redirect)
+threading.Thread(target=redirecting.serve_forever, daemon=True).start()
+status, out, err = stargate(f"ws://127.0.0.1:{redirecting.server_port}", *admin_token, "admin", "tenants", "list")
+check("administration follows to another broker, with the token", status == 0 and "public" in out, (status, out, err))
 
 # -- tokens ------------------------------------------------------------------------------------------------------------
 
