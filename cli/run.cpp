@@ -278,6 +278,8 @@ caf::error read_description(const std::string& file, options& into, const std::s
     return make_error(errc::invalid_option, "the description '" + file + "' is not a JSON object (offset "
                                               + std::to_string(document.GetErrorOffset()) + ")");
   std::vector<std::string> mistakes;
+  if (document.HasMember("hosts")) // they stand instead of --url, not beside it
+    into.hosts.clear();
   read_options(document, "", into, {"producers", "consumers", "readers"}, mistakes);
   each_part(document, "producers", mistakes, [&](const Value& v, const std::string& where) {
     read_options(v, where, into.producers.emplace_back(), {}, mistakes);

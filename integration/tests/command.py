@@ -211,6 +211,9 @@ tree.write_text('{"consumers": [{"topic": "t", "subscription": "", "processors":
 status, out, err = stargate("run", "--config", str(tree))
 check("run: every mistake in a description is named", status == 2 and all(
     word in err for word in ("no option 'colour'", "no option 'speed'", "'many'", "command is missing")), (status, err))
+tree.write_text(json.dumps({"hosts": ["127.0.0.1:1"], "readers": [{"topic": source, "command": "cat"}]}))
+status, out, err = stargate("--connect-timeout", "2", "run", "--config", str(tree))
+check("run: hosts in a description stand instead of --url", status == 1 and "127.0.0.1:1" in err, (status, err))
 tree.write_text("{")
 status, out, err = stargate("run", "--config", str(tree))
 check("run: what is not JSON is wrong usage", status == 2 and "not a JSON object" in err, (status, err))
