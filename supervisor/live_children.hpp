@@ -5,10 +5,9 @@
 #include <stargate/error.hpp>
 #include <stargate/supervisor.hpp>
 
-#include <algorithm>
 #include <mutex>
+#include <unordered_map>
 #include <utility>
-#include <vector>
 
 namespace stargate::internal {
 
@@ -18,29 +17,29 @@ class live_children {
 public:
   void add(const caf::actor& who, child_type type) {
     const std::lock_guard guard{mutex_};
-    children_.emplace_back(who, type);
+    children_.insert_or_assign(who.address(), std::pair{who, type});
   }
 
   void remove(const caf::actor_addr& who) {
     const std::lock_guard guard{mutex_};
-    std::erase_if(children_, [&](const auto& child) { return child.first.address() == who; });
+    children_.erase(who);
   }
 
   /// Ends all: workers by force, supervisors by asking, since they end their own children first.
   /// @par Source OTP: the links of a supervisor that is killed.
   void end_all() {
     const std::lock_guard guard{mutex_};
-    for (const auto& [who, type] : std::exchange(children_, {})) {
-      if (type == child_type::supervisor)
-        send_exit(who, make_error(exit_code::owner_down, "its supervisor has ended"));
+    for (const auto& [address, child] : std::exchange(children_, {})) {
+      if (child.second == child_type::supervisor)
+        send_exit(child.first, make_error(exit_code::owner_down, "its supervisor has ended"));
       else
-        send_exit(who, caf::exit_reason::kill);
+        send_exit(child.first, caf::exit_reason::kill);
     }
   }
 
 private:
   std::mutex mutex_;
-  std::vector<std::pair<caf::actor, child_type>> children_;
+  std::unordered_map<caf::actor_addr, std::pair<caf::actor, child_type>> children_;
 };
 
 } // namespace stargate::internal

@@ -1,5 +1,5 @@
 /// @file
-/// Whom a supervisor restarts, and when it gives up: pure functions of what happened.
+/// What a supervisor does about a child that ended: pure functions of what happened.
 #pragma once
 
 #include <stargate/supervisor.hpp>
@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <utility>
 
 namespace stargate::internal {
 
@@ -21,22 +22,30 @@ namespace stargate::internal {
   return false;
 }
 
-/// A run of children by their places in start order, from `first` up to and without `last`.
-struct child_range {
-  std::size_t first = 0;
-  std::size_t last = 0;
-  friend bool operator==(const child_range&, const child_range&) = default;
-};
-
-/// The children that are stopped, in reverse, and started again, in order, when the one at `failed` of `count` ended.
+/// The children, from the first to before the second, that are stopped, in reverse, and started again, in order, when
+/// the one at `failed` ended. `first` to `last` are all children, in start order.
 /// @par Source OTP's `restart/3`.
-[[nodiscard]] inline child_range affected(strategy how, std::size_t failed, std::size_t count) {
+template <class Iterator>
+[[nodiscard]] std::pair<Iterator, Iterator> affected(strategy how, Iterator first, Iterator failed, Iterator last) {
   switch (how) {
-    case strategy::one_for_one: return {failed, failed + 1};
-    case strategy::one_for_all: return {0, count};
-    case strategy::rest_for_one: return {failed, count};
+    case strategy::one_for_all: return {first, last};
+    case strategy::rest_for_one: return {failed, last};
+    case strategy::one_for_one:
+    case strategy::simple_one_for_one: break;
   }
-  return {failed, failed + 1};
+  return {failed, std::next(failed)};
+}
+
+/// Whether a supervisor ends because a child ended and is not restarted.
+/// @param others_left whether another significant child runs, or is being restarted
+/// @par Source OTP's `do_auto_shutdown`.
+[[nodiscard]] inline bool shuts_down(auto_shutdown how, bool significant, bool others_left) {
+  switch (how) {
+    case auto_shutdown::never: return false;
+    case auto_shutdown::any_significant: return significant;
+    case auto_shutdown::all_significant: return significant && !others_left;
+  }
+  return false;
 }
 
 /// Counts restarts, those that fail to start included.
@@ -45,12 +54,18 @@ class restart_log {
 public:
   restart_log(std::uint32_t intensity, std::chrono::seconds period) : intensity_{intensity}, period_{period} {}
 
+  /// From now on other bounds hold; what was counted stays counted.
+  void set_bounds(std::uint32_t intensity, std::chrono::seconds period) {
+    intensity_ = intensity;
+    period_ = period;
+  }
+
   /// Counts a restart at `now`. False when that is one more than allowed: the supervisor gives up.
   [[nodiscard]] bool add(std::chrono::steady_clock::time_point now) {
     const auto second = std::chrono::floor<std::chrono::seconds>(now.time_since_epoch());
-    restarts_.push_back(second);
-    while (second - restarts_.front() > period_)
+    while (!restarts_.empty() && second - restarts_.front() > period_)
       restarts_.pop_front();
+    restarts_.push_back(second);
     return restarts_.size() <= intensity_;
   }
 

@@ -2,6 +2,9 @@
 
 #include <catch2/catch.hpp>
 
+#include <string>
+#include <string_view>
+
 using namespace stargate;
 using namespace stargate::internal;
 using namespace std::chrono_literals;
@@ -32,9 +35,15 @@ TEST_CASE("temporary children are never restarted") {
 }
 
 TEST_CASE("the strategy says whom a restart affects") {
-  CHECK(affected(strategy::one_for_one, 1, 4) == child_range{1, 2});
-  CHECK(affected(strategy::one_for_all, 1, 4) == child_range{0, 4});
-  CHECK(affected(strategy::rest_for_one, 1, 4) == child_range{1, 4});
+  const std::string_view all = "abcd";
+  const auto whom = [&](strategy how) {
+    const auto [first, last] = affected(how, all.begin(), all.begin() + 1, all.end());
+    return std::string{first, last};
+  };
+  CHECK(whom(strategy::one_for_one) == "b");
+  CHECK(whom(strategy::simple_one_for_one) == "b");
+  CHECK(whom(strategy::one_for_all) == "abcd");
+  CHECK(whom(strategy::rest_for_one) == "bcd");
 }
 
 TEST_CASE("one restart more than the intensity within the period is too many") {
@@ -53,6 +62,24 @@ TEST_CASE("a restart counts as long as now minus then is at most the period, in 
   restart_log beyond{1, 5s};
   CHECK(beyond.add(t + 900ms));
   CHECK(beyond.add(t + 6s)); // 106 - 100 = 6
+}
+
+TEST_CASE("bounds that change leave what was counted") {
+  restart_log log{5, 5s};
+  const std::chrono::steady_clock::time_point t{100s};
+  CHECK(log.add(t));
+  CHECK(log.add(t));
+  log.set_bounds(2, 5s);
+  CHECK_FALSE(log.add(t + 1s));
+}
+
+TEST_CASE("a supervisor shuts down by itself for significant children only") {
+  CHECK_FALSE(shuts_down(auto_shutdown::never, true, false));
+  CHECK(shuts_down(auto_shutdown::any_significant, true, true));
+  CHECK_FALSE(shuts_down(auto_shutdown::any_significant, false, false));
+  CHECK(shuts_down(auto_shutdown::all_significant, true, false));
+  CHECK_FALSE(shuts_down(auto_shutdown::all_significant, true, true));
+  CHECK_FALSE(shuts_down(auto_shutdown::all_significant, false, false));
 }
 
 TEST_CASE("an intensity of zero allows no restart") {

@@ -435,3 +435,195 @@ TEST_CASE_METHOD(fixture, "a normal exit message of somebody is no reason to end
   run();
   CHECK(alive() == list{"a"});
 }
+
+// -- what OTP has beyond restarting ------------------------------------------------
+
+TEST_CASE_METHOD(fixture, "an empty handle from a start function is nothing to run, and no failure") {
+  auto idle = spec("a");
+  idle.start = [](const start_context&) -> caf::expected<caf::actor> { return caf::actor{}; };
+  auto gone = idle;
+  gone.id = "t";
+  gone.restart = restart::temporary;
+  begin(strategy::one_for_one, {idle, gone, spec("b")});
+  CHECK(started());
+  CHECK(info("a").state == child_state::stopped);
+  CHECK(all().size() == 2);
+  const auto found = answer_of<found_child>(sup, restart_child{"a"});
+  REQUIRE(found);
+  CHECK_FALSE(found->who);
+}
+
+TEST_CASE_METHOD(fixture, "a start function that returns an actor that has ended already is restarted, and that counts") {
+  auto dead = spec("a");
+  dead.start = [this](const start_context& c) -> caf::expected<caf::actor> {
+    trace.push_back("start a");
+    auto who = c.system.spawn([](caf::event_based_actor* self) { self->quit(crash); });
+    send_exit(who, caf::exit_reason::kill);
+    return who;
+  };
+  begin(strategy::one_for_one, {dead}, 2);
+  CHECK(trace == list{"start a", "start a", "start a"});
+  CHECK(has_ended());
+}
+
+TEST_CASE_METHOD(fixture, "the end of any significant child shuts down") {
+  auto s = spec("a", restart::transient);
+  s.significant = true;
+  begin({.auto_shutdown = auto_shutdown::any_significant, .children = {s, spec("b")}});
+  end_child("a", crash);
+  CHECK(alive() == list{"a", "b"});
+  end_child("a", shut);
+  CHECK(trace == list{"end a", "end b"});
+  CHECK(has_ended());
+  CHECK(is_normal_exit(end));
+  CHECK(describe(end).find("'a'") != string::npos);
+}
+
+TEST_CASE_METHOD(fixture, "the last significant child that ends shuts down, one that is terminated does not") {
+  auto a = spec("a", restart::transient), b = spec("b", restart::temporary), c = spec("c", restart::transient);
+  a.significant = b.significant = c.significant = true;
+  begin({.auto_shutdown = auto_shutdown::all_significant, .children = {a, b, c, spec("d")}});
+  end_child("a", shut);
+  end_child("b", crash);
+  CHECK(alive() == list{"c", "d"});
+  CHECK(answer_of<child_done>(sup, terminate_child{"c"}));
+  CHECK_FALSE(has_ended());
+  CHECK(answer_of<found_child>(sup, restart_child{"c"}));
+  end_child("c", shut);
+  CHECK(has_ended());
+}
+
+TEST_CASE("wrong specifications are refused, each for its reason") {
+  const auto fault = [](supervisor_options o) {
+    o.name = "s";
+    return describe(check(o));
+  };
+  child_spec good;
+  good.id = "a";
+  good.start = [](const start_context&) -> caf::expected<caf::actor> { return caf::actor{}; };
+  const auto with = [&](auto change) {
+    auto spec = good;
+    change(spec);
+    return spec;
+  };
+  CHECK(fault({.children = {good}}) == "normal");
+  CHECK(fault({.children = {with([](auto& s) { s.id = ""; })}}).find("needs an id") != string::npos);
+  CHECK(fault({.children = {with([](auto& s) { s.start = nullptr; })}}).find("start function") != string::npos);
+  CHECK(fault({.children = {good, good}}).find("'a' stands twice") != string::npos);
+  CHECK(fault({.period = 0s, .children = {good}}).find("period") != string::npos);
+  CHECK(fault({.children = {with([](auto& s) { s.start_timeout = -1ms; })}}).find("start time-out") != string::npos);
+  const auto significant = with([](auto& s) { s.significant = true; });
+  CHECK(fault({.children = {significant}}).find("permanent") != string::npos);
+  const auto transient = with([](auto& s) {
+    s.significant = true;
+    s.restart = restart::transient;
+  });
+  CHECK(fault({.children = {transient}}).find("auto_shutdown is never") != string::npos);
+  CHECK(fault({.auto_shutdown = auto_shutdown::any_significant, .children = {transient}}) == "normal");
+  CHECK(fault({.strategy = strategy::simple_one_for_one}).find("one template") != string::npos);
+}
+
+namespace {
+
+struct dynamic_fixture : fixture {
+  child_spec model(restart when = restart::permanent, manner how = manner::obeys) {
+    auto s = spec("model", when, how);
+    s.start = [this, how](const start_context& c) {
+      return spec(std::any_cast<string>(c.argument), restart::permanent, how).start(c);
+    };
+    return s;
+  }
+  caf::actor add(const string& argument) {
+    auto answer = answer_of<found_child>(sup, start_dynamic_child{argument});
+    return answer ? answer->who : caf::actor{};
+  }
+};
+
+} // namespace
+
+TEST_CASE_METHOD(dynamic_fixture, "children of a template are started with an argument, and restarted with the same") {
+  begin(strategy::simple_one_for_one, {model()});
+  CHECK(trace.empty());
+  CHECK(add("x") == now["x"]);
+  CHECK(add("y") == now["y"]);
+  CHECK(trace == list{"start x", "start y"});
+  end_child("x", crash);
+  CHECK(trace == list{"end x", "start x"});
+  CHECK(alive() == list{"model#1", "model#2"});
+  const auto counts = answer_of<child_counts>(sup, count_children{});
+  CHECK(counts->specs == 1);
+  CHECK(counts->workers == 2);
+}
+
+TEST_CASE_METHOD(dynamic_fixture, "children of a template are terminated by their actor, and forgotten") {
+  begin(strategy::simple_one_for_one, {model(restart::transient)});
+  const auto x = add("x");
+  CHECK(answer_of<child_done>(sup, terminate_dynamic_child{x}));
+  CHECK(all().empty());
+  CHECK(answer_of<child_done>(sup, terminate_dynamic_child{x})); // OTP, too, says ok of one that is gone
+  CHECK(code(answer_of<child_done>(sup, terminate_dynamic_child{me()})) == errc::child_not_found);
+  add("y");
+  end_child("y", shut);
+  CHECK(all().empty());
+  CHECK(code(answer_of<child_done>(sup, terminate_child{"model"})) == errc::simple_one_for_one);
+  CHECK(code(answer_of<found_child>(sup, restart_child{"model"})) == errc::simple_one_for_one);
+  CHECK(code(answer_of<child_done>(sup, delete_child{"model"})) == errc::simple_one_for_one);
+  CHECK(code(answer_of<found_child>(sup, start_child{spec("z")})) == errc::simple_one_for_one);
+  CHECK(answer_of<child_spec>(sup, get_child_spec{"model"}));
+}
+
+TEST_CASE_METHOD(dynamic_fixture, "children of a template are stopped all at once") {
+  auto stubborn = model(restart::permanent, manner::ignores_exit);
+  stubborn.shutdown = shutdown{2s};
+  begin(strategy::simple_one_for_one, {stubborn});
+  for (const auto* name : {"x", "y", "z"})
+    add(name);
+  stop();
+  advance(1999ms);
+  CHECK(trace.empty());
+  advance(1ms); // one time for all of them
+  CHECK(trace.size() == 3);
+  CHECK(has_ended());
+}
+
+TEST_CASE_METHOD(fixture, "a supervisor without a template starts none of it") {
+  begin(strategy::one_for_one, {spec("a")});
+  CHECK(code(answer_of<found_child>(sup, start_dynamic_child{string{"x"}})) == errc::invalid_child_spec);
+  CHECK(code(answer_of<child_done>(sup, terminate_dynamic_child{now["a"]})) == errc::child_not_found);
+}
+
+TEST_CASE_METHOD(fixture, "a specification is given on request") {
+  begin(strategy::one_for_one, {spec("a", restart::transient)});
+  const auto found = answer_of<child_spec>(sup, get_child_spec{"a"});
+  REQUIRE(found);
+  CHECK(found->restart == restart::transient);
+  CHECK(code(answer_of<child_spec>(sup, get_child_spec{"b"})) == errc::child_not_found);
+}
+
+TEST_CASE_METHOD(fixture, "specifications change while it runs: who runs goes on and follows the new one") {
+  begin(strategy::one_for_one, {spec("a"), spec("b"), spec("c")});
+  supervisor_options to{.strategy = strategy::rest_for_one, .intensity = 5};
+  to.children = {spec("n"), spec("b", restart::transient), spec("a")};
+  CHECK(answer_of<supervisor_changed>(sup, change_supervisor{to}));
+  list order;
+  for (const auto& c : all())
+    order.push_back(c.id);
+  CHECK(order == list{"n", "b", "a", "c"});
+  CHECK(info("n").state == child_state::stopped);
+  end_child("b", crash);
+  CHECK(trace == list{"end b", "end c", "end a", "start b", "start a", "start c"});
+  to.period = 0s;
+  CHECK(code(answer_of<supervisor_changed>(sup, change_supervisor{to})) == errc::invalid_child_spec);
+  to.period = 5s;
+  to.strategy = strategy::simple_one_for_one;
+  to.children.resize(1);
+  CHECK(code(answer_of<supervisor_changed>(sup, change_supervisor{to})) == errc::invalid_child_spec);
+}
+
+TEST_CASE_METHOD(fixture, "those behind a restart that failed are stopped until it is tried again") {
+  begin(strategy::rest_for_one, {spec("a"), spec("b"), spec("c")}, 1);
+  failures["a"] = 9;
+  end_child("a", crash);
+  CHECK(trace == list{"end a", "end c", "end b", "fail a"});
+  CHECK(has_ended()); // the second attempt is one too many
+}

@@ -51,6 +51,7 @@ constexpr std::array rows{
   row{errc::child_restarting, "child restarting", transient},
   row{errc::start_failed, "start failed", defect},
   row{errc::start_timeout, "start timed out", defect},
+  row{errc::simple_one_for_one, "simple_one_for_one", configuration},
   row{errc::protocol_violation, "protocol violation", defect},
   row{errc::handler_failed, "handler failed", defect},
 };

@@ -2,18 +2,23 @@
 /// OTP's supervisor for CAF: an actor that starts others in order, restarts them by a strategy when they end, and
 /// stops them in reverse. It knows nothing of Pulsar and is of use to any CAF program.
 ///
-/// What differs from OTP, because CAF differs:
+/// The same scenarios give the same traces as in Erlang, which `integration/otp` shows. What differs from OTP, because
+/// CAF differs or because it is better so (`docs/supervision.md` says more):
 /// - Children are watched by monitors, not links: CAF's links would take the supervisor along with a child that ends
-///   with `caf::exit_reason::kill`. When a supervisor is killed, it kills its children as it goes.
+///   with `caf::exit_reason::kill`. When a supervisor is killed, it kills its children as it goes, also those that
+///   would not listen to an exit message.
 /// - A kill takes effect when the actor next looks at its mailbox. A child that never does, because a handler hangs,
 ///   is given up after `kill_timeout`, with an error in the log.
-/// - `which_children` is answered at once, even in the middle of a restart.
+/// - An exit message stops a supervisor whoever sent it, unless it is a normal one; in OTP only its parent's does.
+/// - `which_children` lists in start order, and is answered at once, even in the middle of a restart.
+/// - A start function gives an empty handle where OTP's gives `ignore`.
 #pragma once
 
 #include <stargate/caf.hpp>
 #include <stargate/error.hpp>
 #include <stargate/log.hpp>
 
+#include <any>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -38,6 +43,16 @@ enum class strategy : std::uint8_t {
   one_for_one,  ///< The one that ended.
   one_for_all,  ///< All of them.
   rest_for_one, ///< It and those that were started after it.
+  /// The one that ended, of any number of children that are all made from one template by `start_dynamic_child`.
+  simple_one_for_one,
+};
+
+/// Whether a supervisor ends by itself, with `exit_code::shutdown`, when significant children have ended and are not
+/// restarted. A child that is terminated by request is none that has ended. @par Source OTP's `auto_shutdown`.
+enum class auto_shutdown : std::uint8_t {
+  never,
+  any_significant, ///< When one of them has.
+  all_significant, ///< When the last of them has.
 };
 
 enum class child_type : std::uint8_t { worker, supervisor };
@@ -64,10 +79,11 @@ private:
 struct start_context {
   caf::actor_system& system;
   caf::actor supervisor; ///< Who starts the child: a child with a `start_timeout` sends it `child_started`.
+  std::any argument = {}; ///< For a child of a template: what `start_dynamic_child` brought, the same at each restart.
 };
 
 /// Starts a child: spawns an actor and gives it back. It runs in the supervisor and must not block; an exception or
-/// an error is a start that failed.
+/// an error is a start that failed. An empty handle is no failure: there is nothing to run now, as OTP's `ignore`.
 using start_function = std::function<caf::expected<caf::actor>(const start_context&)>;
 
 /// How to start, restart and stop one child. @par Source OTP's `child_spec()`.
@@ -80,6 +96,7 @@ struct child_spec {
   /// Unset: the child has started when `start` returns. Set: when it sends `child_started` to its supervisor; if that
   /// does not come in time the child is killed, and the start has failed. (OTP: `proc_lib:init_ack`)
   std::optional<std::chrono::milliseconds> start_timeout = {};
+  bool significant = false; ///< Counts for `auto_shutdown`. Not for a permanent child, which is always restarted.
 };
 
 /// A supervisor's own settings. @par Source OTP's `sup_flags()`, with its defaults.
@@ -87,11 +104,22 @@ struct supervisor_options {
   std::string name = "supervisor"; ///< For people: it appears in errors and listings.
   stargate::strategy strategy = stargate::strategy::one_for_one;
   std::uint32_t intensity = 1; ///< More restarts than this within `period` make the supervisor give up.
-  std::chrono::seconds period{5};
-  std::vector<child_spec> children = {};         ///< Started in this order, stopped in reverse.
+  std::chrono::seconds period{5}; ///< At least one second.
+  stargate::auto_shutdown auto_shutdown = stargate::auto_shutdown::never;
+  /// Started in this order, stopped in reverse. For `simple_one_for_one` the one template, of which none is started;
+  /// its children are stopped all at once.
+  std::vector<child_spec> children = {};
   std::chrono::milliseconds kill_timeout{5'000}; ///< How long a killed child may keep its supervisor waiting.
   log_hook log = {};                             ///< Unset: CAF's logger.
 };
+
+/// What is wrong with a supervisor's options and child specifications, if anything.
+/// @par Threads any thread
+/// @par Errors errc::invalid_child_spec: no id or no start function, an id twice, a negative shutdown or start time-out,
+/// a significant child that is permanent or whose supervisor never shuts down by itself, a period of less than a
+/// second, `simple_one_for_one` without exactly one template
+/// @par Source OTP's `check_childspecs/2`.
+[[nodiscard]] caf::error check(const supervisor_options& options);
 
 /// Starts a supervisor, which starts its children in order. When all have started it sends `child_started` to
 /// `parent`, if there is one; when one fails to, it stops those before it in reverse and ends with
@@ -114,27 +142,57 @@ struct child_started {
   caf::actor who;
 };
 
-/// Adds a child and starts it; answered with `found_child`.
-/// @par Errors errc::invalid_child_spec; errc::child_running or errc::child_present when the id is taken;
-/// errc::start_failed or errc::start_timeout, and the specification is not kept.
+/// Adds a child and starts it; answered with `found_child`, whose handle is empty if the start function gave none.
+/// @par Errors errc::invalid_child_spec; errc::child_running (OTP: `already_started`) or errc::child_present
+/// (`already_present`) when the id is taken; errc::start_failed or errc::start_timeout, and the specification is not
+/// kept; errc::simple_one_for_one
 struct start_child {
   child_spec spec;
 };
 /// Stops a child; its specification stays, unless it is temporary. Answered with `child_done`.
-/// @par Errors errc::child_not_found
+/// @par Errors errc::child_not_found; errc::simple_one_for_one
 struct terminate_child {
   child_id id;
 };
 /// Starts a child that was stopped; answered with `found_child`.
-/// @par Errors errc::child_not_found; errc::child_running; errc::child_restarting; errc::start_failed
+/// @par Errors errc::child_not_found; errc::child_running; errc::child_restarting; errc::start_failed or
+/// errc::start_timeout; errc::simple_one_for_one
 struct restart_child {
   child_id id;
 };
 /// Forgets a child that was stopped; answered with `child_done`.
-/// @par Errors errc::child_not_found; errc::child_running; errc::child_restarting
+/// @par Errors errc::child_not_found; errc::child_running; errc::child_restarting; errc::simple_one_for_one
 struct delete_child {
   child_id id;
 };
+/// Starts a child of a `simple_one_for_one` supervisor's template; answered with `found_child`.
+/// @par Errors errc::start_failed or errc::start_timeout; errc::invalid_child_spec from a supervisor of another strategy
+/// @par Source OTP's `start_child(Sup, Args)`.
+struct start_dynamic_child {
+  std::any argument; ///< For the start function, in `start_context::argument`.
+};
+/// Stops a child of a `simple_one_for_one` supervisor, which then forgets it. Answered with `child_done`, also when the
+/// child has ended already.
+/// @par Errors errc::child_not_found for a living actor that is none of its children
+/// @par Source OTP's `terminate_child(Sup, Pid)`.
+struct terminate_dynamic_child {
+  caf::actor who;
+};
+/// Asks for a child's specification; answered with `child_spec`. @par Errors errc::child_not_found
+struct get_child_spec {
+  child_id id;
+};
+/// Replaces the strategy, the bounds and the child specifications of a running supervisor; answered with
+/// `supervisor_changed`. Children that are specified anew go on, and follow their new specification from now on; those
+/// that are specified for the first time are not started, `restart_child` does; those that are not specified any more
+/// stay, behind the others. `name`, `kill_timeout` and `log` stay as they are.
+/// @par Errors errc::invalid_child_spec as `check` has it, and for a change from or to `simple_one_for_one`: nothing is
+/// changed then
+/// @par Source OTP's `code_change`.
+struct change_supervisor {
+  supervisor_options to;
+};
+struct supervisor_changed {};
 struct found_child {
   caf::actor who;
 };
@@ -142,7 +200,8 @@ struct child_done {
   child_id id;
 };
 
-/// Asks for a supervisor's children, in start order: answered with `children`. @par Errors none
+/// Asks for a supervisor's children, in start order: answered with `children`. The children of a template have its id
+/// and a number. @par Errors none
 struct which_children {};
 /// Asks how many children there are: answered with `child_counts`. @par Errors none
 struct count_children {};
@@ -173,7 +232,7 @@ struct children {
   std::uint64_t restarts = 0; ///< How many failures this supervisor has answered with a restart.
 };
 
-/// @par Source OTP's `count_children`.
+/// @par Source OTP's `count_children`; `specs` is 1 for `simple_one_for_one`.
 struct child_counts {
   std::size_t specs = 0;
   std::size_t active = 0;
@@ -190,6 +249,12 @@ struct child_counts {
   X(stargate::terminate_child) \
   X(stargate::restart_child) \
   X(stargate::delete_child) \
+  X(stargate::start_dynamic_child) \
+  X(stargate::terminate_dynamic_child) \
+  X(stargate::get_child_spec) \
+  X(stargate::child_spec) \
+  X(stargate::change_supervisor) \
+  X(stargate::supervisor_changed) \
   X(stargate::found_child) \
   X(stargate::child_done) \
   X(stargate::which_children) \
