@@ -254,11 +254,11 @@ std::vector<registry_key> tree::keys(const key_pattern& p) const {
   };
   const auto persistence = p.persistence ? std::optional{std::string{name_of(*p.persistence)}} : std::nullopt;
   std::vector<registry_key> result;
-  for (const auto& [name, who] :
+  for (const auto& entry :
        registry()
          .select({encoded(p.component), persistence, encoded(p.tenant), encoded(p.ns), encoded(p.topic)})
          .entries)
-    if (auto key = parse_registry_key(name)) {
+    if (auto key = parse_registry_key(entry.name)) {
       key->name = this->name();
       result.push_back(std::move(*key));
     }

@@ -15,7 +15,7 @@ struct give_up_waiting {
 
 } // namespace stargate::internal
 
-STARGATE_BEGIN_TYPES(stargate_registry_internal, STARGATE_FIRST_TYPE_ID + 25)
+STARGATE_BEGIN_TYPES(stargate_registry_internal, STARGATE_FIRST_TYPE_ID + 140)
 STARGATE_TYPE(stargate_registry_internal, stargate::internal::give_up_waiting)
 STARGATE_END_TYPES(stargate_registry_internal)
 STARGATE_LOCAL_MESSAGE(stargate::internal::give_up_waiting)

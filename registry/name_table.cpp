@@ -1,6 +1,7 @@
 #include "registry/name_table.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace stargate::internal {
 
@@ -17,58 +18,108 @@ bool matches(std::string_view name, const name_pattern& pattern) {
   return true;
 }
 
+void name_table::sort(std::vector<registration>& entries) {
+  std::stable_sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+}
+
 caf::actor name_table::whereis(std::string_view name) const {
   const std::shared_lock guard{mutex_};
-  const auto found = holders_.find(name);
-  return found == holders_.end() || has_ended(found->second) ? caf::actor{} : found->second;
+  if (const auto found = holders_.find(name); found != holders_.end())
+    for (const auto& h : found->second)
+      if (!has_ended(h.who))
+        return h.who;
+  return {};
+}
+
+std::vector<registration> name_table::lookup(std::string_view name) const {
+  std::vector<registration> result;
+  const std::shared_lock guard{mutex_};
+  if (const auto found = holders_.find(name); found != holders_.end())
+    for (const auto& h : found->second)
+      if (!has_ended(h.who))
+        result.push_back({found->first, h.who, h.value});
+  return result;
 }
 
 names name_table::select(const name_pattern& pattern) const {
   names result;
   {
     const std::shared_lock guard{mutex_};
-    for (const auto& [name, holder] : holders_)
-      if (matches(name, pattern) && !has_ended(holder))
-        result.entries.emplace_back(name, holder);
+    for (const auto& [name, holders] : holders_)
+      if (matches(name, pattern))
+        for (const auto& h : holders)
+          if (!has_ended(h.who))
+            result.entries.push_back({name, h.who, h.value});
   }
-  std::sort(result.entries.begin(), result.entries.end(),
-            [](const auto& a, const auto& b) { return a.first < b.first; });
+  sort(result.entries);
   return result;
 }
 
 names name_table::held_by(const caf::actor& who) const {
   names result;
-  const std::shared_lock guard{mutex_};
-  if (const auto found = names_.find(who.address()); found != names_.end() && !has_ended(who))
-    for (const auto& name : found->second)
-      result.entries.emplace_back(name, who);
-  std::sort(result.entries.begin(), result.entries.end(),
-            [](const auto& a, const auto& b) { return a.first < b.first; });
+  {
+    const std::shared_lock guard{mutex_};
+    const auto held = names_.find(who.address());
+    if (held == names_.end() || has_ended(who))
+      return result;
+    auto list = held->second;
+    std::sort(list.begin(), list.end());
+    list.erase(std::unique(list.begin(), list.end()), list.end());
+    for (const auto& name : list)
+      for (const auto& h : holders_.find(name)->second)
+        if (h.who == who)
+          result.entries.push_back({name, who, h.value});
+  }
   return result;
 }
 
-caf::actor name_table::insert(const std::string& name, const caf::actor& who) {
-  const std::unique_lock guard{mutex_};
-  if (const auto found = holders_.find(name); found != holders_.end()) {
-    if (!has_ended(found->second))
-      return found->second;
-    forget(name, found->second);
-    holders_.erase(found);
-  }
-  holders_.emplace(name, who);
-  names_[who.address()].push_back(name);
-  return {};
+std::size_t name_table::count() const {
+  const std::shared_lock guard{mutex_};
+  std::size_t result = 0;
+  for (const auto& [name, holders] : holders_)
+    result += static_cast<std::size_t>(
+      std::count_if(holders.begin(), holders.end(), [](const holder& h) { return !has_ended(h.who); }));
+  return result;
 }
 
-bool name_table::erase(std::string_view name) {
+std::any name_table::meta(std::string_view key) const {
+  const std::shared_lock guard{mutex_};
+  const auto found = meta_.find(key);
+  return found == meta_.end() ? std::any{} : found->second;
+}
+
+name_table::insertion name_table::insert(const std::string& name, const caf::actor& who, std::any value) {
+  const std::unique_lock guard{mutex_};
+  auto& holders = holders_[name];
+  caf::actor replaced;
+  if (keys_ == registry_keys::unique && !holders.empty()) {
+    replaced = holders.front().who;
+    if (!has_ended(replaced))
+      return {std::move(replaced), {}};
+    forget(name, replaced);
+    holders.clear();
+  }
+  holders.push_back({who, std::move(value)});
+  names_[who.address()].push_back(name);
+  return {{}, std::move(replaced)};
+}
+
+std::vector<caf::actor> name_table::erase(std::string_view name, const caf::actor& who) {
+  std::vector<caf::actor> result;
   const std::unique_lock guard{mutex_};
   const auto found = holders_.find(name);
   if (found == holders_.end())
-    return false;
-  const bool alive = !has_ended(found->second);
-  forget(found->first, found->second);
-  holders_.erase(found);
-  return alive;
+    return result;
+  std::erase_if(found->second, [&](const holder& h) {
+    if (who && h.who != who)
+      return false;
+    forget(found->first, h.who);
+    result.push_back(h.who);
+    return true;
+  });
+  if (found->second.empty())
+    holders_.erase(found);
+  return result;
 }
 
 std::vector<std::string> name_table::erase_all(const caf::actor_addr& who) {
@@ -78,22 +129,51 @@ std::vector<std::string> name_table::erase_all(const caf::actor_addr& who) {
     return {};
   auto freed = std::move(held->second);
   names_.erase(held);
-  for (const auto& name : freed)
-    holders_.erase(name);
+  for (const auto& name : freed) {
+    const auto found = holders_.find(name);
+    if (found == holders_.end())
+      continue;
+    std::erase_if(found->second, [&](const holder& h) { return h.who.address() == who; });
+    if (found->second.empty())
+      holders_.erase(found);
+  }
   return freed;
+}
+
+bool name_table::update(std::string_view name, const caf::actor& who, const std::any& value) {
+  const std::unique_lock guard{mutex_};
+  const auto found = holders_.find(name);
+  bool done = false;
+  if (found != holders_.end())
+    for (auto& h : found->second)
+      if (h.who == who && !has_ended(who)) {
+        h.value = value;
+        done = true;
+      }
+  return done;
+}
+
+void name_table::set_meta(const std::string& key, std::any value) {
+  const std::unique_lock guard{mutex_};
+  if (value.has_value())
+    meta_[key] = std::move(value);
+  else
+    meta_.erase(key);
 }
 
 void name_table::clear() {
   const std::unique_lock guard{mutex_};
   holders_.clear();
   names_.clear();
+  meta_.clear();
 }
 
-void name_table::forget(const std::string& name, const caf::actor& holder) {
-  const auto held = names_.find(holder.address());
+void name_table::forget(const std::string& name, const caf::actor& who) {
+  const auto held = names_.find(who.address());
   if (held == names_.end())
     return;
-  std::erase(held->second, name);
+  if (const auto one = std::find(held->second.begin(), held->second.end(), name); one != held->second.end())
+    held->second.erase(one);
   if (held->second.empty())
     names_.erase(held);
 }

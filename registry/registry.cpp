@@ -1,7 +1,9 @@
 // The registry actor.
 //
-// accepts  register_name unregister_name whereis_name await_name select_names keys_of; down messages of holders
+// accepts  register_name unregister_name update_value put_meta whereis_name await_name select_names keys_of; down
+//          messages of holders
 // answers  registered, found, names, or an error
+// sends    name_registered name_unregistered to its listeners
 // dies of  an exit message; its names go with it
 #include <stargate/registry.hpp>
 
@@ -26,11 +28,13 @@ struct registry_state {
     std::uint64_t ticket;
     std::string name;
     caf::actor claimant; ///< Empty for those who wait for the name to appear.
+    std::any value;      ///< With which the claimant registers.
     caf::response_promise answer;
   };
 
   caf::stateful_actor<registry_state>* self = nullptr;
   std::shared_ptr<internal::name_table> table;
+  std::vector<caf::actor> listeners;
   std::deque<waiting> waitlist;
   std::unordered_set<caf::actor_addr> monitored;
   std::uint64_t last_ticket = 0;
@@ -50,13 +54,24 @@ struct registry_state {
       monitor(self, who);
   }
 
-  void wait(std::string key, caf::actor claimant, std::chrono::milliseconds timeout, caf::response_promise answer) {
-    waitlist.push_back({++last_ticket, std::move(key), std::move(claimant), std::move(answer)});
+  void wait(waiting who, std::chrono::milliseconds timeout) {
+    who.ticket = ++last_ticket;
+    waitlist.push_back(std::move(who));
     send_later(self, timeout, give_up_waiting{last_ticket});
   }
 
-  void enter(const std::string& key, const caf::actor& who, caf::response_promise& answer) {
+  void tell_registered(const std::string& key, const caf::actor& who, const std::any& value) {
+    for (const auto& listener : listeners)
+      send(self, listener, name_registered{table->registry(), {key, who, value}});
+  }
+  void tell_unregistered(const std::string& key, const caf::actor_addr& who) {
+    for (const auto& listener : listeners)
+      send(self, listener, name_unregistered{table->registry(), key, who});
+  }
+
+  void enter(const std::string& key, const caf::actor& who, const std::any& value, caf::response_promise& answer) {
     watch(who);
+    tell_registered(key, who, value);
     answer.deliver(registered{key});
     for (auto& w : waitlist)
       if (w.name == key && !w.claimant)
@@ -64,19 +79,27 @@ struct registry_state {
     std::erase_if(waitlist, [&](const waiting& w) { return w.name == key && !w.claimant; });
   }
 
+  /// Gives the name to `who`, or gives the living actor that has it.
+  caf::actor take(const std::string& key, const caf::actor& who, const std::any& value) {
+    auto inserted = table->insert(key, who, value);
+    if (inserted.replaced)
+      tell_unregistered(key, inserted.replaced.address());
+    return inserted.holder;
+  }
+
   void on_register(register_name& m, caf::response_promise answer) {
     if (has_ended(m.who))
       return answer.deliver(make_error(errc::start_failed, "the actor that was to be '" + m.name + "' has ended"));
-    const auto holder = table->insert(m.name, m.who);
+    const auto holder = take(m.name, m.who, m.value);
     if (!holder)
-      return enter(m.name, m.who, answer);
+      return enter(m.name, m.who, m.value, answer);
     if (holder == m.who)
       return answer.deliver(registered{m.name});
     if (m.wait <= std::chrono::milliseconds::zero())
       return answer.deliver(held(m.name, holder));
     watch(holder);
     watch(m.who);
-    wait(std::move(m.name), std::move(m.who), m.wait, std::move(answer));
+    wait({0, std::move(m.name), std::move(m.who), std::move(m.value), std::move(answer)}, m.wait);
   }
 
   /// The first who waits for a name that became free, and still lives, has it.
@@ -84,10 +107,10 @@ struct registry_state {
     for (auto i = waitlist.begin(); i != waitlist.end(); ++i) {
       if (i->name != key || !i->claimant || has_ended(i->claimant))
         continue;
-      if (!table->insert(key, i->claimant)) {
+      if (!take(key, i->claimant, i->value)) {
         auto claim = std::move(*i);
         waitlist.erase(i);
-        enter(key, claim.claimant, claim.answer);
+        enter(key, claim.claimant, claim.value, claim.answer);
       }
       return;
     }
@@ -110,8 +133,22 @@ struct registry_state {
   void on_down(const caf::actor_addr& who) {
     monitored.erase(who);
     std::erase_if(waitlist, [&](const waiting& w) { return w.claimant && w.claimant.address() == who; });
-    for (const auto& key : table->erase_all(who))
+    for (const auto& key : table->erase_all(who)) {
+      tell_unregistered(key, who);
       freed(key);
+    }
+  }
+
+  caf::result<registered> on_unregister(const unregister_name& m) {
+    bool held_by_the_living = false;
+    for (const auto& who : table->erase(m.name, m.who)) {
+      held_by_the_living = held_by_the_living || !has_ended(who);
+      tell_unregistered(m.name, who.address());
+    }
+    freed(m.name);
+    if (!held_by_the_living)
+      return unknown(m.name);
+    return registered{m.name};
   }
 
   caf::error unknown(const std::string& key) const {
@@ -128,12 +165,16 @@ struct registry_state {
         on_register(m, answer);
         return answer;
       },
-      [this](const unregister_name& m) -> caf::result<registered> {
-        const bool erased = table->erase(m.name);
-        freed(m.name);
-        if (!erased)
-          return unknown(m.name);
+      [this](const unregister_name& m) { return on_unregister(m); },
+      [this](const update_value& m) -> caf::result<registered> {
+        if (!table->update(m.name, m.who, m.value))
+          return make_error(errc::not_registered, display_name(m.who) + " does not hold '" + m.name + "' in "
+                                                    + table->registry());
         return registered{m.name};
+      },
+      [this](put_meta& m) {
+        table->set_meta(m.key, std::move(m.value));
+        return registered{std::move(m.key)};
       },
       [this](const whereis_name& m) -> caf::result<found> {
         if (auto who = table->whereis(m.name))
@@ -145,7 +186,7 @@ struct registry_state {
         if (auto who = table->whereis(m.name))
           answer.deliver(found{std::move(who)});
         else
-          wait(std::move(m.name), {}, m.timeout, answer);
+          wait({0, std::move(m.name), {}, {}, answer}, m.timeout);
         return answer;
       },
       [this](const select_names& m) { return table->select(m.pattern); },
@@ -155,19 +196,21 @@ struct registry_state {
 };
 
 caf::behavior registry_actor(caf::stateful_actor<registry_state>* self,
-                             const std::shared_ptr<internal::name_table>& table) {
+                             const std::shared_ptr<internal::name_table>& table,
+                             const std::vector<caf::actor>& listeners) {
   auto& state = state_of(self);
   state.self = self;
   state.table = table;
+  state.listeners = listeners;
   return state.make_behavior();
 }
 
 } // namespace
 
-registry registry::spawn(caf::actor_system& system, std::string name) {
-  auto table = std::make_shared<internal::name_table>(std::move(name));
+registry registry::spawn(caf::actor_system& system, std::string name, registry_options options) {
+  auto table = std::make_shared<internal::name_table>(std::move(name), options.keys);
   registry result;
-  result.actor_ = system.spawn(registry_actor, table);
+  result.actor_ = system.spawn(registry_actor, table, std::move(options.listeners));
   result.table_ = std::move(table);
   return result;
 }
@@ -179,6 +222,34 @@ const std::string& registry::name() const {
 
 caf::actor registry::whereis(std::string_view name) const {
   return table_ ? table_->whereis(name) : caf::actor{};
+}
+
+std::vector<registration> registry::lookup(std::string_view name) const {
+  return table_ ? table_->lookup(name) : std::vector<registration>{};
+}
+
+std::vector<std::string> registry::keys(const caf::actor& who) const {
+  std::vector<std::string> result;
+  if (table_)
+    for (auto& entry : table_->held_by(who).entries)
+      result.push_back(std::move(entry.name));
+  return result;
+}
+
+std::vector<std::any> registry::values(std::string_view name, const caf::actor& who) const {
+  std::vector<std::any> result;
+  for (auto& entry : lookup(name))
+    if (entry.who == who)
+      result.push_back(std::move(entry.value));
+  return result;
+}
+
+std::size_t registry::count() const {
+  return table_ ? table_->count() : 0;
+}
+
+std::any registry::meta(std::string_view key) const {
+  return table_ ? table_->meta(key) : std::any{};
 }
 
 names registry::select(const name_pattern& pattern) const {

@@ -14,7 +14,9 @@ ALLOWED = {
     "supervisor": {"libstargate/include", "supervisor"},
     "actors": {"libstargate/include", "libstargate/protocol", "libstargate/connection", "registry", "supervisor", "actors"},
     "cli": {"libstargate/include", "libstargate/protocol", "cli"},
-    "integration": {"libstargate/include", "integration"},
+    "integration": {"libstargate/include", "integration", "test"},
+    "examples": {"libstargate/include"},
+    "test": {"libstargate/include", "libstargate/protocol", "libstargate/connection", "registry", "supervisor", "actors", "test"},
 }
 # Of CAF, only one header may know that there are two generations; the connection knows no CAF at all.
 FORBIDDEN = {

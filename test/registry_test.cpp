@@ -81,12 +81,12 @@ TEST_CASE("a name whose holder has ended is free even before the registry hears 
   internal::name_table table{"t"};
   const auto old = d.system().spawn(idle);
   const auto young = d.system().spawn(idle);
-  CHECK_FALSE(table.insert("a", old));
-  CHECK(table.insert("a", young) == old);
+  CHECK_FALSE(table.insert("a", old).holder);
+  CHECK(table.insert("a", young).holder == old);
   send_exit(old, caf::exit_reason::kill);
   d.run();
   CHECK_FALSE(table.whereis("a"));
-  CHECK_FALSE(table.insert("a", young));
+  CHECK(table.insert("a", young).replaced == old);
   // The late down message of the predecessor erases nothing of the successor.
   CHECK(table.erase_all(old.address()).empty());
   CHECK(table.whereis("a") == young);
@@ -165,8 +165,8 @@ TEST_CASE_METHOD(fixture, "names are listed by any of their parts") {
   const auto names_for = [&](name_pattern pattern) {
     std::vector<std::string> result;
     const auto found = answer_of<names>(r.actor(), select_names{std::move(pattern)});
-    for (const auto& [name, who] : found->entries)
-      result.push_back(name);
+    for (const auto& entry : found->entries)
+      result.push_back(entry.name);
     return result;
   };
   using list = std::vector<std::string>;
@@ -178,4 +178,133 @@ TEST_CASE_METHOD(fixture, "names are listed by any of their parts") {
   CHECK(names_for({any, any, any, any, "b"}).empty());
   CHECK(answer_of<names>(r.actor(), keys_of{w})->entries.size() == 4);
   kill(w);
+}
+
+// -- what Elixir's Registry has beyond names ---------------------------------------
+
+namespace {
+
+int number(const std::any& value) {
+  const auto* n = std::any_cast<int>(&value);
+  return n == nullptr ? -1 : *n;
+}
+
+struct shared_names : test::deterministic {
+  stargate::registry r = registry::spawn(system(), "topics", {.keys = registry_keys::duplicate});
+  caf::actor a = system().spawn(idle), b = system().spawn(idle);
+
+  void enter(const std::string& name, const caf::actor& who, int value) {
+    REQUIRE(answer_of<registered>(r.actor(), register_name{name, who, 0ms, value}));
+  }
+  std::vector<int> numbers(const std::string& name) {
+    std::vector<int> result;
+    for (const auto& entry : r.lookup(name))
+      result.push_back(number(entry.value));
+    return result;
+  }
+  ~shared_names() {
+    for (const auto& who : {a, b, r.actor()})
+      send_exit(who, caf::exit_reason::kill);
+  }
+};
+
+using numbers_list = std::vector<int>;
+
+} // namespace
+
+TEST_CASE_METHOD(shared_names, "a duplicate registry lets any number of actors hold a name, and one several times") {
+  enter("news", a, 1);
+  enter("news", b, 2);
+  enter("news", a, 3);
+  CHECK(numbers("news") == numbers_list{1, 2, 3});
+  CHECK(r.whereis("news") == a);
+  CHECK(r.count() == 3);
+  CHECK(r.keys(a) == std::vector<std::string>{"news", "news"});
+  CHECK(r.values("news", a).size() == 2);
+  CHECK(r.select({"news"}).entries.size() == 3);
+}
+
+TEST_CASE_METHOD(shared_names, "an actor unregisters its own entries, and its death takes all of them") {
+  enter("news", a, 1);
+  enter("news", b, 2);
+  enter("weather", b, 3);
+  CHECK(answer_of<registered>(r.actor(), unregister_name{"news", a}));
+  CHECK(numbers("news") == numbers_list{2});
+  CHECK(code(answer_of<registered>(r.actor(), unregister_name{"news", a})) == errc::not_registered);
+  send_exit(b, caf::exit_reason::kill);
+  run();
+  CHECK(numbers("news").empty());
+  CHECK(r.count() == 0);
+}
+
+TEST_CASE_METHOD(shared_names, "a value is replaced by who holds the name only") {
+  enter("news", a, 1);
+  CHECK(answer_of<registered>(r.actor(), update_value{"news", a, 7}));
+  CHECK(numbers("news") == numbers_list{7});
+  CHECK(code(answer_of<registered>(r.actor(), update_value{"news", b, 8})) == errc::not_registered);
+}
+
+TEST_CASE_METHOD(shared_names, "dispatch reaches everybody under a name, and is not called for nobody") {
+  enter("news", a, 1);
+  enter("news", b, 2);
+  int calls = 0, reached = 0;
+  const auto deliver = [&](const std::vector<registration>& everybody) {
+    ++calls;
+    reached += static_cast<int>(everybody.size());
+  };
+  CHECK(r.dispatch("news", deliver) == 2);
+  CHECK(r.dispatch("nothing", deliver) == 0);
+  CHECK(calls == 1);
+  CHECK(reached == 2);
+}
+
+TEST_CASE_METHOD(fixture, "a registry has metadata of its own") {
+  CHECK_FALSE(r.meta("limit").has_value());
+  CHECK(answer_of<registered>(r.actor(), put_meta{"limit", 5}));
+  CHECK(number(r.meta("limit")) == 5);
+  CHECK(answer_of<registered>(r.actor(), put_meta{"limit", {}}));
+  CHECK_FALSE(r.meta("limit").has_value());
+}
+
+TEST_CASE("listeners are told of registrations, of names given up, and of deaths") {
+  test::deterministic d;
+  const auto r = registry::spawn(d.system(), "heard", {.listeners = {d.me()}});
+  const auto w = d.system().spawn(idle), x = d.system().spawn(idle);
+  const auto told = [&] {
+    const auto m = d.take<name_registered>();
+    REQUIRE(m);
+    CHECK(m->registry == "heard");
+    return m->entry;
+  };
+  const auto told_gone = [&] {
+    const auto m = d.take<name_unregistered>();
+    REQUIRE(m);
+    return std::pair{m->name, m->who};
+  };
+  REQUIRE(d.answer_of<registered>(r.actor(), register_name{"a", w, 0ms, 1}));
+  auto entry = told();
+  CHECK(entry.name == "a");
+  CHECK(entry.who == w);
+  CHECK(number(entry.value) == 1);
+  REQUIRE(d.answer_of<registered>(r.actor(), unregister_name{"a"}));
+  CHECK(told_gone() == std::pair{std::string{"a"}, w.address()});
+  REQUIRE(d.answer_of<registered>(r.actor(), register_name{"b", w}));
+  CHECK(told().name == "b");
+  send_exit(w, caf::exit_reason::kill);
+  CHECK(told_gone() == std::pair{std::string{"b"}, w.address()});
+  REQUIRE(d.answer_of<registered>(r.actor(), register_name{"b", x}));
+  CHECK(told().who == x);
+  send_exit(x, caf::exit_reason::kill);
+  send_exit(r.actor(), caf::exit_reason::kill);
+}
+
+TEST_CASE_METHOD(fixture, "many registries in one system keep their names apart") {
+  const auto other = registry::spawn(system(), "other");
+  const auto w = worker();
+  REQUIRE(enter("a", w));
+  CHECK_FALSE(other.whereis("a"));
+  CHECK(answer_of<registered>(other.actor(), register_name{"a", w}));
+  kill(w);
+  CHECK(other.count() + r.count() == 0);
+  send_exit(other.actor(), caf::exit_reason::kill);
 }

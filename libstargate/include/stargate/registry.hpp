@@ -1,17 +1,20 @@
 /// @file
-/// A named registry of actors: unique names, looked up from any thread, that leave with the actor that holds them.
-/// It knows nothing of Pulsar and is of use to any CAF program.
+/// A named registry of actors: names, unique or shared, that are looked up from any thread and leave with the actor that
+/// holds them. Elixir's `Registry` is the model. It knows nothing of Pulsar and is of use to any CAF program.
 #pragma once
 
 #include <stargate/caf.hpp>
 #include <stargate/error.hpp>
 
+#include <any>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace stargate {
@@ -20,26 +23,62 @@ namespace stargate {
 /// number of parts is not selected. No pattern at all selects every name.
 using name_pattern = std::vector<std::optional<std::string>>;
 
+/// How many living actors may hold one name. @par Source Elixir's `Registry`, `:keys`.
+enum class registry_keys : std::uint8_t {
+  unique,    ///< One.
+  duplicate, ///< Any number, and an actor may hold it several times.
+};
+
+/// A name, who holds it, and what that actor registered along with it.
+struct registration {
+  std::string name;
+  caf::actor who;
+  std::any value;
+};
+
+struct registry_options {
+  registry_keys keys = registry_keys::unique;
+  /// Are sent `name_registered` and `name_unregistered`. @par Source Elixir's `Registry`, `:listeners`.
+  std::vector<caf::actor> listeners = {};
+};
+
 /// @name Messages that the registry actor accepts @{
 
-/// Registers `who` under `name`. Answered with `caf::unit_t`-like `registered`.
-/// @par Errors errc::already_registered when a living actor holds the name, and still does after `wait`; the text
-/// names the holder. errc::start_failed when `who` has ended itself.
-/// @par Source Erlang's `register_name`; waiting for a holder that is on its way out is ours.
+/// Registers `who` under `name`. Answered with `registered`.
+/// @par Errors errc::already_registered when names are unique and a living actor holds this one, and still does after
+/// `wait`; the text names the holder. errc::start_failed when `who` has ended itself.
+/// @par Source Elixir's `Registry.register/3`; waiting for a holder that is on its way out is ours.
 struct register_name {
   std::string name;
   caf::actor who;
   std::chrono::milliseconds wait{0};
+  std::any value = {}; ///< For those who look the name up.
 };
-/// The answer to `register_name` and `unregister_name`.
+/// The answer to `register_name`, `unregister_name` and `update_value`.
 struct registered {
   std::string name;
 };
-/// Takes a name away from its holder. @par Errors errc::not_registered when nobody holds it.
+/// Takes a name away from `who`, or from whoever holds it if that is empty.
+/// @par Errors errc::not_registered when it is not held so.
 struct unregister_name {
   std::string name;
+  caf::actor who = {};
 };
-/// Asks for the actor under a name: answered with `found`. @par Errors errc::not_registered when nobody holds it.
+/// Replaces the value with which `who` holds `name`. @par Errors errc::not_registered when it does not hold it.
+/// @par Source Elixir's `Registry.update_value/3`.
+struct update_value {
+  std::string name;
+  caf::actor who;
+  std::any value;
+};
+/// Stores something about the registry itself, for `registry::meta`; answered with `registered`.
+/// @par Errors none
+/// @par Source Elixir's `Registry.put_meta/3`; an empty value deletes.
+struct put_meta {
+  std::string key;
+  std::any value;
+};
+/// Asks for an actor under a name: answered with `found`. @par Errors errc::not_registered when nobody holds it.
 struct whereis_name {
   std::string name;
 };
@@ -58,9 +97,22 @@ struct select_names {
 struct keys_of {
   caf::actor who;
 };
-/// Names and their holders, sorted by name.
+/// Registrations, sorted by name.
 struct names {
-  std::vector<std::pair<std::string, caf::actor>> entries;
+  std::vector<registration> entries;
+};
+/// @}
+
+/// @name Messages that listeners are sent @{
+struct name_registered {
+  std::string registry;
+  registration entry;
+};
+/// The name was taken away, or its holder has ended.
+struct name_unregistered {
+  std::string registry;
+  std::string name;
+  caf::actor_addr who;
 };
 /// @}
 
@@ -68,25 +120,47 @@ namespace internal {
 class name_table;
 }
 
-/// A registry: an actor that owns the names, and a table that any thread may read.
+/// A registry: an actor that owns the names, and a table that any thread may read. It gives living actors only.
 class registry {
 public:
   registry() = default;
 
-  /// Starts a registry actor. Its name is for people: it appears in errors and listings.
-  [[nodiscard]] static registry spawn(caf::actor_system& system, std::string name);
+  /// Starts a registry actor. Its name is for people: it appears in errors, listings and what listeners are sent. There
+  /// may be any number of registries in an actor system.
+  [[nodiscard]] static registry spawn(caf::actor_system& system, std::string name, registry_options options = {});
 
   /// The actor, for messages and supervision. When it ends, its names are gone.
   [[nodiscard]] const caf::actor& actor() const { return actor_; }
   [[nodiscard]] const std::string& name() const;
   [[nodiscard]] explicit operator bool() const { return table_ != nullptr; }
 
-  /// The living actor under a name, or an empty handle. It never gives an actor that has ended.
-  /// @par Threads any thread; no message is sent
-  [[nodiscard]] caf::actor whereis(std::string_view name) const;
+  /// @name Looking up
+  /// @par Threads any thread; no message is sent, and readers do not wait for each other @{
 
-  /// The names that match a pattern, and their living holders, sorted by name. @par Threads any thread
+  /// The actor under a name, the first of them if there are several, or an empty handle.
+  [[nodiscard]] caf::actor whereis(std::string_view name) const;
+  /// Everybody under a name, in the order of registration. @par Source Elixir's `Registry.lookup/2`.
+  [[nodiscard]] std::vector<registration> lookup(std::string_view name) const;
+  /// The names of an actor, sorted, each as often as it holds it. @par Source Elixir's `Registry.keys/2`.
+  [[nodiscard]] std::vector<std::string> keys(const caf::actor& who) const;
+  /// The values with which an actor holds a name. @par Source Elixir's `Registry.values/3`.
+  [[nodiscard]] std::vector<std::any> values(std::string_view name, const caf::actor& who) const;
+  /// The registrations whose names match a pattern, sorted by name. @par Source Elixir's `Registry.select/2`.
   [[nodiscard]] names select(const name_pattern& pattern = {}) const;
+  /// How many registrations there are. @par Source Elixir's `Registry.count/1`.
+  [[nodiscard]] std::size_t count() const;
+  /// What `put_meta` stored, or an empty value. @par Source Elixir's `Registry.meta/2`.
+  [[nodiscard]] std::any meta(std::string_view key) const;
+  /// Calls `deliver` with everybody under a name, on this thread and without a lock, unless there is nobody. Gives how
+  /// many there were. @par Source Elixir's `Registry.dispatch/3`.
+  template <class Deliver>
+  std::size_t dispatch(std::string_view name, Deliver&& deliver) const {
+    const auto everybody = lookup(name);
+    if (!everybody.empty())
+      std::forward<Deliver>(deliver)(everybody);
+    return everybody.size();
+  }
+  /// @}
 
 private:
   caf::actor actor_;
@@ -100,15 +174,19 @@ private:
   X(stargate::register_name) \
   X(stargate::registered) \
   X(stargate::unregister_name) \
+  X(stargate::update_value) \
+  X(stargate::put_meta) \
   X(stargate::whereis_name) \
   X(stargate::await_name) \
   X(stargate::found) \
   X(stargate::select_names) \
   X(stargate::keys_of) \
-  X(stargate::names)
+  X(stargate::names) \
+  X(stargate::name_registered) \
+  X(stargate::name_unregistered)
 // clang-format on
 #define STARGATE_ID(type) STARGATE_TYPE(stargate_registry, type)
-STARGATE_BEGIN_TYPES(stargate_registry, STARGATE_FIRST_TYPE_ID + 10)
+STARGATE_BEGIN_TYPES(stargate_registry, STARGATE_FIRST_TYPE_ID + 110)
 STARGATE_REGISTRY_MESSAGES(STARGATE_ID)
 STARGATE_END_TYPES(stargate_registry)
 #undef STARGATE_ID
