@@ -2,7 +2,7 @@
 //
 // accepts  settle settle_up_to from processors and from whoever kept a message; socket_up socket_down drained from the
 // dispatcher;
-//          the dispatcher's down message; exit messages
+//          report_vitals from anybody; the dispatcher's down message; exit messages
 // sends    acknowledger_up drain to the dispatcher; transmit to the socket; child_started to its supervisor
 // dies of  an exit message, after the processors have finished what is in hand; its dispatcher's end
 //
@@ -14,6 +14,8 @@
 #include "actors/messages.hpp"
 #include "actors/position_tracker.hpp"
 #include "libstargate/protocol/frames.hpp"
+
+#include <stargate/vitals.hpp>
 
 #include <algorithm>
 #include <map>
@@ -129,7 +131,7 @@ struct consumer_ack_state {
           change_connection(0);
       },
       [this](settle& m) { on_settle(m); }, [this](const settle_up_to& m) { on_settle_up_to(m); },
-      [this](flush) { send_unsent(); },
+      [this](flush) { send_unsent(); }, [this](report_vitals) { return vitals_of(self, kept.size() + unsent.size()); },
       [this](const drained&) {
         send_unsent();
         self->quit(make_error(exit_code::shutdown, "drained"));

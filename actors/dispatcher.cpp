@@ -1,7 +1,7 @@
 // The dispatcher of a consumer or reader: it owns the demand, and starts and watches the socket.
 //
 // accepts  socket_up socket_down frames_in child_started from its socket; ask from processors; acknowledger_up and
-//          drain from the acknowledger; drained from processors; ask_end_of_topic leave_subscription from anybody;
+//          drain from the acknowledger; drained from processors; ask_end_of_topic leave_subscription report_vitals from anybody;
 //          dispatch_again look_after from itself; down messages; exit messages
 // sends    deliver socket_down drain to processors; socket_up socket_down drained to the acknowledger; transmit to
 //          the socket; child_started to its supervisor
@@ -20,6 +20,8 @@
 #include "actors/rate_limiter.hpp"
 #include "actors/socket.hpp"
 #include "libstargate/protocol/frames.hpp"
+
+#include <stargate/vitals.hpp>
 
 #include <algorithm>
 #include <deque>
@@ -330,6 +332,7 @@ struct dispatcher_state {
         leaving_subscription.push_back(m.who);
         ask_broker();
       },
+      [this](report_vitals) { return vitals_of(self, waiting_count(), demand.total()); },
       [this](const drained& m) { processor_done(m.who.address()); });
   }
 };

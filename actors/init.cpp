@@ -7,6 +7,7 @@
 #include <stargate/registry.hpp>
 #include <stargate/supervisor.hpp>
 #include <stargate/tree.hpp>
+#include <stargate/vitals.hpp>
 
 namespace stargate {
 
@@ -19,6 +20,7 @@ void init_caf() {
   caf::init_global_meta_objects<caf::id_block::stargate_supervisor>();
   caf::init_global_meta_objects<caf::id_block::stargate_supervisor_internal>();
   caf::init_global_meta_objects<caf::id_block::stargate_tree>();
+  caf::init_global_meta_objects<caf::id_block::stargate_vitals>();
   caf::init_global_meta_objects<caf::id_block::stargate_actors>();
 #endif
 }

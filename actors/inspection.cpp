@@ -19,12 +19,19 @@ namespace stargate {
 
 namespace {
 
-/// Walks down the supervisors of a tree.
+auto ask_for_vitals(caf::scoped_actor& self, const caf::actor& whom, std::chrono::milliseconds patience) {
+  return request(self.ptr(), whom, patience, report_vitals{});
+}
+using vitals_request = decltype(ask_for_vitals(std::declval<caf::scoped_actor&>(), caf::actor{}, {}));
+
+/// Walks down the supervisors of a tree, and asks everybody how it is doing.
 class inspector {
 public:
-  inspector(caf::actor_system& system, const internal::socket_board& board, std::chrono::milliseconds timeout)
-    : self_{system},
-      sockets_{board.all()},
+  inspector(const internal::site& tree, std::chrono::milliseconds timeout)
+    : self_{tree.system},
+      registry_{tree.registry()},
+      sockets_{tree.board.all()},
+      patience_{timeout / 4},
       deadline_{std::chrono::steady_clock::now() + timeout} {}
 
   void visit(const caf::actor& supervisor, std::size_t depth, tree_snapshot& out) {
@@ -46,6 +53,7 @@ public:
       entry.restarts = child.restarts;
       entry.last_exit = child.last_exit ? describe(child.last_exit) : "";
       entry.uptime = std::chrono::duration_cast<std::chrono::milliseconds>(now - child.since);
+      ask(child.who, out.entries.size());
       out.entries.push_back(entry);
       for (const auto& [key, record] : sockets_)
         if (record.parent == child.id) {
@@ -54,6 +62,7 @@ public:
           socket.key = key;
           socket.connection = to_string(record);
           socket.last_exit.clear();
+          ask(registry_.whereis(key), out.entries.size());
           out.entries.push_back(std::move(socket));
         }
       if (child.type == child_type::supervisor)
@@ -61,14 +70,28 @@ public:
     }
   }
 
+  /// Takes down what those who were asked answer; the others are busy.
+  void hear(tree_snapshot& out) {
+    for (auto& [place, answer] : asked_)
+      answer.receive([&, at = place](vitals& v) { out.entries[at].how = v; }, [](const caf::error&) {});
+  }
+
 private:
+  void ask(const caf::actor& whom, std::size_t place) {
+    if (whom)
+      asked_.emplace_back(place, ask_for_vitals(self_, whom, patience_));
+  }
+
   [[nodiscard]] std::string connection_of(const std::string& key) const {
     const auto i = sockets_.find(key);
     return i == sockets_.end() ? "" : to_string(i->second);
   }
 
   caf::scoped_actor self_;
+  registry registry_;
   std::map<std::string, internal::socket_board::record> sockets_;
+  std::chrono::milliseconds patience_;
+  std::vector<std::pair<std::size_t, vitals_request>> asked_;
   std::chrono::steady_clock::time_point deadline_;
 };
 
@@ -81,7 +104,9 @@ tree_snapshot internal::look_at(const site& tree, const caf::actor& top, std::ch
   entry.type = child_type::supervisor;
   entry.state = has_ended(top) ? child_state::stopped : child_state::running;
   result.entries.push_back(std::move(entry));
-  inspector{tree.system, tree.board, timeout}.visit(top, 1, result);
+  inspector look{tree, timeout};
+  look.visit(top, 1, result);
+  look.hear(result);
   return result;
 }
 
@@ -108,6 +133,11 @@ std::string to_string(const tree_snapshot& snapshot) {
       line += ", " + e.connection;
     if (e.depth > 0)
       line += ", " + std::to_string(e.restarts) + (e.restarts == 1 ? " restart" : " restarts");
+    if (e.how)
+      for (const auto& [count, what] : {std::pair{e.how->mailbox, " in its mailbox"}, {e.how->in_flight, " in flight"},
+                                        {e.how->demand, " in demand"}})
+        if (count > 0)
+          line += ", " + std::to_string(count) + what;
     if (!e.last_exit.empty())
       line += ", last exit: " + e.last_exit;
     text += line + "\n";
@@ -133,7 +163,11 @@ std::string to_json(const tree_snapshot& snapshot) {
     text("state", name_of(e.state));
     text("connection", e.connection);
     text("lastExit", e.last_exit);
-    out += R"(,"restarts":)" + std::to_string(e.restarts) + R"(,"uptimeMs":)" + std::to_string(e.uptime.count()) + "}";
+    out += R"(,"restarts":)" + std::to_string(e.restarts) + R"(,"uptimeMs":)" + std::to_string(e.uptime.count());
+    if (e.how)
+      out += R"(,"mailbox":)" + std::to_string(e.how->mailbox) + R"(,"inFlight":)" + std::to_string(e.how->in_flight)
+             + R"(,"demand":)" + std::to_string(e.how->demand);
+    out += "}";
   }
   return out + "]}";
 }

@@ -53,6 +53,7 @@ public:
   void close() { closed_ = true; }
   [[nodiscard]] bool is_empty() const { return pending_.empty() && waiting_.empty(); }
   [[nodiscard]] std::size_t pending() const { return pending_count_; }
+  [[nodiscard]] std::size_t waiting() const { return waiting_.size(); }
 
 private:
   struct entry {

@@ -1,6 +1,6 @@
 // A processor of a consumer or reader: it decodes messages and runs the application's handler on them.
 //
-// accepts  deliver socket_down drain from the dispatcher; handle_next batch_due from itself; exit messages
+// accepts  deliver socket_down drain from the dispatcher; report_vitals from anybody; handle_next batch_due from itself; exit messages
 // sends    ask drained to the dispatcher; settle to the acknowledger; child_started to its supervisor
 // dies of  an exception out of the handler, unless on_failure says otherwise; a frame that is not a message; its
 //          dispatcher's end; an exit message, between two messages
@@ -14,6 +14,8 @@
 #include "actors/messages.hpp"
 #include "libstargate/protocol/crypto.hpp"
 #include "libstargate/protocol/frames.hpp"
+
+#include <stargate/vitals.hpp>
 
 #include <caf/spawn_options.hpp>
 
@@ -257,6 +259,10 @@ struct processor_state {
           return;
         send_settled();
         ask_for_more();
+      },
+      [this](report_vitals) {
+        const auto here = queue.size() + gathered.size();
+        return vitals_of(self, here, owed - std::min(owed, here));
       },
       [this](const drain& m) {
         drop_queue();

@@ -1,6 +1,6 @@
 // The producer's acknowledger: it accepts what is to be produced, hands it to the socket, and answers.
 //
-// accepts  publish from anybody; socket_up socket_down frames_in drain from the socket
+// accepts  publish report_vitals from anybody; socket_up socket_down frames_in drain from the socket
 // sends    transmit reset_connection drained to the socket; child_started to its supervisor
 // dies of  an exit message; whatever it has not answered is then answered with an error
 //
@@ -12,6 +12,8 @@
 #include "actors/ledger.hpp"
 #include "actors/messages.hpp"
 #include "libstargate/protocol/frames.hpp"
+
+#include <stargate/vitals.hpp>
 
 #include <optional>
 
@@ -116,6 +118,7 @@ struct producer_ack_state {
         ledger->expire(now());
         after_change();
       },
+      [this](report_vitals) { return vitals_of(self, ledger->pending(), ledger->waiting()); },
       [this](const drain& m) {
         ledger->close();
         drain_to = m.answer_to;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <stargate/key.hpp>
+#include <stargate/options.hpp>
 
 #include <array>
 #include <cstddef>
@@ -68,5 +69,9 @@ private:
   topic_name topic_;
   std::string suffix_;
 };
+
+[[nodiscard]] pipeline_keys keys_of(const producer_options& o);
+[[nodiscard]] pipeline_keys keys_of(const consumer_options& o);
+[[nodiscard]] pipeline_keys keys_of(const reader_options& o);
 
 } // namespace stargate::internal

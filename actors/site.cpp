@@ -88,6 +88,7 @@ site::site(caf::actor_system& system_, options o)
         o.log = caf_log(system_);
       return std::move(o);
     }()},
+    plan{description},
     loop{connection::event_loop::start(tls_settings(description))} {}
 
 stargate::registry site::registry() const {
@@ -98,6 +99,17 @@ stargate::registry site::registry() const {
 void site::set_registry(stargate::registry r) {
   const std::lock_guard guard{mutex_};
   registry_ = std::move(r);
+}
+
+void site::expect(const internal::plan::snapshot& s) {
+  const auto all = [this](const pipelines& p) {
+    for (const auto& key : socket_keys(p))
+      board.expect(key);
+  };
+  all({plan::dead_letter_producers(s), {}, {}});
+  all(s.topics);
+  for (const auto& [who, what] : s.instances)
+    all(what);
 }
 
 void site::say(log_level level, std::string_view source, std::string_view text) const {

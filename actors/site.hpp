@@ -6,6 +6,7 @@
 #include <stargate/options.hpp>
 #include <stargate/registry.hpp>
 
+#include "actors/plan.hpp"
 #include "libstargate/connection/event_loop.hpp"
 
 #include <atomic>
@@ -82,7 +83,8 @@ public:
   site(caf::actor_system& system, options o);
 
   caf::actor_system& system;
-  const options description;
+  const options description; ///< As it was given: what runs on topics now is in the plan.
+  internal::plan plan;
   const std::shared_ptr<connection::event_loop> loop;
   socket_board board;
 
@@ -90,6 +92,8 @@ public:
   void set_registry(stargate::registry r);
   /// Numbers all connections of the tree, so that nothing that belongs to one is taken for another's.
   [[nodiscard]] std::uint64_t next_connection() { return ++connections_; }
+  /// From now on `board.wait_connected` waits for all sockets of a plan.
+  void expect(const internal::plan::snapshot& s);
   void say(log_level level, std::string_view source, std::string_view text) const;
 
 private:

@@ -1,7 +1,7 @@
 // The socket of a producer, consumer or reader: it connects, reconnects, and carries frames both ways.
 //
 // accepts  link_open link_frames link_end from the event loop; transmit reset_connection drained from its owner;
-//          publish, for its owner; the down message of its owner; exit messages
+//          publish, for its owner; report_vitals from anybody; the down message of its owner; exit messages
 // sends    socket_up socket_down frames_in drain to its owner; child_started to who started it
 // dies of  an exit message, after it closed the connection; its owner's end, where the owner started it; a broker that
 //          refuses it for good, after a few attempts
@@ -13,6 +13,8 @@
 #include "actors/join.hpp"
 #include "actors/messages.hpp"
 #include "libstargate/protocol/backoff.hpp"
+
+#include <stargate/vitals.hpp>
 
 #include <memory>
 #include <optional>
@@ -299,7 +301,7 @@ struct socket_state {
         if (owner)
           send(self, owner, std::move(m));
       },
-      [this](const drained&) { close(); });
+      [this](report_vitals) { return vitals_of(self); }, [this](const drained&) { close(); });
   }
 };
 

@@ -118,8 +118,7 @@ caf::expected<tree> start(caf::actor_system& system, options o) {
   } catch (const std::exception& e) {
     return make_error(errc::start_failed, e.what());
   }
-  for (const auto& key : internal::socket_keys(result.site_->description))
-    result.site_->board.expect(key);
+  result.site_->expect(result.site_->plan.now());
   caf::scoped_actor self{system};
   const auto top = internal::spawn_tree(result.site_, caf::actor_cast<caf::actor>(self));
   self->monitor(top);
@@ -149,12 +148,7 @@ caf::error tree::stop(std::chrono::milliseconds timeout) const {
 
 std::vector<caf::expected<message_id>> tree::produce_list(const registry_key& producer,
                                                           std::vector<message> contents) const {
-  const auto send_timeout = [&] {
-    for (const auto& p : site_->description.producers)
-      if (p.topic == producer.topic)
-        return p.send_timeout;
-    return std::chrono::milliseconds{0};
-  }();
+  const auto send_timeout = site_->plan.send_timeout_of(producer.topic).value_or(std::chrono::milliseconds{0});
   auto waiting = std::make_shared<answers>(contents.size());
   if (contents.empty())
     return waiting->wait({});
@@ -312,17 +306,106 @@ caf::error tree::unsubscribe(const registry_key& consumer, std::chrono::millisec
   auto told = ask_dispatcher<internal::leave_subscription>(*this, consumer, timeout);
   if (!told)
     return told.error();
-  const auto id = to_string(*sibling_of(consumer, &internal::role_row::supervisor));
-  const auto topics = registry().whereis(internal::topics_name(site_->description));
+  return remove(consumer);
+}
+
+// -- while it runs ----------------------------------------------------------------
+
+caf::actor tree::topics() const {
+  const auto name = internal::topics_name(site_->description);
+  if (auto who = registry().whereis(name))
+    return who;
+  caf::scoped_actor self{site_->system}; // it is being restarted
+  caf::actor who;
+  request(self.ptr(), registry().actor(), 2 * answer_grace, await_name{name, answer_grace})
+    .receive([&](found& f) { who = std::move(f.who); }, [](const caf::error&) {});
+  return who;
+}
+
+caf::error tree::start_below_topics(std::vector<child_spec> specs) const {
+  const auto supervisor = topics();
+  caf::scoped_actor self{site_->system};
+  for (auto& spec : specs) {
+    caf::error failure;
+    request(self.ptr(), supervisor, patience, stargate::start_child{std::move(spec)})
+      .receive([](const found_child&) {}, [&](caf::error& e) { failure = std::move(e); });
+    // The plan has it already: a supervisor that was restarted meanwhile started it.
+    if (failure && code_of(failure) != errc::child_running && code_of(failure) != errc::child_present
+        && code_of(failure) != errc::none)
+      return failure;
+  }
+  return {};
+}
+
+caf::error tree::end_below_topics(const child_id& id) const {
+  const auto supervisor = topics();
   caf::scoped_actor self{site_->system};
   caf::error failure;
-  const auto limit = timeout + 3 * site_->description.shutdown + answer_grace;
-  request(self.ptr(), topics, limit, terminate_child{id})
-    .receive([](const child_done&) {}, [&](caf::error& e) { failure = std::move(e); });
-  if (!failure)
-    request(self.ptr(), topics, limit, delete_child{id})
-      .receive([](const child_done&) {}, [&](caf::error& e) { failure = std::move(e); });
-  site_->board.forget(to_string(consumer));
+  const auto ask = [&](auto question) {
+    if (!failure)
+      request(self.ptr(), supervisor, patience, std::move(question))
+        .receive([](const child_done&) {}, [&](caf::error& e) { failure = std::move(e); });
+  };
+  ask(stargate::terminate_child{id});
+  ask(delete_child{id});
+  // A supervisor that was restarted meanwhile knows nothing of it any more.
+  return code_of(failure) == errc::child_not_found || code_of(failure) == errc::none ? caf::error{} : failure;
+}
+
+caf::error tree::add(const pipelines& what) const {
+  if (auto wrong = site_->plan.add(what))
+    return wrong;
+  const auto now = site_->plan.now();
+  auto specs = internal::specs_of(site_, {internal::plan::dead_letter_producers(now), {}, {}});
+  for (auto& spec : internal::specs_of(site_, what))
+    specs.push_back(std::move(spec));
+  site_->expect(now);
+  return start_below_topics(std::move(specs));
+}
+
+caf::error tree::remove(const registry_key& key) const {
+  const auto socket = to_string(key);
+  if (!site_->plan.remove(socket))
+    return make_error(errc::child_not_found,
+                      "no producer, consumer or reader '" + socket + "' was described for the tree '" + name() + "'");
+  auto supervisor = sibling_of(key, &internal::role_row::supervisor);
+  if (!supervisor) {
+    supervisor = key;
+    supervisor->component = internal::row_of(internal::role::producer).supervisor;
+  }
+  auto failure = end_below_topics(to_string(*supervisor));
+  site_->board.forget(socket);
+  return failure;
+}
+
+caf::error tree::start_child(const std::string& from, const std::string& argument) const {
+  const auto found = site_->description.templates.find(from);
+  if (found == site_->description.templates.end() || !found->second)
+    return make_error(errc::child_not_found, "the tree '" + name() + "' has no template '" + from + "'");
+  const internal::plan::instance who{from, argument};
+  pipelines what;
+  try {
+    what = found->second(argument);
+  } catch (const std::exception& e) {
+    return make_error(errc::start_failed, "the template '" + from + "' threw for '" + argument + "': " + e.what());
+  }
+  if (auto wrong = site_->plan.add(who, what))
+    return wrong;
+  const auto now = site_->plan.now();
+  auto specs = internal::specs_of(site_, {internal::plan::dead_letter_producers(now), {}, {}});
+  specs.push_back(internal::instance_spec(site_, who, what));
+  site_->expect(now);
+  return start_below_topics(std::move(specs));
+}
+
+caf::error tree::terminate_child(const std::string& from, const std::string& argument) const {
+  const internal::plan::instance who{from, argument};
+  const auto what = site_->plan.remove(who);
+  if (!what)
+    return what.error();
+  auto failure = end_below_topics(internal::instance_name(who));
+  for (const auto& socket : internal::socket_keys(*what))
+    site_->board.forget(socket);
   return failure;
 }
 

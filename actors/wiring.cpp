@@ -18,16 +18,6 @@ namespace stargate::internal {
 
 namespace {
 
-pipeline_keys keys_of(const producer_options& o) {
-  return {role::producer, o.topic, {}};
-}
-pipeline_keys keys_of(const consumer_options& o) {
-  return {role::consumer, protocol::registered_topic(o), o.subscription};
-}
-pipeline_keys keys_of(const reader_options& o) {
-  return {role::reader, o.topic, o.reader_name.value_or("")};
-}
-
 /// A worker of the tree: it reports when it has its name, and has the tree's time to drain.
 child_spec worker(const site_ptr& tree, std::string key, start_function start) {
   child_spec spec;
@@ -122,36 +112,22 @@ child_spec reader_spec(const site_ptr& tree, const reader_options& o) {
   return receiver_spec(tree, std::make_shared<const pipeline>(keys_of(o), o, std::move(path), position));
 }
 
-/// The producers of a tree: those that are configured, and one for each dead-letter topic that has none.
-std::vector<producer_options> all_producers(const options& o) {
-  auto all = o.producers;
-  const auto add = [&all](const auto& receiver) {
-    if (receiver.on_failure != failure_action::dead_letter)
-      return;
-    auto topic = protocol::dead_letter_topic_of(receiver);
-    for (const auto& p : all)
-      if (p.topic == topic)
-        return;
-    all.push_back({.topic = std::move(topic)});
-  };
-  for (const auto& c : o.consumers)
-    add(c);
-  for (const auto& r : o.readers)
-    add(r);
-  return all;
-}
-
+/// Its children are what the plan says when it starts.
 child_spec topics_spec(const site_ptr& tree) {
-  const auto& o = tree->description;
-  std::vector<child_spec> topics;
-  for (const auto& p : all_producers(o))
-    topics.push_back(producer_spec(tree, p));
-  for (const auto& c : o.consumers)
-    topics.push_back(consumer_spec(tree, c));
-  for (const auto& r : o.readers)
-    topics.push_back(reader_spec(tree, r));
-  return named_supervisor(tree, supervisor_for(tree, topics_name(o), strategy::one_for_one, std::move(topics)),
-                          restart::permanent);
+  auto spec = named_supervisor(
+    tree, supervisor_for(tree, topics_name(tree->description), strategy::one_for_one, {}), restart::permanent);
+  spec.start = [tree, name = spec.id](const start_context& context) -> caf::expected<caf::actor> {
+    const auto now = tree->plan.now();
+    auto children = specs_of(tree, {plan::dead_letter_producers(now), {}, {}});
+    for (auto& s : specs_of(tree, now.topics))
+      children.push_back(std::move(s));
+    for (const auto& [who, what] : now.instances)
+      children.push_back(instance_spec(tree, who, what));
+    return named_supervisor(tree, supervisor_for(tree, name, strategy::one_for_one, std::move(children)),
+                            restart::permanent)
+      .start(context);
+  };
+  return spec;
 }
 
 child_spec registry_spec(const site_ptr& tree) {
@@ -187,15 +163,24 @@ caf::actor spawn_tree(const site_ptr& tree, caf::actor parent) {
   return spawn_supervisor(tree->system, std::move(o), std::move(parent));
 }
 
-std::vector<std::string> socket_keys(const options& o) {
-  std::vector<std::string> keys;
-  for (const auto& p : all_producers(o))
-    keys.push_back(keys_of(p).socket());
-  for (const auto& c : o.consumers)
-    keys.push_back(keys_of(c).socket());
-  for (const auto& r : o.readers)
-    keys.push_back(keys_of(r).socket());
-  return keys;
+std::vector<child_spec> specs_of(const site_ptr& tree, const pipelines& p) {
+  std::vector<child_spec> specs;
+  for (const auto& o : p.producers)
+    specs.push_back(producer_spec(tree, o));
+  for (const auto& o : p.consumers)
+    specs.push_back(consumer_spec(tree, o));
+  for (const auto& o : p.readers)
+    specs.push_back(reader_spec(tree, o));
+  return specs;
+}
+
+std::string instance_name(const plan::instance& who) {
+  return "pipelines_" + protocol::percent_encode(who.first) + "_" + protocol::percent_encode(who.second);
+}
+
+child_spec instance_spec(const site_ptr& tree, const plan::instance& who, const pipelines& p) {
+  return named_supervisor(tree, supervisor_for(tree, instance_name(who), strategy::one_for_one, specs_of(tree, p)),
+                          restart::transient);
 }
 
 } // namespace stargate::internal

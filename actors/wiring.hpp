@@ -19,7 +19,10 @@ namespace stargate::internal {
 [[nodiscard]] std::string registry_name(const options& o);
 [[nodiscard]] std::string topics_name(const options& o);
 
-/// The keys of all sockets that the description asks for.
-[[nodiscard]] std::vector<std::string> socket_keys(const options& o);
+/// The specifications of pipelines, each a supervisor below that of all topics or below an instance.
+[[nodiscard]] std::vector<child_spec> specs_of(const site_ptr& tree, const pipelines& p);
+/// A supervisor of its own for an instance of a template.
+[[nodiscard]] child_spec instance_spec(const site_ptr& tree, const plan::instance& who, const pipelines& p);
+[[nodiscard]] std::string instance_name(const plan::instance& who);
 
 } // namespace stargate::internal

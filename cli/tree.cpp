@@ -73,6 +73,8 @@ std::string listing(const std::string& json) {
     e.last_exit = text(value, "lastExit");
     e.restarts = number(value, "restarts");
     e.uptime = std::chrono::milliseconds{number(value, "uptimeMs")};
+    if (value.HasMember("mailbox"))
+      e.how = vitals{number(value, "mailbox"), number(value, "inFlight"), number(value, "demand")};
     snapshot.entries.push_back(std::move(e));
   }
   return to_string(snapshot);

@@ -1,11 +1,12 @@
 // The registry actor.
 //
-// accepts  register_name unregister_name update_value put_meta whereis_name await_name select_names keys_of; down
-//          messages of holders
+// accepts  register_name unregister_name update_value put_meta whereis_name await_name select_names keys_of
+//          report_vitals; down messages of holders
 // answers  registered, found, names, or an error
 // sends    name_registered name_unregistered to its listeners
 // dies of  an exit message; its names go with it
 #include <stargate/registry.hpp>
+#include <stargate/vitals.hpp>
 
 #include "registry/internal_messages.hpp"
 #include "registry/name_table.hpp"
@@ -191,7 +192,8 @@ struct registry_state {
       },
       [this](const select_names& m) { return table->select(m.pattern); },
       [this](const keys_of& m) { return table->held_by(m.who); },
-      [this](const give_up_waiting& m) { on_give_up(m.ticket); });
+      [this](const give_up_waiting& m) { on_give_up(m.ticket); },
+      [this](report_vitals) { return vitals_of(self, waitlist.size()); });
   }
 };
 

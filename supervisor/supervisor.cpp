@@ -1,8 +1,8 @@
 // The supervisor actor.
 //
 // accepts  child_started start_child terminate_child restart_child delete_child start_dynamic_child
-//          terminate_dynamic_child get_child_spec change_supervisor which_children count_children; down messages of
-//          children; exit messages
+//          terminate_dynamic_child get_child_spec change_supervisor which_children count_children report_vitals;
+//          down messages of children; exit messages
 // sends    child_started to its parent; exit messages to its children
 // dies of  an exit message, after its children; too many restarts; a child that cannot start at the beginning; the end
 //          of significant children, where it shuts down by itself
@@ -10,6 +10,7 @@
 // Whatever it does to its children, it does one operation at a time: a restart, a request or a child's end waits in
 // a queue until the one before is done, since starting and stopping take several turns of the actor.
 #include <stargate/supervisor.hpp>
+#include <stargate/vitals.hpp>
 
 #include "supervisor/child_list.hpp"
 #include "supervisor/internal_messages.hpp"
@@ -742,7 +743,8 @@ struct supervisor_state {
       [this](const terminate_dynamic_child& m) { return on_terminate_dynamic(m.who); },
       [this](const get_child_spec& m) { return on_get_spec(m.id); },
       [this](change_supervisor& m) { return on_change(std::move(m.to)); },
-      [this](which_children) { return snapshot(); }, [this](count_children) { return counts(); });
+      [this](which_children) { return snapshot(); }, [this](count_children) { return counts(); },
+      [this](report_vitals) { return vitals_of(self, queue.size()); });
   }
 };
 

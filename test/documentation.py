@@ -12,9 +12,9 @@ readme = (ROOT / "README.md").read_text(encoding="utf-8")
 table = subprocess.run([OPTIONS], capture_output=True, text=True, check=True).stdout
 if table.strip() not in readme:
     mistakes.append("README.md: the table of options is not the code's; put in what build/test/stargate-options prints")
-example = (ROOT / "integration/examples/orders.cpp").read_text(encoding="utf-8")
+example = (ROOT / "examples/orders.cpp").read_text(encoding="utf-8")
 if f"```cpp\n{example}```" not in readme:
-    mistakes.append("README.md: the example is not integration/examples/orders.cpp as it stands")
+    mistakes.append("README.md: the example is not examples/orders.cpp as it stands")
 
 pages = [p for p in ROOT.rglob("*.md") if not p.relative_to(ROOT).parts[0].startswith("build")]
 for page in pages:

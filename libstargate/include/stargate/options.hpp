@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -185,6 +186,17 @@ struct reader_options {
   double rate_limit = 0;                                  ///< Messages a second at most; 0 is no limit.
 };
 
+/// What runs on topics: the part of a description that can be added to a running tree.
+struct pipelines {
+  std::vector<producer_options> producers = {};
+  std::vector<consumer_options> consumers = {};
+  std::vector<reader_options> readers = {};
+};
+
+/// Makes pipelines that belong together, such as all of one tenant, from an argument, such as the tenant's name.
+/// @par Threads the one that calls `tree::start_child`
+using pipeline_template = std::function<pipelines(const std::string& argument)>;
+
 /// A whole tree.
 struct options {
   std::string name = "default";       ///< Tells trees in one actor system apart.
@@ -192,6 +204,7 @@ struct options {
   std::vector<producer_options> producers = {};
   std::vector<consumer_options> consumers = {};
   std::vector<reader_options> readers = {};
+  std::map<std::string, pipeline_template> templates = {}; ///< For `tree::start_child`, by name.
   url_scheme scheme = url_scheme::ws;                ///< Of all hosts.
   tls_options tls = {};                              ///< For `url_scheme::wss`.
   token_source token = {};                           ///< Unset: none is sent.

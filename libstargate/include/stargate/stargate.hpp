@@ -16,3 +16,4 @@
 #include <stargate/temporary.hpp>
 #include <stargate/tree.hpp>
 #include <stargate/version.hpp>
+#include <stargate/vitals.hpp>

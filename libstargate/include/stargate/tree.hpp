@@ -9,6 +9,7 @@
 #include <stargate/options.hpp>
 #include <stargate/registry.hpp>
 #include <stargate/supervisor.hpp>
+#include <stargate/vitals.hpp>
 
 #include <chrono>
 #include <concepts>
@@ -41,6 +42,7 @@ struct tree_entry {
   std::uint64_t restarts = 0;
   std::string last_exit; ///< Why it last ended, if it did.
   std::chrono::milliseconds uptime{0};
+  std::optional<vitals> how; ///< What the actor says of itself; empty if it is not running, or too busy to answer.
 };
 
 /// What a tree looks like at one moment.
@@ -53,7 +55,8 @@ struct tree_snapshot {
 [[nodiscard]] std::string to_string(const tree_snapshot& snapshot);
 
 /// The listing as one JSON object: `restarts`, and `entries` with `depth`, `key`, `component`, `topic`, `type`,
-/// `state`, `connection`, `restarts`, `lastExit` and `uptimeMs`.
+/// `state`, `connection`, `restarts`, `lastExit` and `uptimeMs`, and `mailbox`, `inFlight` and `demand` of those who
+/// answered.
 [[nodiscard]] std::string to_json(const tree_snapshot& snapshot);
 
 /// Selects keys: unset parts match any.
@@ -133,13 +136,37 @@ public:
   [[nodiscard]] caf::error unsubscribe(const registry_key& consumer,
                                        std::chrono::milliseconds timeout = std::chrono::seconds{10}) const;
 
+  // -- while it runs ----------------------------------------------------------
+
+  /// Adds producers, consumers and readers, and starts them; they stay in the tree, whatever is restarted, until they
+  /// are removed. They need not be connected yet: `wait_ready`.
+  /// @par Errors errc::invalid_option with every mistake, such as a second producer of a topic: nothing is added then;
+  /// errc::start_failed or errc::stopping
+  [[nodiscard]] caf::error add(const pipelines& what) const;
+  [[nodiscard]] caf::error add(const producer_options& one) const { return add(pipelines{{one}, {}, {}}); }
+  [[nodiscard]] caf::error add(const consumer_options& one) const { return add(pipelines{{}, {one}, {}}); }
+  [[nodiscard]] caf::error add(const reader_options& one) const { return add(pipelines{{}, {}, {one}}); }
+  /// Drains a producer, a consumer or a reader, and ends it for good. Its subscription stays at the broker; `unsubscribe`
+  /// gives that up. @param key of its socket: `producer`, `consumer/<subscription>` or `reader` is the component
+  /// @par Errors errc::child_not_found when it is not in the tree, or belongs to an instance of a template
+  [[nodiscard]] caf::error remove(const registry_key& key) const;
+
+  /// Starts what a template of the description makes of an argument, below a supervisor of its own.
+  /// @par Errors errc::child_not_found for an unknown template; errc::child_running when this one is in the tree; as
+  /// `add`
+  /// @par Source OTP's `simple_one_for_one`, but found by its argument
+  [[nodiscard]] caf::error start_child(const std::string& from, const std::string& argument) const;
+  /// Drains all of it, and ends it for good. @par Errors errc::child_not_found
+  [[nodiscard]] caf::error terminate_child(const std::string& from, const std::string& argument) const;
+
   // -- looking inside ---------------------------------------------------------
 
   /// Waits until every socket is connected.
   /// @par Errors The first refusal for good (a configuration error) at once; otherwise errc::timed_out with the
   /// sockets that are not connected, and why each is not.
   [[nodiscard]] caf::error wait_ready(std::chrono::milliseconds timeout) const;
-  /// What the tree looks like now. An actor that does not answer within `timeout` is listed without its children.
+  /// What the tree looks like now. A supervisor that does not answer within `timeout` is listed without its children;
+  /// what other actors do not answer within a quarter of it is left out.
   [[nodiscard]] tree_snapshot inspect(std::chrono::milliseconds timeout = std::chrono::seconds{2}) const;
   /// The top supervisor, for those who supervise or monitor the tree themselves.
   [[nodiscard]] caf::actor supervisor() const;
@@ -155,6 +182,9 @@ public:
   [[nodiscard]] explicit operator bool() const { return site_ != nullptr; }
 
 private:
+  [[nodiscard]] caf::actor topics() const;
+  [[nodiscard]] caf::error start_below_topics(std::vector<child_spec> specs) const;
+  [[nodiscard]] caf::error end_below_topics(const child_id& id) const;
   [[nodiscard]] std::vector<caf::expected<message_id>> produce_list(const registry_key& producer,
                                                                     std::vector<message> contents) const;
 
