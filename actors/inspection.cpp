@@ -73,7 +73,7 @@ public:
   /// Takes down what those who were asked answer; the others are busy.
   void hear(tree_snapshot& out) {
     for (auto& [place, answer] : asked_)
-      answer.receive([&, at = place](vitals& v) { out.entries[at].how = v; }, [](const caf::error&) {});
+      std::move(answer).receive([&, at = place](vitals& v) { out.entries[at].how = v; }, [](const caf::error&) {});
   }
 
 private:

@@ -101,6 +101,14 @@ bool ledger::rejected(std::uint64_t sequence, const std::string& why) {
   return true;
 }
 
+void ledger::give_up_transmitted(const std::string& why) {
+  for (std::size_t i = 0; i < new_from_; ++i)
+    if (auto& e = pending_[i]; e.who)
+      settle(e, failure(errc::outcome_unknown, why + "; the message may be stored"));
+  pop_settled();
+  admit_waiting();
+}
+
 void ledger::expire(clock::time_point now) {
   // Deadlines are in order, since all messages wait equally long.
   for (auto& e : pending_) {

@@ -44,6 +44,16 @@ public:
   /// The broker refused it.
   bool rejected(std::uint64_t sequence, const std::string& why);
 
+  /// Whatever was transmitted has an unknown outcome: nobody can tell any more what the broker made of it.
+  void give_up_transmitted(const std::string& why);
+
+  /// From here on messages are numbered anew, for `last_settled`.
+  void renumber() { number_zero_ = first_sequence_; }
+  /// The number, from 0 on, of the last message that needs no sending any more; -1 when there is none.
+  [[nodiscard]] std::int64_t last_settled() const {
+    return static_cast<std::int64_t>(first_sequence_ - number_zero_) - 1;
+  }
+
   /// Answers whatever waited longer than `send_timeout`.
   void expire(clock::time_point now);
   /// When `expire` has something to do next.
@@ -79,6 +89,7 @@ private:
   const std::chrono::milliseconds send_timeout_;
   std::deque<entry> pending_; ///< The sequence of the first is `first_sequence_`.
   std::uint64_t first_sequence_ = 0;
+  std::uint64_t number_zero_ = 0; ///< The sequence that is number 0.
   std::size_t new_from_ = 0; ///< The place in `pending_` from where on nothing was taken yet.
   std::size_t pending_count_ = 0;
   std::deque<waiting_entry> waiting_;

@@ -65,6 +65,16 @@ struct reset_connection {
   caf::error why;
 };
 
+/// Gives up a connection for good: something is configured wrongly.
+struct refuse_connection {
+  std::uint64_t connection;
+  caf::error why;
+};
+/// Whether the broker can drop what is sent twice to a producer's topic; empty when it can, or nobody may ask.
+struct deduplication_checked {
+  caf::error why_not;
+};
+
 // -- producing ---------------------------------------------------------------------
 
 /// Accepted by a producer_ack, and by a producer for its producer_ack.
@@ -162,6 +172,8 @@ struct flush {};
   X(stargate::internal::frames_in) \
   X(stargate::internal::transmit) \
   X(stargate::internal::reset_connection) \
+  X(stargate::internal::refuse_connection) \
+  X(stargate::internal::deduplication_checked) \
   X(stargate::internal::publish) \
   X(stargate::internal::acknowledger_up) \
   X(stargate::internal::ask) \

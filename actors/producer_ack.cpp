@@ -1,13 +1,15 @@
 // The producer's acknowledger: it accepts what is to be produced, hands it to the socket, and answers.
 //
-// accepts  publish report_vitals from anybody; socket_up socket_down frames_in drain from the socket
-// sends    transmit reset_connection drained to the socket; child_started to its supervisor
+// accepts  publish report_vitals from anybody; socket_up socket_down frames_in drain from the socket;
+//          deduplication_checked, once
+// sends    transmit reset_connection refuse_connection drained to the socket; child_started to its supervisor
 // dies of  an exit message; whatever it has not answered is then answered with an error
 //
 // Callers hand their messages to this actor and not to the socket, because this one outlives the socket: a message
 // that waits in the mailbox of a socket that dies would be out of order when it came again.
 #include "actors/producer_ack.hpp"
 
+#include "actors/deduplication.hpp"
 #include "actors/join.hpp"
 #include "actors/ledger.hpp"
 #include "actors/messages.hpp"
@@ -27,7 +29,11 @@ struct producer_ack_state {
   caf::stateful_actor<producer_ack_state>* self = nullptr;
   site_ptr tree;
   std::string key;
+  topic_name topic;
   std::optional<internal::ledger> ledger;
+  std::shared_ptr<publisher_identity> identity; ///< Empty unless it stores effectively once.
+  bool deduplicates = false;                    ///< The broker was asked.
+  std::optional<socket_up> held;                ///< A connection that waits for the broker's answer to that.
 
   caf::actor socket;
   std::uint64_t connection = 0; ///< 0 while there is none.
@@ -47,6 +53,8 @@ struct producer_ack_state {
   /// What has to be looked at whenever the ledger has changed. Frames go out together at the end of what is in the
   /// mailbox now.
   void after_change() {
+    if (identity && connection == 0)
+      identity->go_on_behind(ledger->last_settled());
     if (connection != 0 && !flush_pending) {
       flush_pending = true;
       send(self, caf::actor_cast<caf::actor>(self), flush{});
@@ -74,36 +82,83 @@ struct producer_ack_state {
       if (!answer)
         return begin_anew(answer.error());
       if (const auto* nameless = std::get_if<protocol::nameless_failure>(&*answer))
-        return begin_anew(make_error(
+        return give_up_transmitted(make_error(
           errc::protocol_violation, "the broker could not read a message and did not say which: " + nameless->failure));
       auto& receipt = std::get<protocol::receipt>(*answer);
-      if (receipt.failure.empty())
+      if (receipt.failure.empty()) {
         ledger->stored(receipt.sequence, std::move(receipt.id));
-      else
-        ledger->rejected(receipt.sequence, receipt.failure);
+        continue;
+      }
+      ledger->rejected(receipt.sequence, receipt.failure);
+      if (identity) // a message that was refused may or may not have been numbered
+        return give_up_transmitted(make_error(errc::rejected, "a message before it was refused: " + receipt.failure));
     }
     after_change();
   }
 
-  /// Nobody knows any more what the broker has of what is in flight: a new connection sends all of it again.
+  /// The connection is of no use: a new one sends again what is unanswered.
   void begin_anew(const caf::error& why) {
     tree->say(log_level::error, key, describe(why) + "; the connection is given up, and what is unanswered sent again");
-    send(self, socket, reset_connection{std::exchange(connection, 0), why});
+    reset(why);
+  }
+
+  /// Nobody can tell any more what the broker makes of what was transmitted; sending that again might go wrong again.
+  void give_up_transmitted(const caf::error& why) {
+    tree->say(log_level::error, key,
+              describe(why) + "; the connection is given up, and what was sent has an unknown outcome");
+    ledger->give_up_transmitted(describe(why));
+    if (identity) {
+      identity->begin_anew();
+      ledger->renumber();
+    }
+    reset(why);
+  }
+
+  void reset(const caf::error& why) {
+    const auto given_up = std::exchange(connection, 0);
+    if (identity)
+      identity->go_on_behind(ledger->last_settled());
+    send(self, socket, reset_connection{given_up, why});
     after_change();
+  }
+
+  void on_up(const socket_up& m) {
+    socket = m.socket;
+    if (identity && !deduplicates) {
+      if (!std::exchange(held, m))
+        check_deduplication(tree, topic, caf::actor_cast<caf::actor>(self));
+      return;
+    }
+    connection = m.connection;
+    // Messages may have been given up while it connected: then it would number the others wrongly.
+    if (identity && !identity->is_current())
+      return reset(make_error(errc::connection_lost, "messages were given up while it connected"));
+    hand_over(ledger->take_all());
+  }
+
+  void on_checked(const caf::error& why_not) {
+    const auto m = std::exchange(held, std::nullopt);
+    deduplicates = !why_not;
+    if (!m)
+      return;
+    if (why_not)
+      return send(self, m->socket, refuse_connection{m->connection, why_not});
+    on_up(*m);
   }
 
   caf::behavior make_behavior(const caf::actor& supervisor) {
     join_tree(self, *tree, key, supervisor);
     return behave(
       self, {}, [this](publish& m) { on_publish(m); },
-      [this](const socket_up& m) {
-        socket = m.socket;
-        connection = m.connection;
-        hand_over(ledger->take_all());
-      },
+      [this](const socket_up& m) { on_up(m); },
+      [this](const deduplication_checked& m) { on_checked(m.why_not); },
       [this](const socket_down& m) {
-        if (m.connection == connection)
-          connection = 0;
+        if (held && held->connection == m.connection)
+          held.reset();
+        if (m.connection != connection)
+          return;
+        connection = 0;
+        after_change();
       },
       [this](frames_in& m) { on_frames(m); },
       [this](flush) {
@@ -130,11 +185,15 @@ struct producer_ack_state {
 caf::behavior producer_ack_actor(caf::stateful_actor<producer_ack_state>* self, const site_ptr& tree,
                                  const pipeline_keys& keys, const producer_options& options,
                                  const std::shared_ptr<const protocol::encryptor>& encrypts,
-                                 const caf::actor& supervisor) {
+                                 const std::shared_ptr<publisher_identity>& identity, const caf::actor& supervisor) {
   auto& state = state_of(self);
   state.self = self;
   state.tree = tree;
   state.key = keys.acknowledger();
+  state.topic = keys.topic();
+  state.identity = identity;
+  if (identity)
+    identity->begin_anew(); // what an earlier ledger sent is nobody's to number any more
   state.ledger.emplace(to_string(keys.topic()), options.max_pending, options.send_timeout, encrypts);
   return state.make_behavior(supervisor);
 }
@@ -142,10 +201,11 @@ caf::behavior producer_ack_actor(caf::stateful_actor<producer_ack_state>* self, 
 } // namespace
 
 caf::actor spawn_producer_ack(site_ptr tree, pipeline_keys keys, producer_options options,
-                              std::shared_ptr<const protocol::encryptor> encrypts, caf::actor supervisor) {
+                              std::shared_ptr<const protocol::encryptor> encrypts,
+                              std::shared_ptr<publisher_identity> identity, caf::actor supervisor) {
   auto& system = tree->system;
   return system.spawn(producer_ack_actor, std::move(tree), std::move(keys), std::move(options), std::move(encrypts),
-                      std::move(supervisor));
+                      std::move(identity), std::move(supervisor));
 }
 
 } // namespace stargate::internal

@@ -1,6 +1,7 @@
 // The socket of a producer, consumer or reader: it connects, reconnects, and carries frames both ways.
 //
-// accepts  link_open link_frames link_end from the event loop; transmit reset_connection drained from its owner;
+// accepts  link_open link_frames link_end from the event loop; transmit reset_connection refuse_connection drained
+//          from its owner;
 //          publish, for its owner; report_vitals from anybody; the down message of its owner; exit messages
 // sends    socket_up socket_down frames_in drain to its owner; child_started to who started it
 // dies of  an exit message, after it closed the connection; its owner's end, where the owner started it; a broker that
@@ -292,6 +293,14 @@ struct socket_state {
           return;
         drop_link();
         wait_and_connect(m.why);
+      },
+      [this](const refuse_connection& m) {
+        if (m.connection != number || closing)
+          return;
+        drop_link();
+        last_refusal = m.why;
+        tree->board.set(key, socket_phase::refused, m.why);
+        self->quit(m.why);
       },
       [this](const reconnect& m) {
         if (m.generation == generation)

@@ -59,8 +59,16 @@ child_spec producer_spec(const site_ptr& tree, const producer_options& o) {
   const auto keys = keys_of(o);
   // What was encrypted before a reconnect goes out again after it, so all connections share one key.
   const auto encrypts = o.encryption.empty() ? nullptr : std::make_shared<const protocol::encryptor>(o.encryption);
-  auto path = [o, encrypts]() -> caf::expected<std::string> {
-    auto result = protocol::request_path(o);
+  const auto identity =
+    o.effectively_once ? std::make_shared<publisher_identity>(o.producer_name.value_or("stargate")) : nullptr;
+  auto path = [o, encrypts, identity]() -> caf::expected<std::string> {
+    auto with = o;
+    if (identity) {
+      const auto connection = identity->connect();
+      with.producer_name = connection.name;
+      with.initial_sequence_id = connection.behind;
+    }
+    auto result = protocol::request_path(with);
     if (!encrypts)
       return result;
     auto parameter = encrypts->parameter();
@@ -71,7 +79,7 @@ child_spec producer_spec(const site_ptr& tree, const producer_options& o) {
   };
   std::vector<child_spec> children;
   children.push_back(worker(tree, keys.acknowledger(), [=](const start_context& c) -> caf::expected<caf::actor> {
-    return spawn_producer_ack(tree, keys, o, encrypts, c.supervisor);
+    return spawn_producer_ack(tree, keys, o, encrypts, identity, c.supervisor);
   }));
   children.push_back(worker(tree, keys.socket(), [=](const start_context& c) -> caf::expected<caf::actor> {
     return spawn_socket(tree, {keys, path}, c.supervisor);

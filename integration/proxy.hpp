@@ -1,5 +1,5 @@
 /// @file
-/// A TCP proxy between client and broker that can cut connections and refuse new ones.
+/// A TCP proxy between client and broker that makes faults on purpose.
 #pragma once
 
 #include <arpa/inet.h>
@@ -10,15 +10,22 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
+#include <condition_variable>
 #include <cstdint>
 #include <list>
 #include <memory>
 #include <mutex>
 #include <stdexcept>
+#include <string>
 #include <thread>
 
 namespace stargate::integration {
 
+/// Which way bytes go: `up` is from the client to the broker.
+enum class way : std::uint8_t { up, down };
+
+/// It knows nothing of what it carries, so TLS goes through it as well. All faults may be set at any time.
 class proxy {
 public:
   /// Forwards to a port on loopback.
@@ -40,26 +47,53 @@ public:
     acceptor_.join();
     ::close(listener_);
     cut();
-    for (auto& c : connections_) {
-      c->worker.join();
-      ::close(c->client);
-      ::close(c->broker);
-    }
+    for (auto& c : connections_)
+      c->finish();
   }
 
   std::uint16_t port() const { return port_; }
 
+  // -- breaking what is there
+
   /// Breaks all connections, in whatever they are doing. Gives how many.
   std::size_t cut() {
-    const std::lock_guard guard{mutex_};
     std::size_t count = 0;
+    const std::lock_guard guard{mutex_};
     for (auto& c : connections_)
-      if (c->open.exchange(false)) {
-        ++count;
-        c->end();
-      }
+      count += c->cut() ? 1 : 0;
+    changed_.notify_all();
     return count;
   }
+  /// Breaks a connection when so many bytes more have gone that way, in the middle of a frame or wherever that is.
+  void cut_after(way direction, std::int64_t bytes) { of(direction).cut_after = bytes; }
+  /// How many connections broke by `cut_after`.
+  std::size_t cuts() const { return cuts_; }
+  /// Turns one bit of the next bytes that go that way.
+  void corrupt(way direction) { of(direction).corrupt = true; }
+
+  // -- what goes slowly, or not at all
+
+  /// Takes and gives nothing that way any more: both together make a connection half-open.
+  void stall(way direction, bool on) {
+    of(direction).stalled = on;
+    changed_.notify_all();
+  }
+  /// Holds back whatever goes that way.
+  void delay(way direction, std::chrono::milliseconds time) { of(direction).delay = time.count(); }
+  /// Lets so many bytes pass a second; 0 is no limit.
+  void throttle(way direction, std::int64_t bytes_a_second) { of(direction).rate = bytes_a_second; }
+  /// Closes a connection on which nothing went either way for so long, as load balancers do; 0 never does.
+  void close_idle(std::chrono::milliseconds time) { idle_ = time.count(); }
+  /// How many connections were closed for that.
+  std::size_t idle_closes() const { return idle_closes_; }
+
+  // -- new connections
+
+  /// Accepts connections and ends them at once.
+  void refuse(bool on) { refusing_ = on; }
+  /// Answers every handshake with this status; 0 passes handshakes on.
+  void answer(int status) { status_ = status; }
+
   /// How many connections there are that were not cut.
   std::size_t open() {
     const std::lock_guard guard{mutex_};
@@ -68,50 +102,107 @@ public:
       count += c->open ? 1 : 0;
     return count;
   }
-  /// Accepts connections and ends them at once.
-  void refuse(bool on) { refusing_ = on; }
+  /// How many connections there ever were, those that were refused included.
+  std::size_t attempts() const { return attempts_; }
 
 private:
+  struct faults {
+    std::atomic<std::int64_t> cut_after{-1};
+    std::atomic<bool> corrupt{false};
+    std::atomic<bool> stalled{false};
+    std::atomic<std::int64_t> delay{0}; // milliseconds
+    std::atomic<std::int64_t> rate{0};
+  };
+
   struct connection {
     int client;
     int broker;
     std::atomic<bool> open{true};
-    std::thread worker;
+    std::atomic<std::int64_t> last_bytes{0}; // when anything went, in milliseconds
+    std::thread up, down;
 
-    void end() {
-      // A reset, not an orderly end: whatever is on the way is lost.
+    /// A reset, not an orderly end: whatever is on the way is lost.
+    bool cut() {
+      if (!open.exchange(false))
+        return false;
       const linger hard{1, 0};
       ::setsockopt(client, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
       ::shutdown(client, SHUT_RDWR);
       ::shutdown(broker, SHUT_RDWR);
-    }
-    void run() {
-      pollfd ends[2] = {{client, POLLIN, 0}, {broker, POLLIN, 0}};
-      char buffer[16'384];
-      for (bool going = true; going;) {
-        if (::poll(ends, 2, -1) < 0)
-          break;
-        for (int i = 0; going && i < 2; ++i)
-          if (ends[i].revents != 0) {
-            const auto n = ::recv(ends[i].fd, buffer, sizeof buffer, 0);
-            going = n > 0 && forward(ends[1 - i].fd, buffer, static_cast<std::size_t>(n));
-          }
-      }
-      open = false;
-      // The sockets stay until the proxy goes: `cut` may be about to use them.
-      end();
-    }
-    static bool forward(int to, const char* bytes, std::size_t size) {
-      while (size > 0) {
-        const auto n = ::send(to, bytes, size, MSG_NOSIGNAL);
-        if (n <= 0)
-          return false;
-        bytes += n;
-        size -= static_cast<std::size_t>(n);
-      }
       return true;
     }
+    void finish() {
+      up.join();
+      down.join();
+      ::close(client);
+      ::close(broker);
+    }
   };
+
+  static std::int64_t now() {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+  }
+
+  faults& of(way direction) { return direction == way::up ? up_ : down_; }
+
+  void pump(connection& c, way direction) {
+    auto& f = of(direction);
+    const int from = direction == way::up ? c.client : c.broker;
+    const int to = direction == way::up ? c.broker : c.client;
+    char buffer[16'384];
+    while (c.open) {
+      if (f.stalled) {
+        std::unique_lock lock{mutex_};
+        changed_.wait_for(lock, std::chrono::milliseconds{100}, [&] { return !f.stalled || !c.open; });
+        continue;
+      }
+      pollfd waiting{from, POLLIN, 0};
+      if (::poll(&waiting, 1, 20) == 0) {
+        if (idle_ > 0 && now() - c.last_bytes > idle_ && c.cut())
+          ++idle_closes_;
+        continue;
+      }
+      const auto n = ::recv(from, buffer, sizeof buffer, 0);
+      if (n <= 0)
+        break;
+      c.last_bytes = now();
+      if (!pass_on(c, f, to, buffer, n))
+        break;
+    }
+    c.cut();
+  }
+
+  bool pass_on(connection& c, faults& f, int to, char* bytes, std::int64_t size) {
+    if (f.delay > 0)
+      std::this_thread::sleep_for(std::chrono::milliseconds{f.delay});
+    if (f.rate > 0)
+      std::this_thread::sleep_for(std::chrono::microseconds{size * 1'000'000 / f.rate});
+    if (f.corrupt.exchange(false))
+      bytes[size / 2] ^= 0x10;
+    if (f.cut_after >= 0) {
+      const auto left = f.cut_after.fetch_sub(size);
+      if (left >= 0 && left < size) {
+        f.cut_after = -1;
+        forward(to, bytes, left);
+        if (c.cut())
+          ++cuts_;
+        return false;
+      }
+    }
+    return forward(to, bytes, size);
+  }
+
+  static bool forward(int to, const char* bytes, std::int64_t size) {
+    while (size > 0) {
+      const auto n = ::send(to, bytes, static_cast<std::size_t>(size), MSG_NOSIGNAL);
+      if (n <= 0)
+        return false;
+      bytes += n;
+      size -= n;
+    }
+    return true;
+  }
 
   static sockaddr_in loopback(std::uint16_t port) {
     sockaddr_in address{};
@@ -126,6 +217,15 @@ private:
       const int client = ::accept(listener_, nullptr, nullptr);
       if (client < 0)
         return;
+      ++attempts_;
+      if (status_ > 0) {
+        char request[4096];
+        static_cast<void>(::recv(client, request, sizeof request, 0));
+        const auto text = "HTTP/1.1 " + std::to_string(status_) + " Told so\r\nContent-Length: 0\r\n\r\n";
+        static_cast<void>(::send(client, text.data(), text.size(), MSG_NOSIGNAL));
+        ::close(client);
+        continue;
+      }
       const int broker = ::socket(AF_INET, SOCK_STREAM, 0);
       const auto address = loopback(to_);
       if (refusing_ || ::connect(broker, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
@@ -137,18 +237,25 @@ private:
       ::setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
       ::setsockopt(broker, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
       const std::lock_guard guard{mutex_};
-      auto& c = connections_.emplace_back(std::make_unique<connection>());
+      auto* c = connections_.emplace_back(std::make_unique<connection>()).get();
       c->client = client;
       c->broker = broker;
-      c->worker = std::thread{[p = c.get()] { p->run(); }};
+      c->last_bytes = now();
+      c->up = std::thread{[this, c] { pump(*c, way::up); }};
+      c->down = std::thread{[this, c] { pump(*c, way::down); }};
     }
   }
 
   const std::uint16_t to_;
   const int listener_;
   std::uint16_t port_ = 0;
+  faults up_, down_;
   std::atomic<bool> refusing_{false};
+  std::atomic<int> status_{0};
+  std::atomic<std::int64_t> idle_{0};
+  std::atomic<std::size_t> cuts_{0}, idle_closes_{0}, attempts_{0};
   std::mutex mutex_;
+  std::condition_variable changed_;
   std::list<std::unique_ptr<connection>> connections_;
   std::thread acceptor_;
 };

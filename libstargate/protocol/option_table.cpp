@@ -351,6 +351,11 @@ std::span<const option_row<producer_options>> rows() {
       .parameter("producerName")
       .not_empty()
       .otherwise("the broker makes one up"),
+    o::option("effectively_once", &p::effectively_once,
+              "Each message is stored once and in order, also across lost connections. The namespace needs "
+              "deduplication; the topic must have no partitions.")
+      .allowed("without batching and initial_sequence_id",
+               [](const p& r) { return !r.effectively_once || (r.batching != true && !r.initial_sequence_id); }),
     o::option("batching", &p::batching, "Whether messages are stored many at a time.")
       .parameter("batchingEnabled")
       .otherwise("the broker's, false"),

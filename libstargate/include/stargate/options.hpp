@@ -88,6 +88,11 @@ struct producer_options {
   /// How many messages may await their receipts: then a blocking produce waits, an asynchronous one is refused.
   std::size_t max_pending = 1000;
   std::optional<std::string> producer_name = {};             ///< Unset: the broker makes one up.
+  /// Each message is stored once, in order, also when the connection is lost in between: what is sent again has the
+  /// number it had, and the broker drops it. The namespace needs deduplication, which is checked at the first
+  /// connection; the topic must have no partitions. The producer's name becomes `producer_name`, or `stargate`, with a
+  /// random part. A message that the broker had stored already has an id that says only so.
+  bool effectively_once = false;
   std::optional<bool> batching = {};                         ///< Messages are stored many at a time.
   std::optional<std::uint32_t> batch_size = {};              ///< Messages at most in a batch.
   std::optional<std::chrono::milliseconds> batch_delay = {}; ///< How long a batch waits for more.
