@@ -2,7 +2,7 @@
 //
 // accepts  settle settle_up_to from processors and from whoever kept a message; socket_up socket_down drained from the
 // dispatcher;
-//          report_vitals from anybody; the dispatcher's down message; exit messages
+//          report_vitals from anybody; look_after from itself; the dispatcher's down message; exit messages
 // sends    acknowledger_up drain to the dispatcher; transmit to the socket; child_started to its supervisor
 // dies of  an exit message, after the processors have finished what is in hand; its dispatcher's end
 //
@@ -36,7 +36,11 @@ struct consumer_ack_state {
   caf::actor socket;
   std::uint64_t connection = 0; ///< 0 while there is none.
   position_tracker tracker;
-  std::map<std::uint64_t, message_id> kept; ///< Handlers said `continue_`; by their place in the connection.
+  struct kept_message {
+    message_id id;
+    std::chrono::steady_clock::time_point since;
+  };
+  std::map<std::uint64_t, kept_message> kept; ///< Handlers said `continue_`; by their place in the connection.
   std::uint64_t up_to = 0;                  ///< Up to here everything is to be acknowledged.
   std::vector<connection::frame> unsent;
   bool flush_pending = false;
@@ -58,7 +62,7 @@ struct consumer_ack_state {
       return;
     for (auto& message : m.messages) {
       if (message.what == disposition::continue_ && message.sequence > up_to) {
-        kept.emplace(message.sequence, std::move(message.id));
+        keep(message);
         continue;
       }
       kept.erase(message.sequence);
@@ -73,6 +77,32 @@ struct consumer_ack_state {
     flush_soon();
   }
 
+  void keep(settled& message) {
+    kept.emplace(message.sequence, kept_message{std::move(message.id), self->clock().now()});
+    if (!pipeline->pull_mode && kept.size() == pipeline->receiver_queue_size)
+      tree->say(log_level::warning, pipeline->keys.acknowledger(),
+                std::to_string(kept.size()) + " messages were answered with continue_ and are not acknowledged, as many as "
+                                              "receiver_queue_size allows: the broker sends no more until some are");
+  }
+
+  /// The broker delivers again what was not acknowledged for `ack_timeout`, but goes on counting it as unacknowledged
+  /// (apache/pulsar issue 2731): as many as its queue holds, and nothing would come any more. Refusing it gives its
+  /// place back.
+  void refuse_overdue() {
+    const auto limit = self->clock().now() - pipeline->ack_timeout;
+    settle overdue{connection, {}};
+    for (auto i = kept.begin(); i != kept.end();) {
+      if (i->second.since > limit) {
+        ++i;
+        continue;
+      }
+      overdue.messages.push_back({i->first, std::move(i->second.id), disposition::nack});
+      i = kept.erase(i);
+    }
+    on_settle(overdue);
+    send_later(self, pipeline->ack_timeout, look_after{});
+  }
+
   void flush_soon() {
     if (!unsent.empty() && !std::exchange(flush_pending, true))
       send(self, caf::actor_cast<caf::actor>(self), flush{});
@@ -85,7 +115,7 @@ struct consumer_ack_state {
     up_to = std::max(up_to, m.sequence);
     settle all{connection, {}};
     for (auto i = kept.begin(); i != kept.end() && i->first <= up_to; i = kept.erase(i))
-      all.messages.push_back({i->first, std::move(i->second), disposition::ack});
+      all.messages.push_back({i->first, std::move(i->second.id), disposition::ack});
     on_settle(all);
   }
 
@@ -120,6 +150,8 @@ struct consumer_ack_state {
       self->quit(make_error(exit_code::owner_down, "the dispatcher has ended"));
     };
     signals.exit = [this](const caf::actor_addr&, const caf::error& why) { on_exit(why); };
+    if (pipeline->ack_timeout.count() > 0)
+      send_later(self, pipeline->ack_timeout, look_after{});
     return behave(
       self, std::move(signals),
       [this](const socket_up& m) {
@@ -131,7 +163,7 @@ struct consumer_ack_state {
           change_connection(0);
       },
       [this](settle& m) { on_settle(m); }, [this](const settle_up_to& m) { on_settle_up_to(m); },
-      [this](flush) { send_unsent(); }, [this](report_vitals) { return vitals_of(self, kept.size() + unsent.size()); },
+      [this](flush) { send_unsent(); }, [this](look_after) { refuse_overdue(); }, [this](report_vitals) { return vitals_of(self, kept.size() + unsent.size()); },
       [this](const drained&) {
         send_unsent();
         self->quit(make_error(exit_code::shutdown, "drained"));

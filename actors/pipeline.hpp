@@ -24,6 +24,8 @@ struct pipeline {
   std::chrono::milliseconds batch_delay;
   bool partition_by_key;
   double rate_limit;
+  std::size_t receiver_queue_size; ///< Of the broker: it sends no more than that without acknowledgements.
+  std::chrono::milliseconds ack_timeout{0};
   bool pull_mode = false;
   bool many_topics = false;
   crypto_failure_action on_crypto_failure;
@@ -47,12 +49,14 @@ struct pipeline {
       batch_delay{o.batch_delay},
       partition_by_key{o.partition_by_key},
       rate_limit{o.rate_limit},
+      receiver_queue_size{o.receiver_queue_size.value_or(1000)},
       on_crypto_failure{o.crypto_failure_action.value_or(crypto_failure_action::fail)},
       dead_letters{protocol::dead_letter_topic_of(o)},
       path{std::move(p)},
       position{std::move(at)} {
     if constexpr (requires { o.pull_mode; }) {
       pull_mode = o.pull_mode;
+      ack_timeout = o.ack_timeout.value_or(std::chrono::milliseconds{0});
       decryption_keys = o.decryption_keys;
       many_topics = o.topic.topic.empty();
     }

@@ -41,7 +41,7 @@ plan::plan(const options& o)
 }
 
 plan::snapshot plan::now() const {
-  const std::lock_guard guard{mutex_};
+  const std::shared_lock guard{mutex_};
   return now_;
 }
 
@@ -74,11 +74,19 @@ caf::error plan::check_and_index(const snapshot& next) {
   o.readers = std::move(all.readers);
   if (auto wrong = validate(o))
     return wrong;
-  send_timeouts_.clear();
+  const auto before = std::exchange(producing_, {});
+  const auto index = [&](const producer_options& p) {
+    auto name = to_string(p.topic);
+    const auto old = before.find(name);
+    auto entrance = old != before.end() && old->second.entrance->most() == p.max_pending
+                      ? old->second.entrance
+                      : std::make_shared<gate>(p.max_pending);
+    producing_.emplace(std::move(name), producing{p.send_timeout, std::move(entrance)});
+  };
   for (const auto& p : o.producers)
-    send_timeouts_.emplace(to_string(p.topic), p.send_timeout);
+    index(p);
   for (const auto& p : dead_letter_producers(next))
-    send_timeouts_.emplace(to_string(p.topic), p.send_timeout);
+    index(p);
   now_ = next;
   return {};
 }
@@ -120,11 +128,11 @@ caf::expected<pipelines> plan::remove(const instance& who) {
   return what;
 }
 
-std::optional<std::chrono::milliseconds> plan::send_timeout_of(const topic_name& topic) const {
+std::optional<plan::producing> plan::producing_to(const topic_name& topic) const {
   const auto name = to_string(topic);
-  const std::lock_guard guard{mutex_};
-  const auto found = send_timeouts_.find(name);
-  return found == send_timeouts_.end() ? std::nullopt : std::optional{found->second};
+  const std::shared_lock guard{mutex_};
+  const auto found = producing_.find(name);
+  return found == producing_.end() ? std::nullopt : std::optional{found->second};
 }
 
 std::vector<std::string> socket_keys(const pipelines& p) {

@@ -2,13 +2,17 @@
 /// What is to run on topics, now: what the description began with, and what was added and removed since.
 #pragma once
 
+#include "actors/gate.hpp"
+
 #include <stargate/error.hpp>
 #include <stargate/options.hpp>
 
 #include <chrono>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
+#include <shared_mutex>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -44,16 +48,21 @@ public:
   /// Forgets an instance, and gives what it was. @par Errors errc::child_not_found
   [[nodiscard]] caf::expected<pipelines> remove(const instance& who);
 
-  /// How long a topic's producer tries; nothing where there is no such producer.
-  [[nodiscard]] std::optional<std::chrono::milliseconds> send_timeout_of(const topic_name& topic) const;
+  /// What callers need to know of a topic's producer.
+  struct producing {
+    std::chrono::milliseconds send_timeout{0};
+    std::shared_ptr<gate> entrance;
+  };
+  /// Nothing where there is no such producer.
+  [[nodiscard]] std::optional<producing> producing_to(const topic_name& topic) const;
 
 private:
   caf::error check_and_index(const snapshot& next);
 
   const options with_; ///< The tree's own options.
-  mutable std::mutex mutex_;
+  mutable std::shared_mutex mutex_;
   snapshot now_;
-  std::unordered_map<std::string, std::chrono::milliseconds> send_timeouts_;
+  std::unordered_map<std::string, producing> producing_;
 };
 
 /// The keys of all sockets.

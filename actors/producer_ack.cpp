@@ -28,7 +28,7 @@ struct producer_ack_state {
 
   caf::stateful_actor<producer_ack_state>* self = nullptr;
   site_ptr tree;
-  std::string key;
+  std::string key, socket_key;
   topic_name topic;
   std::optional<internal::ledger> ledger;
   std::shared_ptr<publisher_identity> identity; ///< Empty unless it stores effectively once.
@@ -133,6 +133,8 @@ struct producer_ack_state {
     // Messages may have been given up while it connected: then it would number the others wrongly.
     if (identity && !identity->is_current())
       return reset(make_error(errc::connection_lost, "messages were given up while it connected"));
+    if (identity)
+      tree->board.set(socket_key, socket_phase::connected);
     hand_over(ledger->take_all());
   }
 
@@ -190,6 +192,7 @@ caf::behavior producer_ack_actor(caf::stateful_actor<producer_ack_state>* self, 
   state.self = self;
   state.tree = tree;
   state.key = keys.acknowledger();
+  state.socket_key = keys.socket();
   state.topic = keys.topic();
   state.identity = identity;
   if (identity)

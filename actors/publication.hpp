@@ -2,6 +2,8 @@
 /// A message on its way to the broker, and who waits for its answer.
 #pragma once
 
+#include "actors/gate.hpp"
+
 #include <stargate/error.hpp>
 #include <stargate/message.hpp>
 #include <stargate/tree.hpp>
@@ -16,7 +18,11 @@ namespace stargate::internal {
 /// @par Threads handed from thread to thread, used by one at a time
 class publication {
 public:
-  publication(message what, receipt_handler answer) : content{std::move(what)}, answer_{std::move(answer)} {}
+  /// @param inside the gate that was entered for it, and is left with the answer
+  publication(message what, receipt_handler answer, std::shared_ptr<gate> inside = {})
+    : content{std::move(what)},
+      answer_{std::move(answer)},
+      inside_{std::move(inside)} {}
   publication(const publication&) = delete;
   publication& operator=(const publication&) = delete;
   ~publication() {
@@ -34,6 +40,8 @@ public:
 
   void answer(caf::expected<message_id> result) {
     if (const auto handler = std::exchange(answer_, nullptr)) {
+      if (const auto left = std::exchange(inside_, nullptr))
+        left->leave();
       try {
         handler(std::move(result));
       } catch (...) {
@@ -44,6 +52,7 @@ public:
 
 private:
   receipt_handler answer_;
+  std::shared_ptr<gate> inside_;
   bool transmitted_ = false;
 };
 

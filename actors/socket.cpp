@@ -172,7 +172,8 @@ struct socket_state {
     connected_at = now();
     refusals = 0;
     last_refusal = {};
-    tree->board.set(key, socket_phase::connected);
+    if (!config->owner_says_ready)
+      tree->board.set(key, socket_phase::connected);
     tree->say(log_level::info, key, "connected to " + place());
     send(self, owner, socket_up{number, caf::actor_cast<caf::actor>(self)});
   }
@@ -250,10 +251,11 @@ struct socket_state {
     if (!why || leaving)
       return;
     leaving = true;
+    const auto me = caf::actor_cast<caf::actor>(self);
     if (is_producer() && owner)
-      send(self, owner, drain{caf::actor_cast<caf::actor>(self)}); // and close when it has answered
+      send(self, owner, drain{me}); // and close when it has answered
     else
-      close();
+      send(self, me, drained{me}); // an exit message overtakes frames that are to be sent: they have their turn first
   }
 
   void close() {

@@ -14,6 +14,7 @@ struct socket_config {
   pipeline_keys keys;
   /// The path and query of the handshake, asked for before each attempt.
   std::function<caf::expected<std::string>()> path;
+  bool owner_says_ready = false; ///< The owner has more to do before the socket counts as connected, and says so.
 };
 
 /// Starts the socket of a producer, consumer or reader. Its owner, to which it hands what it receives, is `starter`

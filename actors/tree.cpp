@@ -148,7 +148,7 @@ caf::error tree::stop(std::chrono::milliseconds timeout) const {
 
 std::vector<caf::expected<message_id>> tree::produce_list(const registry_key& producer,
                                                           std::vector<message> contents) const {
-  const auto send_timeout = site_->plan.send_timeout_of(producer.topic).value_or(std::chrono::milliseconds{0});
+  const auto send_timeout = site_->plan.producing_to(producer.topic).value_or(internal::plan::producing{}).send_timeout;
   auto waiting = std::make_shared<answers>(contents.size());
   if (contents.empty())
     return waiting->wait({});
@@ -178,28 +178,40 @@ caf::expected<message_id> tree::produce(const registry_key& producer, message co
   return std::move(produce_list(producer, std::move(one)).front());
 }
 
-void tree::produce(const registry_key& producer, std::vector<message> contents,
-                   std::function<void(std::size_t, caf::expected<message_id>)> answer) const {
+void tree::hand_over(const registry_key& producer, std::vector<message> contents,
+                     const std::function<receipt_handler(std::size_t)>& answer) const {
+  const auto to = site_->plan.producing_to(producer.topic);
+  const auto acknowledger = to ? registry().whereis(acknowledger_of(producer)) : caf::actor{};
   internal::publish batch;
   batch.items.reserve(contents.size());
-  const auto shared = std::make_shared<decltype(answer)>(std::move(answer));
-  for (std::size_t i = 0; i < contents.size(); ++i)
-    batch.items.push_back(std::make_shared<internal::publication>(
-      std::move(contents[i]), [shared, i](caf::expected<message_id> a) { (*shared)(i, std::move(a)); }));
-  if (const auto acknowledger = registry().whereis(acknowledger_of(producer)))
+  for (std::size_t i = 0; i < contents.size(); ++i) {
+    if (!acknowledger)
+      internal::publication{{}, answer(i)}.answer(no_producer(producer));
+    else if (!to->entrance->enter())
+      internal::publication{{}, answer(i)}.answer(
+        make_error(errc::queue_full, to_string(producer.topic) + ": " + std::to_string(to->entrance->most())
+                                       + " messages await their receipts, as many as max_pending allows; slow down, "
+                                         "or raise max_pending"));
+    else
+      batch.items.push_back(
+        std::make_shared<internal::publication>(std::move(contents[i]), answer(i), to->entrance));
+  }
+  if (!batch.items.empty())
     post(acknowledger, std::move(batch));
-  else
-    for (auto& item : batch.items)
-      item->answer(no_producer(producer));
+}
+
+void tree::produce(const registry_key& producer, std::vector<message> contents,
+                   std::function<void(std::size_t, caf::expected<message_id>)> answer) const {
+  const auto shared = std::make_shared<decltype(answer)>(std::move(answer));
+  hand_over(producer, std::move(contents), [&](std::size_t i) -> receipt_handler {
+    return [shared, i](caf::expected<message_id> a) { (*shared)(i, std::move(a)); };
+  });
 }
 
 void tree::produce(const registry_key& producer, message content, receipt_handler answer) const {
-  internal::publish batch;
-  batch.items.push_back(std::make_shared<internal::publication>(std::move(content), std::move(answer)));
-  if (const auto acknowledger = registry().whereis(acknowledger_of(producer)))
-    post(acknowledger, std::move(batch));
-  else
-    batch.items.front()->answer(no_producer(producer));
+  std::vector<message> one;
+  one.push_back(std::move(content));
+  hand_over(producer, std::move(one), [&](std::size_t) { return std::move(answer); });
 }
 
 void tree::produce(const registry_key& producer, message content, const caf::actor& answer_to) const {

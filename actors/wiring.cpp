@@ -82,7 +82,7 @@ child_spec producer_spec(const site_ptr& tree, const producer_options& o) {
     return spawn_producer_ack(tree, keys, o, encrypts, identity, c.supervisor);
   }));
   children.push_back(worker(tree, keys.socket(), [=](const start_context& c) -> caf::expected<caf::actor> {
-    return spawn_socket(tree, {keys, path}, c.supervisor);
+    return spawn_socket(tree, {keys, path, identity != nullptr}, c.supervisor);
   }));
   return named_supervisor(tree, supervisor_for(tree, keys.supervisor(), strategy::one_for_one, std::move(children)),
                           restart::transient);

@@ -1,4 +1,5 @@
 #include "cli/common.hpp"
+#include "cli/description.hpp"
 
 #include "libstargate/protocol/frames.hpp"
 #include "libstargate/protocol/json.hpp"
@@ -24,8 +25,6 @@ extern char** environ;
 namespace stargate::cli {
 
 namespace {
-
-using rapidjson::Value;
 
 /// Closes a file descriptor.
 class descriptor {
@@ -183,135 +182,18 @@ handler_factory shell_handler(std::string command, std::optional<topic_name> pro
   };
 }
 
-std::string as_text(const Value& value) {
-  if (value.IsString())
-    return std::string{protocol::json::view(value)};
-  if (value.IsBool())
-    return value.GetBool() ? "true" : "false";
-  if (value.IsInt64())
-    return std::to_string(value.GetInt64());
-  if (value.IsDouble())
-    return std::to_string(value.GetDouble());
-  return {};
-}
-
-/// Reads options by the names they have in the table. Members in `others` are the caller's to read.
-template <class Options>
-void read_options(const Value& object, const std::string& where, Options& into,
-                  const std::vector<std::string_view>& others, std::vector<std::string>& mistakes) {
-  for (const auto& [name, value] : object.GetObject()) {
-    const auto key = protocol::json::view(name);
-    if (std::find(others.begin(), others.end(), key) != others.end())
-      continue;
-    const protocol::option_row<Options>* row = nullptr;
-    for (const auto& r : protocol::rows<Options>())
-      if (r.name == key && r.set)
-        row = &r;
-    if (row == nullptr) {
-      mistakes.push_back(where + "there is no option '" + std::string{key} + "'");
-      continue;
-    }
-    const auto set = [&](const Value& v) {
-      if (!row->set(into, as_text(v)))
-        mistakes.push_back(where + row->name + " is '" + as_text(v) + "', which is not " + row->type);
-    };
-    if (value.IsArray() && row->is_list)
-      for (const auto& element : value.GetArray())
-        set(element);
-    else
-      set(value);
-  }
-}
-
-/// The parts of one kind: `"consumers": [{…}, …]`.
-template <class Part>
-void each_part(const Value& document, const char* name, std::vector<std::string>& mistakes, Part read) {
-  const auto list = document.FindMember(name);
-  if (list == document.MemberEnd())
-    return;
-  if (!list->value.IsArray()) {
-    mistakes.push_back(std::string{name} + " is not a list");
-    return;
-  }
-  for (rapidjson::SizeType i = 0; i < list->value.Size(); ++i) {
-    const auto where = std::string{name} + "[" + std::to_string(i) + "].";
-    if (list->value[i].IsObject())
-      read(list->value[i], where);
-    else
-      mistakes.push_back(where + " is not an object");
-  }
-}
-
-template <class Options>
-void add_handler(const Value& object, const std::string& where, Options& o, options& tree,
-                 const std::shared_ptr<late_tree>& late, std::vector<std::string>& mistakes) {
-  const auto* command = protocol::json::find_string(object, "command");
-  if (command == nullptr || command->GetStringLength() == 0) {
-    mistakes.push_back(where + "command is missing: the shell command that gets each message on its standard input");
-    return;
-  }
-  std::optional<topic_name> produce_to;
-  if (const auto* text = protocol::json::find_string(object, "produce_to")) {
-    auto topic = parse_topic(std::string{protocol::json::view(*text)});
-    if (!topic) {
-      mistakes.push_back(where + "produce_to: " + describe(topic.error()));
-      return;
-    }
-    produce_to = *topic;
-    bool known = false;
-    for (const auto& p : tree.producers)
-      known = known || p.topic == *topic;
-    if (!known)
-      tree.producers.push_back({.topic = *topic});
-  }
-  o.handler = shell_handler(std::string{protocol::json::view(*command)}, std::move(produce_to), late);
-}
-
-caf::error read_description(const std::string& file, options& into, const std::shared_ptr<late_tree>& late) {
-  std::ifstream in{file, std::ios::binary};
-  const std::string text{std::istreambuf_iterator<char>{in}, {}};
-  if (!in)
-    return make_error(errc::invalid_option, "the description '" + file + "' cannot be read");
-  rapidjson::Document document;
-  document.Parse<rapidjson::kParseIterativeFlag | rapidjson::kParseCommentsFlag>(text.c_str(), text.size());
-  if (document.HasParseError() || !document.IsObject())
-    return make_error(errc::invalid_option, "the description '" + file + "' is not a JSON object (offset "
-                                              + std::to_string(document.GetErrorOffset()) + ")");
-  std::vector<std::string> mistakes;
-  if (document.HasMember("hosts")) // they stand instead of --url, not beside it
-    into.hosts.clear();
-  read_options(document, "", into, {"producers", "consumers", "readers"}, mistakes);
-  each_part(document, "producers", mistakes, [&](const Value& v, const std::string& where) {
-    read_options(v, where, into.producers.emplace_back(), {}, mistakes);
-  });
-  each_part(document, "consumers", mistakes, [&](const Value& v, const std::string& where) {
-    consumer_options c;
-    c.on_failure = failure_action::nack; // a command that fails now and then does not take its consumer down
-    read_options(v, where, c, {"command", "produce_to"}, mistakes);
-    add_handler(v, where, c, into, late, mistakes);
-    into.consumers.push_back(std::move(c));
-  });
-  each_part(document, "readers", mistakes, [&](const Value& v, const std::string& where) {
-    reader_options r;
-    read_options(v, where, r, {"command", "produce_to"}, mistakes);
-    add_handler(v, where, r, into, late, mistakes);
-    into.readers.push_back(std::move(r));
-  });
-  if (into.consumers.empty() && into.readers.empty())
-    mistakes.emplace_back("there is neither a consumer nor a reader");
-  if (mistakes.empty())
-    return validate(into);
-  std::string all;
-  for (const auto& mistake : mistakes)
-    all += (all.empty() ? "" : "; ") + mistake;
-  return make_error(errc::invalid_option, file + ": " + all);
-}
-
 int run_tree(const global_options& g, const std::string& file, bool check_only) {
   const auto late = std::make_shared<late_tree>();
   global_options mine = g;
   options description = g.tree;
-  if (auto wrong = read_description(file, description, late))
+  std::ifstream in{file, std::ios::binary};
+  const std::string text{std::istreambuf_iterator<char>{in}, {}};
+  if (!in)
+    return fail(make_error(errc::invalid_option, "the description '" + file + "' cannot be read"));
+  const auto wrong = read_description(text, file, description, [&](std::string command, std::optional<topic_name> to) {
+    return shell_handler(std::move(command), std::move(to), late);
+  });
+  if (wrong)
     return fail(wrong);
   if (check_only) {
     std::cerr << "stargate: " << file << " is right: " << description.producers.size() << " producers, "

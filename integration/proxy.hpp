@@ -163,6 +163,8 @@ private:
           ++idle_closes_;
         continue;
       }
+      if (f.stalled)
+        continue;
       const auto n = ::recv(from, buffer, sizeof buffer, 0);
       if (n <= 0)
         break;

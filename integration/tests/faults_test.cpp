@@ -2,6 +2,10 @@
 #include "integration/tests/support.hpp"
 
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <random>
+#include <thread>
 
 using namespace stargate;
 using namespace stargate::integration;
@@ -150,4 +154,178 @@ TEST_CASE_METHOD(fixture, "an unreachable host is waited out by the next one in 
   const auto t = run(std::move(o));
   CHECK_FALSE(t.wait_ready(10s));
   CHECK(t.produce(producer, "x"));
+}
+
+// -- the handler -------------------------------------------------------------------
+
+TEST_CASE_METHOD(fixture, "a poison message restarts nothing and leaves its neighbours alone, with nack and dead letter") {
+  for (const auto action : {failure_action::nack, failure_action::dead_letter}) {
+    topic = fresh_topic("poison");
+    producer = registry_key{topic};
+    inbox box;
+    auto o = with_producer();
+    auto poisoned = consumer([&](const received_message& m) -> disposition {
+      if (m.payload == "poison")
+        throw std::runtime_error{"I cannot swallow this"};
+      return box.keep(m);
+    });
+    poisoned.on_failure = action;
+    poisoned.negative_ack_redelivery_delay = 100ms;
+    o.consumers = {poisoned};
+    const auto neighbour_topic = fresh_topic("neighbour");
+    o.producers.push_back({.topic = neighbour_topic});
+    inbox neighbour;
+    auto healthy = consumer(neighbour.keeps());
+    healthy.topic = neighbour_topic;
+    o.consumers.push_back(healthy);
+    const auto t = run_connected(std::move(o));
+    for (int i = 0; i < 100; ++i) {
+      REQUIRE(t.produce(producer, i == 50 ? "poison" : "fine"));
+      REQUIRE(t.produce(registry_key{neighbour_topic}, "fine"));
+    }
+    CHECK(box.has(99));
+    CHECK(neighbour.has(100));
+    CHECK(t.inspect().restarts == 0);
+  }
+}
+
+namespace {
+
+/// What this process has in memory, in bytes.
+std::size_t resident() {
+  std::ifstream file{"/proc/self/statm"};
+  std::size_t total = 0, pages = 0;
+  file >> total >> pages;
+  return pages * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+}
+
+/// What the tests take: the long runs are a hundred times as many.
+std::size_t many(std::size_t in_short) {
+  return std::getenv("STARGATE_LONG") != nullptr ? in_short * 10 : in_short;
+}
+
+} // namespace
+
+TEST_CASE_METHOD(fixture, "a handler that stalls stalls the broker and not our memory", "[memory]") {
+  const auto count = many(100'000);
+  const std::string payload(1'000, 'x');
+  accounts stored{count};
+  {
+    auto o = with_producer();
+    o.producers[0].batching = true;
+    const auto t = run_connected(std::move(o));
+    feeder feed{t, {producer}, stored};
+    for (std::size_t i = 0; i < count; ++i)
+      feed.send(i);
+    REQUIRE(feed.finish(within(120s)));
+  }
+  std::atomic<bool> go = false;
+  std::atomic<std::size_t> entered = 0;
+  auto o = with_consumer([&](const received_message&) {
+    ++entered;
+    go.wait(false);
+    return disposition::ack;
+  });
+  constexpr std::size_t queue = 1'000, frame = 600;
+  o.consumers[0].receiver_queue_size = queue;
+  const auto before = resident();
+  const auto t = run_connected(std::move(o));
+  REQUIRE(wait_until(within(30s), [&] { return entered > 0; }));
+  const auto dispatcher = [&] {
+    for (const auto& e : t.inspect(1s).entries)
+      if (e.key == to_string(registry_key{"dispatcher/s", topic}) && e.how)
+        return e.how->in_flight;
+    return std::size_t{0};
+  };
+  // All that the broker sends without an acknowledgement is here: then more time brings no more.
+  REQUIRE(wait_until(within(30s), [&] { return dispatcher() >= queue - 100; }));
+  std::this_thread::sleep_for(2s);
+  const auto grown = resident() - before;
+  WARN("stalled handler, " << count << " messages on the topic: grew by " << grown / 1024 << " KiB; " << dispatcher()
+                           << " wait at the dispatcher");
+  CHECK(dispatcher() <= queue);
+  // A thread, its stack and the allocator's arenas are there whatever waits: 4 MiB for them.
+  CHECK(grown < queue * frame * 11 / 10 + (4u << 20));
+  go = true;
+  go.notify_all();
+}
+
+TEST_CASE_METHOD(fixture, "a producer that is flooded while receipts are withheld refuses, and does not grow", "[memory]") {
+  proxy between{broker().port};
+  auto o = with_producer();
+  o.hosts = {{"127.0.0.1", between.port()}};
+  constexpr std::size_t pending = 2'000, size = 1'000;
+  o.producers[0].max_pending = pending;
+  o.producers[0].send_timeout = 60s;
+  const auto t = run_connected(std::move(o));
+  between.stall(way::down, true);
+  std::atomic<std::size_t> refused = 0, answered = 0;
+  const auto before = resident();
+  const auto count = many(200'000);
+  for (std::size_t i = 0; i < count; ++i)
+    t.produce(producer, message{.payload = std::string(size, 'x')}, [&](caf::expected<message_id> a) {
+      ++answered;
+      refused += !a && code_of(a.error()) == errc::queue_full ? 1 : 0;
+    });
+  CHECK(wait_until(within(30s), [&] { return answered == count - pending; }));
+  const auto grown = resident() - before;
+  WARN("flooded producer, " << count << " messages: grew by " << grown / 1024 << " KiB");
+  CHECK(refused == count - pending);
+  between.stall(way::down, false);
+  CHECK(wait_until(within(30s), [&] { return answered == count; }));
+}
+
+// -- stopping at any moment ----------------------------------------------------------
+
+TEST_CASE_METHOD(fixture, "stopped at any moment it drains in time, and what was handled is exactly what was acknowledged") {
+  const auto tries = many(100);
+  const auto threads = [] {
+    return std::distance(std::filesystem::directory_iterator{"/proc/self/task"}, std::filesystem::directory_iterator{});
+  };
+  const std::size_t count = 40 * tries;
+  {
+    std::vector<message> all;
+    for (std::size_t i = 0; i < count; ++i)
+      all.push_back({.payload = "x", .properties = {{"number", std::to_string(i)}}});
+    store(std::move(all));
+  }
+  std::vector<std::atomic<int>> handled(count);
+  std::mt19937 random{3};
+  const auto idle = threads();
+  std::chrono::milliseconds longest{0};
+  const auto receiving = [&] {
+    auto o = with_consumer([&](const received_message& m) {
+      ++handled[std::stoul(m.properties.at("number"))];
+      return disposition::ack;
+    });
+    o.consumers[0].processors = 2;
+    o.consumers[0].receiver_queue_size = 20;
+    o.producers = {{.topic = fresh_topic("beside")}};
+    return o;
+  };
+  for (std::size_t i = 0; i < tries; ++i) {
+    auto t = run(receiving());
+    if (random() % 4 != 0)
+      static_cast<void>(t.wait_ready(10s));
+    std::this_thread::sleep_for(std::chrono::microseconds{random() % 20'000});
+    const auto began = std::chrono::steady_clock::now();
+    switch (random() % 3) {
+      case 0: REQUIRE_FALSE(t.stop()); break;
+      case 1: t = {}; break;
+      default: send_exit(t.supervisor(), caf::exit_reason::user_shutdown); t = {};
+    }
+    longest = std::max(longest, std::chrono::duration_cast<std::chrono::milliseconds>(
+                                  std::chrono::steady_clock::now() - began));
+  }
+  CHECK(longest < 10s);
+  CHECK(wait_until(within(10s), [&] { return threads() <= idle + 4; })); // CAF keeps threads of detached actors
+  const auto last = run(receiving());
+  const auto all_handled = [&] {
+    return std::all_of(handled.begin(), handled.end(), [](const auto& n) { return n > 0; });
+  };
+  CHECK(wait_until(within(30s), all_handled));
+  std::this_thread::sleep_for(500ms); // what would come again comes now
+  const auto again = std::count_if(handled.begin(), handled.end(), [](const auto& n) { return n > 1; });
+  WARN(tries << " stops, the longest took " << longest.count() << " ms; handled twice: " << again);
+  CHECK(again == 0);
 }

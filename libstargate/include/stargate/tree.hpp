@@ -182,6 +182,8 @@ public:
   [[nodiscard]] explicit operator bool() const { return site_ != nullptr; }
 
 private:
+  void hand_over(const registry_key& producer, std::vector<message> contents,
+                 const std::function<receipt_handler(std::size_t)>& answer) const;
   [[nodiscard]] caf::actor topics() const;
   [[nodiscard]] caf::error start_below_topics(std::vector<child_spec> specs) const;
   [[nodiscard]] caf::error end_below_topics(const child_id& id) const;
