@@ -27,6 +27,13 @@ public:
   }
   std::size_t receipted() const { return receipted_count_; }
   std::size_t processed() const { return processed_count_; } ///< Distinct messages.
+  /// Messages that these books have as stored, and `other` not as handled.
+  std::size_t receipted_but_not(const accounts& other) const {
+    std::size_t count = 0;
+    for (std::size_t i = 0; i < receipted_.size(); ++i)
+      count += receipted_[i] && !other.processed_[i] ? 1 : 0;
+    return count;
+  }
   std::size_t handled() const { return handled_; }           ///< Messages, those that came again included.
 
 private:

@@ -173,3 +173,10 @@ TEST_CASE("a message goes out with all its fields") {
     == R"({"payload":"cA==","context":"7","replicationClusters":["a","b\""],"eventTime":"2023-11-14T22:13:20.123Z",)"
        R"("deliverAt":1700000001000,"deliverAfterMs":1500})");
 }
+
+TEST_CASE("an instant that the clock cannot hold is none") {
+  std::chrono::system_clock::time_point at;
+  CHECK(protocol::parse_instant("2261-12-31T23:59:59Z", at));
+  CHECK_FALSE(protocol::parse_instant("6172-01-31T12:00:00Z", at)); // found by the fuzzer: it overflowed
+  CHECK_FALSE(protocol::parse_instant("1600-01-31T12:00:00Z", at));
+}

@@ -356,7 +356,8 @@ bool parse_instant(std::string_view text, std::chrono::system_clock::time_point&
     offset = minutes{sign * (oh * 60 + om)};
   }
   const year_month_day date{year{y}, month{static_cast<unsigned>(mo)}, day{static_cast<unsigned>(d)}};
-  if (!text.empty() || !date.ok() || h > 23 || mi > 59 || s > 60)
+  // What a system_clock of nanoseconds can hold begins in 1677 and ends in 2262.
+  if (!text.empty() || !date.ok() || h > 23 || mi > 59 || s > 60 || y < 1678 || y > 2261)
     return false;
   instant = sys_days{date} + hours{h} + minutes{mi} + seconds{s} + fraction - offset;
   return true;
