@@ -109,6 +109,7 @@ void add_consume(CLI::App& app, const global_options& g, std::function<int()>& r
 void add_read(CLI::App& app, const global_options& g, std::function<int()>& run);
 void add_run(CLI::App& app, const global_options& g, std::function<int()>& run);
 void add_admin(CLI::App& app, const global_options& g, std::function<int()>& run);
+void add_perf(CLI::App& app, const global_options& g, std::function<int()>& run);
 void add_tree(CLI::App& app, std::function<int()>& run);
 void add_documents(CLI::App& app, std::function<int()>& run);
 

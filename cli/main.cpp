@@ -59,6 +59,7 @@ int main(int argc, char** argv) {
   cli::add_read(app, global, run);
   cli::add_run(app, global, run);
   cli::add_admin(app, global, run);
+  cli::add_perf(app, global, run);
   cli::add_tree(app, run);
   cli::add_documents(app, run);
 

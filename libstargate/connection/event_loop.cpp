@@ -20,6 +20,8 @@ namespace {
 
 constexpr std::size_t receive_buffer = 64u << 10;
 constexpr auto stop_timeout = std::chrono::seconds{1};
+constexpr auto gathering_time = std::chrono::microseconds{200};
+constexpr auto stream_pause = std::chrono::microseconds{400};
 constexpr unsigned never = 86'400; // seconds; libwebsockets' own limits, in favour of `endpoint::connect_timeout`
 
 int on_event(lws* wsi, lws_callback_reasons reason, void* user, void* in, std::size_t size);
@@ -74,6 +76,7 @@ struct event_loop::parts {
   lws_sorted_usec_list_t tick{};
   bool stopping = false;
   std::chrono::steady_clock::time_point stop_by;
+  std::chrono::steady_clock::time_point last_batch;
 
   resolver names; // the last member, so the first to go: its thread posts commands
 
@@ -95,6 +98,7 @@ struct event_loop::parts {
         lws_sul_schedule(
           context, 0, &tick, [](lws_sorted_usec_list_t*) {}, 20 * LWS_US_PER_MS);
       lws_service(context, 0);
+      gather();
       {
         const std::lock_guard guard{mutex};
         todo.swap(commands);
@@ -114,6 +118,20 @@ struct event_loop::parts {
     while (!sessions.empty())
       finish(sessions.begin()->first, {end::closed, 0, "the event loop stopped"});
     lws_context_destroy(context);
+  }
+
+  /// While messages stream, the loop looks again after a moment, and hands on what came in one batch: every batch wakes
+  /// an actor, which costs more than the message. Who has nothing else under way is not kept waiting: the first batch
+  /// after a pause goes on at once.
+  void gather() {
+    if (with_frames.empty() || stopping)
+      return;
+    const auto now = std::chrono::steady_clock::now();
+    if (now - last_batch < stream_pause) {
+      std::this_thread::sleep_for(gathering_time);
+      lws_service(context, -1); // what is there, without waiting
+    }
+    last_batch = std::chrono::steady_clock::now();
   }
 
   // -- the life of a session

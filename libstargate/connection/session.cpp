@@ -1,14 +1,24 @@
 #include "libstargate/connection/session.hpp"
 
+#include "libstargate/connection/masking.hpp"
+
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <iterator>
 #include <utility>
+
+#include <linux/sockios.h>
 
 namespace stargate::connection {
 
 namespace {
 
 constexpr std::size_t frames_a_write = 64;          // then other connections have their turn
+constexpr std::size_t bytes_a_gathering = 128u << 10;
 constexpr std::size_t frames_a_batch = 1024;        // then the observer is told, even in the middle of a wake-up
 constexpr std::size_t scratch_to_keep = 256u << 10; // a larger one is given back after use
 constexpr int close_timeout = 5;                    // seconds, for what is unsent and for the peer's answer
@@ -25,6 +35,7 @@ bool session::connect_next(const way& how) {
   // A host that is an IPv6 address stands in brackets in the Host header.
   const auto host = (has_ipv6_host() ? "[" + to_.host + "]" : to_.host) + ":" + std::to_string(to_.port);
   int tls = 0;
+  tls_ = how.tls;
   if (how.tls) {
     tls = LCCSCF_USE_SSL;
     if (how.trusts_anything || has_ipv6_host()) // an IPv6 address is compared where the chain is looked at
@@ -98,7 +109,45 @@ void session::send(std::vector<frame> frames) {
     lws_callback_on_writable(wsi_);
 }
 
+// libwebsockets writes each frame with a call of its own, and reads four random bytes for it with another. Where the
+// socket's own buffer surely has room, and nothing of libwebsockets waits in front of it, we write whole frames past it,
+// as many as there are. It writes control frames between calls of ours only, so they never land inside a frame.
+session::gathered session::write_gathered() {
+  if (tls_ || unsent_.size() < 2)
+    return gathered::impossible;
+  const int fd = lws_get_socket_fd(wsi_);
+  int capacity = 0, queued = 0;
+  socklen_t size = sizeof capacity;
+  if (::getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &capacity, &size) != 0 || ::ioctl(fd, SIOCOUTQ, &queued) != 0)
+    return gathered::impossible;
+  // The kernel counts its own overhead as well: a quarter of the buffer has always room for what it is asked to take.
+  const auto room = std::min<std::ptrdiff_t>(capacity / 4 - queued, bytes_a_gathering);
+  scratch_.clear();
+  std::size_t count = 0;
+  for (; count < unsent_.size(); ++count) {
+    const auto& text = *unsent_[count];
+    if (static_cast<std::ptrdiff_t>(scratch_.size() + text.size() + most_header) > room)
+      break;
+    append_masked_frame(scratch_, text);
+  }
+  if (count < 2)
+    return gathered::impossible;
+  const auto sent = ::send(fd, scratch_.data(), scratch_.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+    return gathered::impossible;
+  if (sent != static_cast<ssize_t>(scratch_.size()))
+    return gathered::broken; // half a frame may be out: nothing can follow it
+  unsent_.erase(unsent_.begin(), unsent_.begin() + static_cast<std::ptrdiff_t>(count));
+  return gathered::sent;
+}
+
 int session::write() {
+  if (lws_partial_buffered(wsi_) == 0)
+    switch (write_gathered()) {
+      case gathered::broken: return -1;
+      case gathered::sent:
+      case gathered::impossible: break;
+    }
   for (std::size_t written = 0; !unsent_.empty() && written < frames_a_write; ++written) {
     const auto& text = *unsent_.front();
     // libwebsockets masks in place, and needs room before the text.

@@ -80,6 +80,10 @@ public:
   [[nodiscard]] bool has_ended() const { return observer_ == nullptr; }
 
 private:
+  enum class gathered : std::uint8_t { sent, impossible, broken };
+  /// Writes many frames with one call.
+  [[nodiscard]] gathered write_gathered();
+
   endpoint to_;
   std::unique_ptr<observer> observer_;
   timer deadline_;
@@ -90,6 +94,7 @@ private:
   std::vector<std::string> received_;
   std::deque<frame> unsent_;
   std::vector<unsigned char> scratch_;
+  bool tls_ = false;
   bool connecting_ = false;
   bool open_ = false;
   bool closing_ = false;
