@@ -153,17 +153,17 @@ void each_fault(fixture& f, const options& o) {
 
 } // namespace
 
-TEST_CASE_METHOD(fixture, "no fault of the network loses a message") {
+TEST_CASE_METHOD(fixture, "no fault of the network loses a message", "[proxy]") {
   each_fault(*this, base());
 }
 
-TEST_CASE_METHOD(fixture, "no fault of the network loses a message in TLS") {
+TEST_CASE_METHOD(fixture, "no fault of the network loses a message in TLS", "[proxy]") {
   const auto secure = with_tls(base());
   REQUIRE(secure);
   each_fault(*this, *secure);
 }
 
-TEST_CASE_METHOD(fixture, "a byte that is turned on the way from the broker costs the connection at most") {
+TEST_CASE_METHOD(fixture, "a byte that is turned on the way from the broker costs the connection at most", "[proxy]") {
   // What is corrupted in a payload nobody can see without TLS; what breaks a frame or its JSON is seen.
   pipeline_under_test p{*this, base()};
   p.send(100);
@@ -177,7 +177,7 @@ TEST_CASE_METHOD(fixture, "a byte that is turned on the way from the broker cost
   CHECK(p.feed->finish(within(60s)));
 }
 
-TEST_CASE_METHOD(fixture, "TLS sees a byte that was turned, and the message comes again") {
+TEST_CASE_METHOD(fixture, "TLS sees a byte that was turned, and the message comes again", "[proxy]") {
   const auto secure = with_tls(base());
   REQUIRE(secure);
   pipeline_under_test p{*this, *secure};
@@ -189,7 +189,7 @@ TEST_CASE_METHOD(fixture, "TLS sees a byte that was turned, and the message come
     nothing);
 }
 
-TEST_CASE_METHOD(fixture, "a proxy that closes what is silent never gets to, because of the pings") {
+TEST_CASE_METHOD(fixture, "a proxy that closes what is silent never gets to, because of the pings", "[proxy]") {
   pipeline_under_test p{*this, base()}; // pings every 2 s, where 10 s against 30 s are usual
   p.between->close_idle(6s);
   p.send(10);
@@ -202,7 +202,7 @@ TEST_CASE_METHOD(fixture, "a proxy that closes what is silent never gets to, bec
   CHECK(p.all_there());
 }
 
-TEST_CASE_METHOD(fixture, "100 cuts at random bytes under load lose nothing, and keep the order of each key") {
+TEST_CASE_METHOD(fixture, "100 cuts at random bytes under load lose nothing, and keep the order of each key", "[proxy][long]") {
   constexpr std::size_t count = 100'000, cuts = 100;
   accounts consumed{count};
   proxy between{broker().port};
