@@ -41,7 +41,7 @@ struct consumer_ack_state {
     std::chrono::steady_clock::time_point since;
   };
   std::map<std::uint64_t, kept_message> kept; ///< Handlers said `continue_`; by their place in the connection.
-  std::uint64_t up_to = 0;                  ///< Up to here everything is to be acknowledged.
+  std::uint64_t up_to = 0;                    ///< Up to here everything is to be acknowledged.
   std::vector<connection::frame> unsent;
   bool flush_pending = false;
   bool leaving = false;
@@ -81,8 +81,9 @@ struct consumer_ack_state {
     kept.emplace(message.sequence, kept_message{std::move(message.id), self->clock().now()});
     if (!pipeline->pull_mode && kept.size() == pipeline->receiver_queue_size)
       tree->say(log_level::warning, pipeline->keys.acknowledger(),
-                std::to_string(kept.size()) + " messages were answered with continue_ and are not acknowledged, as many as "
-                                              "receiver_queue_size allows: the broker sends no more until some are");
+                std::to_string(kept.size())
+                  + " messages were answered with continue_ and are not acknowledged, as many as "
+                    "receiver_queue_size allows: the broker sends no more until some are");
   }
 
   /// The broker delivers again what was not acknowledged for `ack_timeout`, but goes on counting it as unacknowledged
@@ -163,7 +164,8 @@ struct consumer_ack_state {
           change_connection(0);
       },
       [this](settle& m) { on_settle(m); }, [this](const settle_up_to& m) { on_settle_up_to(m); },
-      [this](flush) { send_unsent(); }, [this](look_after) { refuse_overdue(); }, [this](report_vitals) { return vitals_of(self, kept.size() + unsent.size()); },
+      [this](flush) { send_unsent(); }, [this](look_after) { refuse_overdue(); },
+      [this](report_vitals) { return vitals_of(self, kept.size() + unsent.size()); },
       [this](const drained&) {
         send_unsent();
         self->quit(make_error(exit_code::shutdown, "drained"));

@@ -25,14 +25,15 @@ caf::error why_not(const site& tree, const topic_name& topic) {
   const auto on = broker.deduplication(ns);
   if (!on) {
     tree.say(log_level::warning, to_string(topic),
-             "effectively_once: whether namespace " + ns + " has deduplication could not be asked: "
-               + describe(on.error()));
+             "effectively_once: whether namespace " + ns
+               + " has deduplication could not be asked: " + describe(on.error()));
     return {};
   }
   if (!on->value_or(false) && (on->has_value() || !broker_deduplicates(broker)))
     return make_error(errc::invalid_option, place + "namespace " + ns
                                               + " has no deduplication; turn it on: stargate admin namespaces "
-                                                "deduplication " + ns + " --set true");
+                                                "deduplication "
+                                              + ns + " --set true");
   if (const auto count = broker.partitions(topic); count && *count > 0)
     return make_error(errc::invalid_option, place + "the topic has " + std::to_string(*count)
                                               + " partitions, each of which numbers its messages by itself");
@@ -42,9 +43,8 @@ caf::error why_not(const site& tree, const topic_name& topic) {
 } // namespace
 
 void check_deduplication(const site_ptr& tree, const topic_name& topic, const caf::actor& answer_to) {
-  tree->system.spawn<caf::detached>([=](caf::event_based_actor* self) {
-    send(self, answer_to, deduplication_checked{why_not(*tree, topic)});
-  });
+  tree->system.spawn<caf::detached>(
+    [=](caf::event_based_actor* self) { send(self, answer_to, deduplication_checked{why_not(*tree, topic)}); });
 }
 
 } // namespace stargate::internal

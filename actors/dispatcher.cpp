@@ -1,8 +1,8 @@
 // The dispatcher of a consumer or reader: it owns the demand, and starts and watches the socket.
 //
 // accepts  socket_up socket_down frames_in child_started from its socket; ask from processors; acknowledger_up and
-//          drain from the acknowledger; drained from processors; ask_end_of_topic leave_subscription report_vitals from anybody;
-//          dispatch_again look_after from itself; down messages; exit messages
+//          drain from the acknowledger; drained from processors; ask_end_of_topic leave_subscription report_vitals from
+//          anybody; dispatch_again look_after from itself; down messages; exit messages
 // sends    deliver socket_down drain to processors; socket_up socket_down drained to the acknowledger; transmit to
 //          the socket; child_started to its supervisor
 // dies of  its socket's end, with its reason; a handler over its time, where that is a crash; an exit message, after

@@ -134,7 +134,8 @@ std::string to_string(const tree_snapshot& snapshot) {
     if (e.depth > 0)
       line += ", " + std::to_string(e.restarts) + (e.restarts == 1 ? " restart" : " restarts");
     if (e.how)
-      for (const auto& [count, what] : {std::pair{e.how->mailbox, " in its mailbox"}, {e.how->in_flight, " in flight"},
+      for (const auto& [count, what] : {std::pair{e.how->mailbox, " in its mailbox"},
+                                        {e.how->in_flight, " in flight"},
                                         {e.how->demand, " in demand"}})
         if (count > 0)
           line += ", " + std::to_string(count) + what;

@@ -90,7 +90,7 @@ private:
   std::deque<entry> pending_; ///< The sequence of the first is `first_sequence_`.
   std::uint64_t first_sequence_ = 0;
   std::uint64_t number_zero_ = 0; ///< The sequence that is number 0.
-  std::size_t new_from_ = 0; ///< The place in `pending_` from where on nothing was taken yet.
+  std::size_t new_from_ = 0;      ///< The place in `pending_` from where on nothing was taken yet.
   std::size_t pending_count_ = 0;
   std::deque<waiting_entry> waiting_;
   bool closed_ = false;

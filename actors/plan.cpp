@@ -121,7 +121,8 @@ caf::expected<pipelines> plan::remove(const instance& who) {
   auto next = now_;
   const auto found = next.instances.find(who);
   if (found == next.instances.end())
-    return make_error(errc::child_not_found, "no '" + who.second + "' of the template '" + who.first + "' is in the tree");
+    return make_error(errc::child_not_found,
+                      "no '" + who.second + "' of the template '" + who.first + "' is in the tree");
   auto what = std::move(found->second);
   next.instances.erase(found);
   static_cast<void>(check_and_index(next));

@@ -1,8 +1,9 @@
 // A processor of a consumer or reader: it decodes messages and runs the application's handler on them.
 //
-// accepts  deliver socket_down drain from the dispatcher; report_vitals from anybody; handle_next batch_due from itself; exit messages
-// sends    ask drained to the dispatcher; settle to the acknowledger; child_started to its supervisor
-// dies of  an exception out of the handler, unless on_failure says otherwise; a frame that is not a message; its
+// accepts  deliver socket_down drain from the dispatcher; report_vitals from anybody; handle_next batch_due from
+// itself; exit messages sends    ask drained to the dispatcher; settle to the acknowledger; child_started to its
+// supervisor dies of  an exception out of the handler, unless on_failure says otherwise; a frame that is not a message;
+// its
 //          dispatcher's end; an exit message, between two messages
 //
 // It works in slices of time: between them it sees what else has come, such as an exit message, and what it has

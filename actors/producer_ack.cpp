@@ -151,8 +151,7 @@ struct producer_ack_state {
   caf::behavior make_behavior(const caf::actor& supervisor) {
     join_tree(self, *tree, key, supervisor);
     return behave(
-      self, {}, [this](publish& m) { on_publish(m); },
-      [this](const socket_up& m) { on_up(m); },
+      self, {}, [this](publish& m) { on_publish(m); }, [this](const socket_up& m) { on_up(m); },
       [this](const deduplication_checked& m) { on_checked(m.why_not); },
       [this](const socket_down& m) {
         if (held && held->connection == m.connection)

@@ -10,8 +10,8 @@
 
 namespace stargate::internal {
 
-/// The acknowledger says where the next connection goes on, and the socket asks when it connects. Pulsar's proxy numbers
-/// what it is sent, from the number behind `initialSequenceId` on; so what is sent again has the number it had.
+/// The acknowledger says where the next connection goes on, and the socket asks when it connects. Pulsar's proxy
+/// numbers what it is sent, from the number behind `initialSequenceId` on; so what is sent again has the number it had.
 /// @par Threads any thread
 class publisher_identity {
 public:

@@ -193,8 +193,7 @@ void tree::hand_over(const registry_key& producer, std::vector<message> contents
                                        + " messages await their receipts, as many as max_pending allows; slow down, "
                                          "or raise max_pending"));
     else
-      batch.items.push_back(
-        std::make_shared<internal::publication>(std::move(contents[i]), answer(i), to->entrance));
+      batch.items.push_back(std::make_shared<internal::publication>(std::move(contents[i]), answer(i), to->entrance));
   }
   if (!batch.items.empty())
     post(acknowledger, std::move(batch));

@@ -122,8 +122,8 @@ child_spec reader_spec(const site_ptr& tree, const reader_options& o) {
 
 /// Its children are what the plan says when it starts.
 child_spec topics_spec(const site_ptr& tree) {
-  auto spec = named_supervisor(
-    tree, supervisor_for(tree, topics_name(tree->description), strategy::one_for_one, {}), restart::permanent);
+  auto spec = named_supervisor(tree, supervisor_for(tree, topics_name(tree->description), strategy::one_for_one, {}),
+                               restart::permanent);
   spec.start = [tree, name = spec.id](const start_context& context) -> caf::expected<caf::actor> {
     const auto now = tree->plan.now();
     auto children = specs_of(tree, {plan::dead_letter_producers(now), {}, {}});

@@ -93,16 +93,17 @@ public:
     rusage used{};
     ::getrusage(RUSAGE_SELF, &used);
     const auto at = [&](double p) { return static_cast<long long>(latencies_.percentile(p).count()); };
-    std::printf(options_.json
-                  ? "{\"messages\":%llu,\"failed\":%llu,\"seconds\":%.4f,\"rate\":%.1f,\"processorMicros\":%.3f,"
-                    "\"medianMicros\":%lld,\"p95Micros\":%lld,\"p99Micros\":%lld,\"p999Micros\":%lld,\"maxMicros\":%lld,"
-                    "\"residentKiB\":%ld}\n"
-                  : "%llu messages, %llu failed, in %.2f s: %.0f messages/s, %.2f us of processor time each\n"
-                    "latency: median %lld us, 95%% within %lld us, 99%% %lld us, 99.9%% %lld us, most %lld us; at most "
-                    "%ld KiB resident\n",
-                static_cast<unsigned long long>(latencies_.count()), static_cast<unsigned long long>(failed_), seconds,
-                seconds > 0 ? count / seconds : 0.0, count > 0 ? static_cast<double>(used_.count()) / count : 0.0,
-                at(50), at(95), at(99), at(99.9), static_cast<long long>(latencies_.most().count()), used.ru_maxrss);
+    std::printf(
+      options_.json
+        ? "{\"messages\":%llu,\"failed\":%llu,\"seconds\":%.4f,\"rate\":%.1f,\"processorMicros\":%.3f,"
+          "\"medianMicros\":%lld,\"p95Micros\":%lld,\"p99Micros\":%lld,\"p999Micros\":%lld,\"maxMicros\":%lld,"
+          "\"residentKiB\":%ld}\n"
+        : "%llu messages, %llu failed, in %.2f s: %.0f messages/s, %.2f us of processor time each\n"
+          "latency: median %lld us, 95%% within %lld us, 99%% %lld us, 99.9%% %lld us, most %lld us; at most "
+          "%ld KiB resident\n",
+      static_cast<unsigned long long>(latencies_.count()), static_cast<unsigned long long>(failed_), seconds,
+      seconds > 0 ? count / seconds : 0.0, count > 0 ? static_cast<double>(used_.count()) / count : 0.0, at(50), at(95),
+      at(99), at(99.9), static_cast<long long>(latencies_.most().count()), used.ru_maxrss);
     std::fflush(stdout);
     return failure_ ? cli::fail(*failure_) : done;
   }
@@ -159,8 +160,8 @@ public:
       }
       auto room = wait_for_room();
       if (options_.rate > 0) {
-        const auto due = static_cast<std::uint64_t>(std::chrono::duration<double>(clock::now() - began).count()
-                                                    * options_.rate);
+        const auto due =
+          static_cast<std::uint64_t>(std::chrono::duration<double>(clock::now() - began).count() * options_.rate);
         if (due <= handed) {
           std::this_thread::sleep_for(microseconds{200});
           continue;

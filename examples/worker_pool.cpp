@@ -101,9 +101,8 @@ int main() {
   stargate::request(self.ptr(), supervisor, 5s, stargate::which_children{})
     .receive([&](const stargate::children& c) { restarts = c.restarts; }, [](const caf::error&) {});
   stargate::send_exit(supervisor, caf::exit_reason::user_shutdown);
-  self->receive([](const caf::down_msg& down) {
-    std::cout << "the pool has ended: " << stargate::describe(down.reason) << '\n';
-  });
+  self->receive(
+    [](const caf::down_msg& down) { std::cout << "the pool has ended: " << stargate::describe(down.reason) << '\n'; });
   stargate::send_exit(names.actor(), caf::exit_reason::user_shutdown);
   return sum == 100 + 121 + 144 + 196 + 225 && restarts == 1 ? 0 : 1;
 }

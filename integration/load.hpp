@@ -34,7 +34,7 @@ public:
       count += receipted_[i] && !other.processed_[i] ? 1 : 0;
     return count;
   }
-  std::size_t handled() const { return handled_; }           ///< Messages, those that came again included.
+  std::size_t handled() const { return handled_; } ///< Messages, those that came again included.
 
 private:
   static void mark(std::vector<std::atomic<bool>>& list, std::atomic<std::size_t>& count, std::size_t number) {

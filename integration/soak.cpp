@@ -95,9 +95,9 @@ int main(int argc, char** argv) {
       ++faults["killed " + component];
     }
   };
-  const std::vector<std::string> victims{"consumer/push",  "dispatcher/push", "processor/push/1", "consumer_ack/push",
-                                         "consumer/pull",  "dispatcher/pull", "processor/pull/0", "consumer_ack/pull",
-                                         "reader",         "producer"};
+  const std::vector<std::string> victims{"consumer/push", "dispatcher/push", "processor/push/1", "consumer_ack/push",
+                                         "consumer/pull", "dispatcher/pull", "processor/pull/0", "consumer_ack/pull",
+                                         "reader",        "producer"};
 
   // -- the load: as fast as the producer and the slowest receiver let it
   std::atomic<bool> loading = true;
@@ -142,8 +142,14 @@ int main(int argc, char** argv) {
     std::this_thread::sleep_for(std::chrono::milliseconds{200 + random() % 1'500});
     const auto direction = random() % 2 == 0 ? way::up : way::down;
     switch (random() % 8) {
-      case 0: between.cut(); ++faults["cut"]; break;
-      case 1: between.cut_after(direction, static_cast<std::int64_t>(random() % 100'000)); ++faults["cut at a byte"]; break;
+      case 0:
+        between.cut();
+        ++faults["cut"];
+        break;
+      case 1:
+        between.cut_after(direction, static_cast<std::int64_t>(random() % 100'000));
+        ++faults["cut at a byte"];
+        break;
       case 2:
         between.stall(direction, true);
         std::this_thread::sleep_for(std::chrono::milliseconds{random() % 6'000});
@@ -187,9 +193,8 @@ int main(int argc, char** argv) {
   bool all_there = false;
   for (std::size_t before = 0, now = 1; !all_there && now != before;) {
     before = now;
-    all_there = wait_until(std::chrono::steady_clock::now() + 60s, [&] {
-      return lost_by(b.pushed) == 0 && lost_by(b.pulled) == 0 && lost_by(b.read) == 0;
-    });
+    all_there = wait_until(std::chrono::steady_clock::now() + 60s,
+                           [&] { return lost_by(b.pushed) == 0 && lost_by(b.pulled) == 0 && lost_by(b.read) == 0; });
     now = b.pushed.processed() + b.pulled.processed() + b.read.processed();
   }
   const auto snapshot = tree->inspect();
@@ -198,10 +203,10 @@ int main(int argc, char** argv) {
     std::cout << "soak: " << count << " x " << what << '\n';
   std::cout << "soak: " << b.handed_over << " handed over, " << b.stored << " stored, " << b.failed << " not stored, "
             << b.unknown << " unknown, " << unanswered << " unanswered; lost: " << lost_by(b.pushed) << " pushed, "
-            << lost_by(b.pulled) << " pulled, " << lost_by(b.read) << " read; handled again: "
-            << b.pushed.handled() - b.pushed.processed() << " pushed, " << b.pulled.handled() - b.pulled.processed()
-            << " pulled, " << b.read.handled() - b.read.processed() << " read; " << snapshot.restarts << " restarts"
-            << std::endl;
+            << lost_by(b.pulled) << " pulled, " << lost_by(b.read)
+            << " read; handled again: " << b.pushed.handled() - b.pushed.processed() << " pushed, "
+            << b.pulled.handled() - b.pulled.processed() << " pulled, " << b.read.handled() - b.read.processed()
+            << " read; " << snapshot.restarts << " restarts" << std::endl;
   const auto unclean = tree->stop();
   const bool fine = all_there && unanswered == 0 && !unclean;
   std::cout << "soak: " << (fine ? "nothing lost" : "FAILED") << std::endl;

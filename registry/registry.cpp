@@ -169,8 +169,8 @@ struct registry_state {
       [this](const unregister_name& m) { return on_unregister(m); },
       [this](const update_value& m) -> caf::result<registered> {
         if (!table->update(m.name, m.who, m.value))
-          return make_error(errc::not_registered, display_name(m.who) + " does not hold '" + m.name + "' in "
-                                                    + table->registry());
+          return make_error(errc::not_registered,
+                            display_name(m.who) + " does not hold '" + m.name + "' in " + table->registry());
         return registered{m.name};
       },
       [this](put_meta& m) {

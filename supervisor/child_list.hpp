@@ -16,8 +16,8 @@ namespace stargate::internal {
 
 struct child {
   child_spec spec;
-  std::any argument; ///< Of a dynamic child: what `start_dynamic_child` brought.
-  caf::actor who;    ///< Set by `child_list` only.
+  std::any argument;          ///< Of a dynamic child: what `start_dynamic_child` brought.
+  caf::actor who;             ///< Set by `child_list` only.
   caf::actor_addr last_actor; ///< Who it was before it ended.
   child_state state = child_state::stopped;
   std::uint64_t restarts = 0;

@@ -214,9 +214,9 @@ struct supervisor_state {
 
   void kill_unstarted(child& c) {
     stop_batch({&c}, true, [this, &c] {
-      c.last_exit = make_error(errc::start_timeout, "it did not report within "
-                                                      + std::to_string(c.spec.start_timeout->count())
-                                                      + " ms that it had started");
+      c.last_exit =
+        make_error(errc::start_timeout, "it did not report within " + std::to_string(c.spec.start_timeout->count())
+                                          + " ms that it had started");
       starting_failed(describe(c.last_exit));
     });
   }
@@ -409,8 +409,8 @@ struct supervisor_state {
     say(log_level::error, "more than " + std::to_string(options.intensity) + " restarts within "
                             + std::to_string(options.period.count()) + " s, the last of child '" + c.spec.id
                             + "' which ended with: " + why + "; giving up");
-    end_with(make_error(exit_code::shutdown, options.name + " gave up: child '" + c.spec.id
-                                               + "' ended again and again, last with: " + why));
+    end_with(make_error(exit_code::shutdown,
+                        options.name + " gave up: child '" + c.spec.id + "' ended again and again, last with: " + why));
   }
 
   /// Stops everything and ends. It takes the place of the operation that calls it.

@@ -18,8 +18,8 @@ struct fixture : test::actor_fixture {
 
   fixture() {
     const pipeline_keys keys{role::producer, {.topic = "x"}, {}};
-    watch(
-      spawn_producer_ack(tree, keys, {.topic = keys.topic(), .send_timeout = 10s, .max_pending = 100}, nullptr, nullptr, me()));
+    watch(spawn_producer_ack(tree, keys, {.topic = keys.topic(), .send_timeout = 10s, .max_pending = 100}, nullptr,
+                             nullptr, me()));
   }
 
   void produce(std::string payload) {

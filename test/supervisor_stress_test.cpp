@@ -74,8 +74,8 @@ TEST_CASE("10,000 children bear 100,000 kills: all alive in the end, none twice"
 
   const auto snapshot = [&] {
     children found;
-    request(self.ptr(), sup, 60s, which_children{}).receive([&](children& c) { found = std::move(c); },
-                                                            [](const caf::error& e) { FAIL(describe(e)); });
+    request(self.ptr(), sup, 60s, which_children{})
+      .receive([&](children& c) { found = std::move(c); }, [](const caf::error& e) { FAIL(describe(e)); });
     return found;
   };
   std::mt19937 random{42};
@@ -97,9 +97,8 @@ TEST_CASE("10,000 children bear 100,000 kills: all alive in the end, none twice"
   const auto deadline = std::chrono::steady_clock::now() + 60s;
   const auto all_alive = [&] {
     const auto now = snapshot();
-    return std::all_of(now.list.begin(), now.list.end(), [](const child_info& c) {
-      return c.state == child_state::running && !has_ended(c.who);
-    });
+    return std::all_of(now.list.begin(), now.list.end(),
+                       [](const child_info& c) { return c.state == child_state::running && !has_ended(c.who); });
   };
   while (!all_alive() && std::chrono::steady_clock::now() < deadline)
     std::this_thread::yield();

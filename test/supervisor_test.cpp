@@ -453,7 +453,8 @@ TEST_CASE_METHOD(fixture, "an empty handle from a start function is nothing to r
   CHECK_FALSE(found->who);
 }
 
-TEST_CASE_METHOD(fixture, "a start function that returns an actor that has ended already is restarted, and that counts") {
+TEST_CASE_METHOD(fixture,
+                 "a start function that returns an actor that has ended already is restarted, and that counts") {
   auto dead = spec("a");
   dead.start = [this](const start_context& c) -> caf::expected<caf::actor> {
     trace.push_back("start a");

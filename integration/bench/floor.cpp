@@ -130,7 +130,8 @@ int main(int argc, char** argv) {
   c.frame = R"({"payload":")" + text + R"(","context":"1"})";
 
   lws_set_log_level(0, nullptr);
-  const lws_protocols protocols[] = {{"floor", on_event, 0, 65'536, 0, nullptr, 0}, {nullptr, nullptr, 0, 0, 0, nullptr, 0}};
+  const lws_protocols protocols[] = {{"floor", on_event, 0, 65'536, 0, nullptr, 0},
+                                     {nullptr, nullptr, 0, 0, 0, nullptr, 0}};
   lws_context_creation_info info{};
   info.port = CONTEXT_PORT_NO_LISTEN;
   info.protocols = protocols;
@@ -156,8 +157,9 @@ int main(int argc, char** argv) {
   const double processor = processor_seconds() - c.processor;
   std::sort(c.latencies.begin(), c.latencies.end());
   const long median = c.latencies.empty() ? 0 : c.latencies[c.latencies.size() / 2];
-  std::printf("{\"messages\":%zu,\"seconds\":%.4f,\"rate\":%.1f,\"processorMicros\":%.3f,\"medianMicros\":%ld}\n", c.received,
-              seconds, static_cast<double>(c.received) / seconds, processor * 1e6 / static_cast<double>(c.received), median);
+  std::printf("{\"messages\":%zu,\"seconds\":%.4f,\"rate\":%.1f,\"processorMicros\":%.3f,\"medianMicros\":%ld}\n",
+              c.received, seconds, static_cast<double>(c.received) / seconds,
+              processor * 1e6 / static_cast<double>(c.received), median);
   lws_context_destroy(context);
   return c.failed ? 1 : 0;
 }

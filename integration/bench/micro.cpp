@@ -15,12 +15,12 @@ using namespace std::chrono_literals;
 namespace {
 
 const std::string delivery =
-  R"({"messageId":"CAwQADAA","payload":")"
-  + [] {
-      std::string text;
-      protocol::append_base64(text, std::string(100, 'x'));
-      return text;
-    }()
+  R"({"messageId":"CAwQADAA","payload":")" +
+  [] {
+    std::string text;
+    protocol::append_base64(text, std::string(100, 'x'));
+    return text;
+  }()
   + R"(","properties":{"number":"12345"},"publishTime":"2026-01-31T12:00:00.123Z","redeliveryCount":0,"key":"key-7"})";
 const std::string receipt =
   R"({"result":"ok","messageId":"CAwQADAA","context":"12345","errorCode":0,"schemaVersion":0})";
@@ -113,9 +113,7 @@ struct filled_registry : system_fixture {
     send_exit(holder, caf::exit_reason::kill);
     send_exit(r.actor(), caf::exit_reason::kill);
   }
-  static std::string name(std::int64_t i) {
-    return "producer/persistent/public/default/topic-" + std::to_string(i);
-  }
+  static std::string name(std::int64_t i) { return "producer/persistent/public/default/topic-" + std::to_string(i); }
   registry r = registry::spawn(system, "bench");
   caf::actor holder = system.spawn(idle);
 };

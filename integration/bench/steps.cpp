@@ -17,7 +17,8 @@ int main(int argc, char** argv) {
   const message m{.payload = std::string(100, 'x'), .key = "key-7", .properties = {{"number", "12345"}}};
   std::string delivery = R"({"messageId":"CAwQADAA","payload":")";
   protocol::append_base64(delivery, m.payload);
-  delivery += R"(","properties":{"number":"12345"},"publishTime":"2026-01-31T12:00:00.123Z","redeliveryCount":0,"key":"k"})";
+  delivery +=
+    R"(","properties":{"number":"12345"},"publishTime":"2026-01-31T12:00:00.123Z","redeliveryCount":0,"key":"k"})";
   const std::string receipt =
     R"({"result":"ok","messageId":"CAwQADAA","context":"12345","errorCode":0,"schemaVersion":0})";
   std::string frame;

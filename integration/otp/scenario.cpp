@@ -290,7 +290,7 @@ private:
               : s.restart == restart::transient ? "transient"
                                                 : "temporary")
            + " shutdown="
-           + (how.kills()             ? "brutal_kill"
+           + (how.kills()            ? "brutal_kill"
               : how.waits_for_ever() ? "infinity"
                                      : std::to_string(how.timeout().count()))
            + " type=" + (s.type == child_type::supervisor ? "supervisor" : "worker")

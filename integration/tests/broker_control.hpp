@@ -50,8 +50,8 @@ private:
     return (xdg != nullptr ? std::string{xdg} : std::string{home != nullptr ? home : "/var"} + "/.cache") + "/stargate";
   }
   int run(const std::string& what) const {
-    const auto command = std::string{STARGATE_SOURCE_DIR} + "/scripts/broker " + what + " --port " + std::to_string(port_)
-                         + " >/dev/null 2>&1";
+    const auto command = std::string{STARGATE_SOURCE_DIR} + "/scripts/broker " + what + " --port "
+                         + std::to_string(port_) + " >/dev/null 2>&1";
     return std::system(command.c_str());
   }
   void must(const std::string& what) const {

@@ -51,7 +51,8 @@ TEST_CASE_METHOD(deduplicating, "a partitioned topic, whose partitions number by
 }
 
 // [restart]: it restarts a broker of its own.
-TEST_CASE_METHOD(deduplicating, "100,000 messages over 20 cuts and a restart of the broker are stored once each, in order",
+TEST_CASE_METHOD(deduplicating,
+                 "100,000 messages over 20 cuts and a restart of the broker are stored once each, in order",
                  "[restart]") {
   broker_control own{18200};
   own.start();

@@ -158,7 +158,8 @@ TEST_CASE_METHOD(fixture, "an unreachable host is waited out by the next one in 
 
 // -- the handler -------------------------------------------------------------------
 
-TEST_CASE_METHOD(fixture, "a poison message restarts nothing and leaves its neighbours alone, with nack and dead letter") {
+TEST_CASE_METHOD(fixture,
+                 "a poison message restarts nothing and leaves its neighbours alone, with nack and dead letter") {
   for (const auto action : {failure_action::nack, failure_action::dead_letter}) {
     topic = fresh_topic("poison");
     producer = registry_key{topic};
@@ -250,7 +251,8 @@ TEST_CASE_METHOD(fixture, "a handler that stalls stalls the broker and not our m
   go.notify_all();
 }
 
-TEST_CASE_METHOD(fixture, "a producer that is flooded while receipts are withheld refuses, and does not grow", "[memory]") {
+TEST_CASE_METHOD(fixture, "a producer that is flooded while receipts are withheld refuses, and does not grow",
+                 "[memory]") {
   proxy between{broker().port};
   auto o = with_producer();
   o.hosts = {{"127.0.0.1", between.port()}};
@@ -277,7 +279,8 @@ TEST_CASE_METHOD(fixture, "a producer that is flooded while receipts are withhel
 
 // -- stopping at any moment ----------------------------------------------------------
 
-TEST_CASE_METHOD(fixture, "stopped at any moment it drains in time, and what was handled is exactly what was acknowledged") {
+TEST_CASE_METHOD(fixture,
+                 "stopped at any moment it drains in time, and what was handled is exactly what was acknowledged") {
   const auto tries = many(100);
   const auto threads = [] {
     return std::distance(std::filesystem::directory_iterator{"/proc/self/task"}, std::filesystem::directory_iterator{});
@@ -314,8 +317,8 @@ TEST_CASE_METHOD(fixture, "stopped at any moment it drains in time, and what was
       case 1: t = {}; break;
       default: send_exit(t.supervisor(), caf::exit_reason::user_shutdown); t = {};
     }
-    longest = std::max(longest, std::chrono::duration_cast<std::chrono::milliseconds>(
-                                  std::chrono::steady_clock::now() - began));
+    longest = std::max(longest,
+                       std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - began));
   }
   CHECK(longest < 10s);
   CHECK(wait_until(within(10s), [&] { return threads() <= idle + 4; })); // CAF keeps threads of detached actors

@@ -202,7 +202,8 @@ TEST_CASE_METHOD(fixture, "a proxy that closes what is silent never gets to, bec
   CHECK(p.all_there());
 }
 
-TEST_CASE_METHOD(fixture, "100 cuts at random bytes under load lose nothing, and keep the order of each key", "[proxy][long]") {
+TEST_CASE_METHOD(fixture, "100 cuts at random bytes under load lose nothing, and keep the order of each key",
+                 "[proxy][long]") {
   constexpr std::size_t count = 100'000, cuts = 100;
   accounts consumed{count};
   proxy between{broker().port};

@@ -11,13 +11,15 @@
 #include <iterator>
 #include <utility>
 
+#ifdef __linux__
 #include <linux/sockios.h>
+#endif
 
 namespace stargate::connection {
 
 namespace {
 
-constexpr std::size_t frames_a_write = 64;          // then other connections have their turn
+constexpr std::size_t frames_a_write = 64; // then other connections have their turn
 constexpr std::size_t bytes_a_gathering = 128u << 10;
 constexpr std::size_t frames_a_batch = 1024;        // then the observer is told, even in the middle of a wake-up
 constexpr std::size_t scratch_to_keep = 256u << 10; // a larger one is given back after use
@@ -110,9 +112,12 @@ void session::send(std::vector<frame> frames) {
 }
 
 // libwebsockets writes each frame with a call of its own, and reads four random bytes for it with another. Where the
-// socket's own buffer surely has room, and nothing of libwebsockets waits in front of it, we write whole frames past it,
-// as many as there are. It writes control frames between calls of ours only, so they never land inside a frame.
+// socket's own buffer surely has room, and nothing of libwebsockets waits in front of it, we write whole frames past
+// it, as many as there are. It writes control frames between calls of ours only, so they never land inside a frame.
 session::gathered session::write_gathered() {
+#ifndef SIOCOUTQ
+  return gathered::impossible; // nobody tells how much room there is
+#else
   if (tls_ || unsent_.size() < 2)
     return gathered::impossible;
   const int fd = lws_get_socket_fd(wsi_);
@@ -139,6 +144,7 @@ session::gathered session::write_gathered() {
     return gathered::broken; // half a frame may be out: nothing can follow it
   unsent_.erase(unsent_.begin(), unsent_.begin() + static_cast<std::ptrdiff_t>(count));
   return gathered::sent;
+#endif
 }
 
 int session::write() {

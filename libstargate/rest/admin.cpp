@@ -156,7 +156,7 @@ struct admin::connection {
     curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, method.c_str());
     curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 1L); // a broker sends on to the one that owns the namespace
+    curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 1L);    // a broker sends on to the one that owns the namespace
     curl_easy_setopt(c, CURLOPT_UNRESTRICTED_AUTH, 1L); // … which wants the token as well, as Pulsar's own client does
     curl_easy_setopt(c, CURLOPT_MAXREDIRS, 5L);
     curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, scheme == url_scheme::wss ? "https" : "http");

@@ -1,5 +1,5 @@
-// Options as text, as the command's flags and descriptions bring them: a line each, `name=value`. What validates makes a
-// path that is one.
+// Options as text, as the command's flags and descriptions bring them: a line each, `name=value`. What validates makes
+// a path that is one.
 #include "libstargate/protocol/option_table.hpp"
 
 #include <cstdint>

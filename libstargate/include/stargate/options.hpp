@@ -87,7 +87,7 @@ struct producer_options {
   std::chrono::milliseconds send_timeout{30'000};
   /// How many messages may await their receipts: then a blocking produce waits, an asynchronous one is refused.
   std::size_t max_pending = 1000;
-  std::optional<std::string> producer_name = {};             ///< Unset: the broker makes one up.
+  std::optional<std::string> producer_name = {}; ///< Unset: the broker makes one up.
   /// Each message is stored once, in order, also when the connection is lost in between: what is sent again has the
   /// number it had, and the broker drops it. The namespace needs deduplication, which is checked at the first
   /// connection; the topic must have no partitions. The producer's name becomes `producer_name`, or `stargate`, with a
@@ -210,12 +210,12 @@ struct options {
   std::vector<consumer_options> consumers = {};
   std::vector<reader_options> readers = {};
   std::map<std::string, pipeline_template> templates = {}; ///< For `tree::start_child`, by name.
-  url_scheme scheme = url_scheme::ws;                ///< Of all hosts.
-  tls_options tls = {};                              ///< For `url_scheme::wss`.
-  token_source token = {};                           ///< Unset: none is sent.
-  std::chrono::milliseconds connect_timeout{10'000}; ///< Bounds one attempt to connect, the handshake included.
-  std::chrono::seconds ping_interval{10};            ///< A ping is sent when nothing was heard for so long.
-  std::chrono::seconds pong_timeout{5};              ///< A ping unanswered for so long is a lost connection.
+  url_scheme scheme = url_scheme::ws;                      ///< Of all hosts.
+  tls_options tls = {};                                    ///< For `url_scheme::wss`.
+  token_source token = {};                                 ///< Unset: none is sent.
+  std::chrono::milliseconds connect_timeout{10'000};       ///< Bounds one attempt to connect, the handshake included.
+  std::chrono::seconds ping_interval{10};                  ///< A ping is sent when nothing was heard for so long.
+  std::chrono::seconds pong_timeout{5};                    ///< A ping unanswered for so long is a lost connection.
   backoff_options backoff = {};
   std::uint32_t intensity = 3; ///< More restarts than this within `period` make a supervisor give up.
   std::chrono::seconds period{5};

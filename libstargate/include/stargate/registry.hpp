@@ -1,6 +1,6 @@
 /// @file
-/// A named registry of actors: names, unique or shared, that are looked up from any thread and leave with the actor that
-/// holds them. Elixir's `Registry` is the model. It knows nothing of Pulsar and is of use to any CAF program.
+/// A named registry of actors: names, unique or shared, that are looked up from any thread and leave with the actor
+/// that holds them. Elixir's `Registry` is the model. It knows nothing of Pulsar and is of use to any CAF program.
 #pragma once
 
 #include <stargate/caf.hpp>

@@ -78,7 +78,7 @@ private:
 /// What a start function is given.
 struct start_context {
   caf::actor_system& system;
-  caf::actor supervisor; ///< Who starts the child: a child with a `start_timeout` sends it `child_started`.
+  caf::actor supervisor;  ///< Who starts the child: a child with a `start_timeout` sends it `child_started`.
   std::any argument = {}; ///< For a child of a template: what `start_dynamic_child` brought, the same at each restart.
 };
 
@@ -103,7 +103,7 @@ struct child_spec {
 struct supervisor_options {
   std::string name = "supervisor"; ///< For people: it appears in errors and listings.
   stargate::strategy strategy = stargate::strategy::one_for_one;
-  std::uint32_t intensity = 1; ///< More restarts than this within `period` make the supervisor give up.
+  std::uint32_t intensity = 1;    ///< More restarts than this within `period` make the supervisor give up.
   std::chrono::seconds period{5}; ///< At least one second.
   stargate::auto_shutdown auto_shutdown = stargate::auto_shutdown::never;
   /// Started in this order, stopped in reverse. For `simple_one_for_one` the one template, of which none is started;
@@ -115,9 +115,9 @@ struct supervisor_options {
 
 /// What is wrong with a supervisor's options and child specifications, if anything.
 /// @par Threads any thread
-/// @par Errors errc::invalid_child_spec: no id or no start function, an id twice, a negative shutdown or start time-out,
-/// a significant child that is permanent or whose supervisor never shuts down by itself, a period of less than a
-/// second, `simple_one_for_one` without exactly one template
+/// @par Errors errc::invalid_child_spec: no id or no start function, an id twice, a negative shutdown or start
+/// time-out, a significant child that is permanent or whose supervisor never shuts down by itself, a period of less
+/// than a second, `simple_one_for_one` without exactly one template
 /// @par Source OTP's `check_childspecs/2`.
 [[nodiscard]] caf::error check(const supervisor_options& options);
 
@@ -166,7 +166,8 @@ struct delete_child {
   child_id id;
 };
 /// Starts a child of a `simple_one_for_one` supervisor's template; answered with `found_child`.
-/// @par Errors errc::start_failed or errc::start_timeout; errc::invalid_child_spec from a supervisor of another strategy
+/// @par Errors errc::start_failed or errc::start_timeout; errc::invalid_child_spec from a supervisor of another
+/// strategy
 /// @par Source OTP's `start_child(Sup, Args)`.
 struct start_dynamic_child {
   std::any argument; ///< For the start function, in `start_context::argument`.

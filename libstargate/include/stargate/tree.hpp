@@ -146,8 +146,9 @@ public:
   [[nodiscard]] caf::error add(const producer_options& one) const { return add(pipelines{{one}, {}, {}}); }
   [[nodiscard]] caf::error add(const consumer_options& one) const { return add(pipelines{{}, {one}, {}}); }
   [[nodiscard]] caf::error add(const reader_options& one) const { return add(pipelines{{}, {}, {one}}); }
-  /// Drains a producer, a consumer or a reader, and ends it for good. Its subscription stays at the broker; `unsubscribe`
-  /// gives that up. @param key of its socket: `producer`, `consumer/<subscription>` or `reader` is the component
+  /// Drains a producer, a consumer or a reader, and ends it for good. Its subscription stays at the broker;
+  /// `unsubscribe` gives that up. @param key of its socket: `producer`, `consumer/<subscription>` or `reader` is the
+  /// component
   /// @par Errors errc::child_not_found when it is not in the tree, or belongs to an instance of a template
   [[nodiscard]] caf::error remove(const registry_key& key) const;
 
