@@ -88,9 +88,10 @@ struct consumer_ack_state {
 
   /// The broker delivers again what was not acknowledged for `ack_timeout`, but goes on counting it as unacknowledged
   /// (apache/pulsar issue 2731): as many as its queue holds, and nothing would come any more. Refusing it gives its
-  /// place back.
+  /// place back; that has to come after the broker's own time-out, which it would otherwise put off by the delay of a
+  /// negative acknowledgement.
   void refuse_overdue() {
-    const auto limit = self->clock().now() - pipeline->ack_timeout;
+    const auto limit = self->clock().now() - 2 * pipeline->ack_timeout - std::chrono::seconds{1};
     settle overdue{connection, {}};
     for (auto i = kept.begin(); i != kept.end();) {
       if (i->second.since > limit) {

@@ -691,11 +691,13 @@ struct supervisor_state {
     if (!busy)
       return enqueue([this, why] { end_with(why); });
     leave_after_operation = true;
-    // A child that is about to start is not waited for.
-    if (current && starting.next < starting.children.size()
-        && starting.children[starting.next]->state == child_state::starting) {
-      const auto s = *std::exchange(current, std::nullopt);
-      s.on_timeout();
+    // A child that is about to start is not waited for; but it is asked to end, since it may have begun to work.
+    if (current && starting.next < starting.children.size()) {
+      auto& c = *starting.children[starting.next];
+      if (c.state == child_state::starting) {
+        current.reset();
+        stop_batch({&c}, false, [this] { starting_failed("the supervisor is stopping"); });
+      }
     }
   }
 

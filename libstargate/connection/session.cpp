@@ -148,6 +148,8 @@ session::gathered session::write_gathered() {
 }
 
 int session::write() {
+  if (close_sent_)
+    return 0; // a second -1 would cut the close handshake short, and with it what the peer has not read yet
   if (lws_partial_buffered(wsi_) == 0)
     switch (write_gathered()) {
       case gathered::broken: return -1;
@@ -174,6 +176,7 @@ int session::write() {
   if (!closing_)
     return 0;
   lws_close_reason(wsi_, LWS_CLOSE_STATUS_NORMAL, nullptr, 0);
+  close_sent_ = true;
   return -1;
 }
 

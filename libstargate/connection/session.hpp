@@ -98,6 +98,7 @@ private:
   bool connecting_ = false;
   bool open_ = false;
   bool closing_ = false;
+  bool close_sent_ = false;
 };
 
 } // namespace stargate::connection
