@@ -106,7 +106,10 @@ int on_event(lws* wsi, lws_callback_reasons reason, void*, void* in, std::size_t
       break;
     }
     case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
-    case LWS_CALLBACK_CLIENT_CLOSED: c.done = c.failed = true; break;
+    case LWS_CALLBACK_CLIENT_CLOSED:
+      c.failed = c.failed || !c.done; // it also comes when the context goes
+      c.done = true;
+      break;
     default: break;
   }
   return 0;
