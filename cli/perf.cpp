@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <cstdio>
 #include <iostream>
+#include <limits>
 #include <mutex>
 #include <sys/resource.h>
 #include <thread>
@@ -59,6 +60,12 @@ public:
     ++failed_;
     if (!failure_)
       failure_ = std::move(why);
+  }
+  /// Nothing more comes.
+  void finish() {
+    const std::lock_guard guard{mutex_};
+    if (!done_)
+      end();
   }
   [[nodiscard]] bool is_done() const { return done_; }
 
@@ -150,15 +157,17 @@ public:
   void run() {
     const std::string payload(options_.size, 'x');
     const auto began = clock::now();
+    const auto all = options_.messages > 0 ? options_.messages + options_.warm_up : no_end;
     std::uint64_t handed = 0;
-    for (std::size_t next = 0; !meter_.is_done() && !is_interrupted(); ++next) {
+    for (std::size_t next = 0; handed < all && !meter_.is_done() && !is_interrupted(); ++next) {
       const auto& producer = producers_[next % producers_.size()];
       if (options_.blocking) {
+        ++handed;
         const auto sent = clock::now();
         take(tree_.produce(producer, message{.payload = payload}), sent);
         continue;
       }
-      auto room = wait_for_room();
+      auto room = std::min<std::uint64_t>(wait_for_room(), all - handed);
       if (options_.rate > 0) {
         const auto due =
           static_cast<std::uint64_t>(std::chrono::duration<double>(clock::now() - began).count() * options_.rate);
@@ -166,7 +175,7 @@ public:
           std::this_thread::sleep_for(microseconds{200});
           continue;
         }
-        room = std::min<std::size_t>(room, due - handed);
+        room = std::min(room, due - handed);
       }
       handed += room;
       under_way_ += room;
@@ -174,28 +183,31 @@ public:
       tree_.produce(producer, std::vector<message>(room, message{.payload = payload}),
                     [this, sent](std::size_t, const caf::expected<message_id>& answer) {
                       take(answer, sent);
-                      if (under_way_.fetch_sub(1) == options_.outstanding - batch) {
+                      if (under_way_.fetch_sub(1) == options_.outstanding - batch_) {
                         const std::lock_guard guard{mutex_};
                         changed_.notify_one();
                       }
                     });
     }
     std::unique_lock lock{mutex_};
-    changed_.wait_for(lock, std::chrono::seconds{10}, [this] { return under_way_ == 0; });
+    const auto none_is_under_way = [this] { return under_way_ == 0; };
+    while (!meter_.is_done() && !is_interrupted() && !none_is_under_way())
+      changed_.wait_for(lock, std::chrono::milliseconds{10}, none_is_under_way);
+    meter_.finish();
+    changed_.wait_for(lock, std::chrono::seconds{10}, none_is_under_way); // receipts refer to this object
   }
 
 private:
-  /// So many are handed over at a time, if there is room.
-  static constexpr std::size_t batch = 100;
+  static constexpr std::size_t most_at_once = 100;
+  static constexpr auto no_end = std::numeric_limits<std::uint64_t>::max();
 
   std::size_t wait_for_room() {
     const auto room = [this] { return options_.outstanding - std::min<std::size_t>(under_way_, options_.outstanding); };
-    const auto enough = std::min(batch, options_.outstanding);
-    if (room() < enough) {
+    if (room() < batch_) {
       std::unique_lock lock{mutex_};
-      changed_.wait_for(lock, std::chrono::milliseconds{10}, [&] { return room() >= enough || meter_.is_done(); });
+      changed_.wait_for(lock, std::chrono::milliseconds{10}, [&] { return room() >= batch_ || meter_.is_done(); });
     }
-    return std::min(room(), batch);
+    return std::min(room(), most_at_once);
   }
 
   void take(const caf::expected<message_id>& answer, clock::time_point sent) {
@@ -206,6 +218,8 @@ private:
   }
 
   const perf_options options_;
+  /// Room for so many is waited for: a tenth of what may be outstanding, so that nearly that many always are.
+  const std::size_t batch_ = std::clamp(options_.outstanding / 10, std::size_t{1}, most_at_once);
   const tree& tree_;
   const std::vector<registry_key> producers_;
   meter& meter_;

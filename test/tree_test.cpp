@@ -5,7 +5,9 @@
 
 #include <catch2/catch.hpp>
 
+#include <atomic>
 #include <future>
+#include <vector>
 
 using namespace stargate;
 using namespace std::chrono_literals;
@@ -173,4 +175,40 @@ TEST_CASE_METHOD(fixture, "the last copy of a tree to go stops it") {
     supervisor = copy.supervisor();
   }
   CHECK(has_ended(supervisor));
+}
+
+TEST_CASE("an actor system that goes takes its trees along, whatever handles to them are left") {
+  std::vector<tree> left;
+  std::atomic<int> answered = 0;
+  caf::actor_system_config config;
+  for (int i = 0; i < 20; ++i) {
+    caf::actor_system system{config};
+    const tree_scope scope{system};
+    for (const auto* name : {"first", "second"}) {
+      auto o = nowhere();
+      o.name = name;
+      o.producers.front().send_timeout = 20ms;
+      auto t = start(system, std::move(o));
+      REQUIRE(t);
+      left.push_back(std::move(*t));
+      left.back().produce(registry_key{"producer", orders, name}, message{.payload = "x"},
+                          [&](const caf::expected<message_id>&) { ++answered; });
+    }
+    if (i % 2 == 0) // it may also be ending by itself, meanwhile
+      send_exit(left.back().supervisor(), caf::exit_reason::user_shutdown);
+  }
+  CHECK(answered == 40);
+  for (const auto& t : left)
+    CHECK_FALSE(t.stop());
+}
+
+TEST_CASE_METHOD(fixture, "all trees of an actor system can be stopped at once, and those of others run on") {
+  caf::actor_system other{config};
+  const auto elsewhere = start(other, nowhere());
+  const auto here = start(system, nowhere());
+  REQUIRE(elsewhere);
+  REQUIRE(here);
+  CHECK_FALSE(stop_all(system));
+  CHECK_FALSE(here->whereis(registry_key{orders}));
+  CHECK(elsewhere->whereis(registry_key{orders}));
 }

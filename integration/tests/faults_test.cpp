@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <random>
 #include <thread>
 
@@ -313,16 +314,21 @@ TEST_CASE_METHOD(fixture,
   };
   for (std::size_t i = 0; i < tries; ++i) {
     now = static_cast<int>(i) + 1;
-    auto t = run(receiving());
+    std::optional<caf::actor_system> own{config};
+    std::optional<tree_scope> scope{*own};
+    auto t = std::move(*start(*own, receiving()));
     if (random() % 4 != 0)
       static_cast<void>(t.wait_ready(10s));
     std::this_thread::sleep_for(std::chrono::microseconds{random() % 20'000});
     const auto began = std::chrono::steady_clock::now();
-    switch (random() % 3) {
+    switch (random() % 4) {
       case 0: REQUIRE_FALSE(t.stop()); break;
       case 1: t = {}; break;
-      default: send_exit(t.supervisor(), caf::exit_reason::user_shutdown); t = {};
+      case 2: send_exit(t.supervisor(), caf::exit_reason::user_shutdown); break;
+      default: break;
     }
+    scope.reset();
+    own.reset(); // and a handle to the tree may be left
     longest = std::max(longest,
                        std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - began));
   }

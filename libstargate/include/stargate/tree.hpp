@@ -26,6 +26,7 @@ namespace stargate {
 
 namespace internal {
 class site;
+class tree_guard;
 }
 
 /// Takes the answer to one message: the id under which it is stored, or an error.
@@ -192,16 +193,35 @@ private:
                                                                     std::vector<message> contents) const;
 
   friend caf::expected<tree> start(caf::actor_system&, options);
-  struct stops_when_last_goes;
   std::shared_ptr<internal::site> site_;
-  std::shared_ptr<stops_when_last_goes> guard_;
+  std::shared_ptr<internal::tree_guard> guard_;
 };
 
 /// Starts a tree and returns when it stands. A broker that cannot be reached yet is no error: its sockets connect when
-/// it can (`tree::wait_ready`). The actor system must outlive the tree.
+/// it can (`tree::wait_ready`). The actor system must outlive the tree; see `tree_scope`.
 /// @par Threads any thread but one of the scheduler's; blocks until the tree stands
 /// @par Errors errc::invalid_option with every mistake; errc::start_failed when an actor could not start.
 [[nodiscard]] caf::expected<tree> start(caf::actor_system& system, options o);
+
+/// Stops all trees of an actor system, one after the other, as `tree::stop` does.
+/// @param timeout for all of them @par Threads any thread but one of the scheduler's
+/// @par Errors errc::timed_out for the first that took longer; it was then killed
+caf::error stop_all(caf::actor_system& system, std::chrono::milliseconds timeout = std::chrono::seconds{30});
+
+/// Stops all trees of an actor system when it goes. The destructor of an actor system waits until all its actors have
+/// ended, so it would wait for ever for a tree of which a handle is left. Declare one of these right behind the actor
+/// system, and handles may live for as long as they like; a handle whose system has gone may only be destroyed.
+/// @par Threads as `stop_all`
+class [[nodiscard]] tree_scope {
+public:
+  explicit tree_scope(caf::actor_system& system) : system_{system} {}
+  tree_scope(const tree_scope&) = delete;
+  tree_scope& operator=(const tree_scope&) = delete;
+  ~tree_scope() { stop_all(system_); }
+
+private:
+  caf::actor_system& system_;
+};
 
 } // namespace stargate
 
