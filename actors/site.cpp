@@ -9,6 +9,7 @@ void socket_board::set(const std::string& key, socket_phase phase, caf::error wh
     const std::lock_guard guard{mutex_};
     auto& r = records_[key];
     r.phase = phase;
+    r.accepted = r.accepted || phase == socket_phase::connected;
     if (why || phase == socket_phase::connected)
       r.why = std::move(why);
   }
@@ -23,6 +24,12 @@ void socket_board::set_parent(const std::string& key, std::string parent) {
 std::map<std::string, socket_board::record> socket_board::all() const {
   const std::lock_guard guard{mutex_};
   return records_;
+}
+
+bool socket_board::was_accepted(const std::string& key) const {
+  const std::lock_guard guard{mutex_};
+  const auto found = records_.find(key);
+  return found != records_.end() && found->second.accepted;
 }
 
 void socket_board::expect(const std::string& key) {

@@ -35,13 +35,16 @@ class socket_board {
 public:
   struct record {
     socket_phase phase = socket_phase::connecting;
-    caf::error why;     ///< The last failure, if it is not connected.
-    std::string parent; ///< The key of the actor that started it, if that is not its supervisor.
+    caf::error why;        ///< The last failure, if it is not connected.
+    std::string parent;    ///< The key of the actor that started it, if that is not its supervisor.
+    bool accepted = false; ///< The broker took it once.
   };
 
   void set(const std::string& key, socket_phase phase, caf::error why = {});
   void set_parent(const std::string& key, std::string parent);
   [[nodiscard]] std::map<std::string, record> all() const;
+  /// Whether this socket, or one before it under its key, was ever connected.
+  [[nodiscard]] bool was_accepted(const std::string& key) const;
 
   /// From now on `wait_connected` waits for this socket too.
   void expect(const std::string& key);

@@ -8,7 +8,8 @@
 //          refuses it for good, after a few attempts
 //
 // A lost connection is weather: the socket connects again by itself. What the broker refuses for good (400, 401, 403,
-// 404) ends the actor, so that its supervisor's intensity applies.
+// 404, a certificate that is not trusted) ends the actor, so that its supervisor's intensity applies; but what it took
+// once it may take again, when a token or a certificate is renewed, so that is weather as well.
 #include "actors/socket.hpp"
 
 #include "actors/join.hpp"
@@ -190,7 +191,7 @@ struct socket_state {
     const auto why = reason(end.why, was_connected);
     ++host;
     // Another host may take what this one refuses: only when all have refused is it refused for good.
-    if (class_of(code_of(why)) == error_class::configuration) {
+    if (class_of(code_of(why)) == error_class::configuration && !tree->board.was_accepted(key)) {
       if (++refusals >= tree->description.hosts.size()) {
         last_refusal = why;
         tree->board.set(key, socket_phase::refused, why);
@@ -219,7 +220,8 @@ struct socket_state {
       protocol::backoff_delay(b.first, most, attempt++, std::uniform_real_distribution<double>{0.0, 1.0}(random));
     if (!last_refusal)
       tree->board.set(key, socket_phase::waiting, why);
-    tree->say(log_level::warning, key, describe(why) + "; next attempt in " + std::to_string(delay.count()) + " ms");
+    const auto level = class_of(code_of(why)) == error_class::configuration ? log_level::error : log_level::warning;
+    tree->say(level, key, describe(why) + "; next attempt in " + std::to_string(delay.count()) + " ms");
     send_later(self, delay, reconnect{++generation});
   }
 

@@ -1,22 +1,15 @@
 """TLS and tokens, against a broker that demands them: what is right works, and each mistake has its own clear error."""
-import datetime
 import http.server
-import ipaddress
 import os
 import pathlib
 import signal
-import socket
 import ssl
 import subprocess
 import sys
 import tempfile
 import threading
-import warnings
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.x509.oid import NameOID
+from certificates import TlsProxy, make_certificate
 from support import COMMAND, check, finish, fresh_topic
 
 PORT = int(os.environ.get("STARGATE_SECURE_PORT") or sys.exit(
@@ -38,97 +31,15 @@ def stargate(url, *arguments, stdin=b""):
     return done.returncode, out, err
 
 
-# -- certificates, and a proxy that shows them -------------------------------------------------------------------------
-
-def make_certificate(name, subject, issuer=None, hosts=("localhost",), days=365, authority=False):
-    """Gives the files of a certificate and its key, and both for issuing others."""
-    key = rsa.generate_private_key(65537, 2048)
-    name_of = lambda text: x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
-    now = datetime.datetime.now(datetime.timezone.utc)
-    builder = (x509.CertificateBuilder().subject_name(name_of(subject))
-               .issuer_name(issuer[2].subject if issuer else name_of(subject)).public_key(key.public_key())
-               .serial_number(x509.random_serial_number()).not_valid_before(now - datetime.timedelta(days=30))
-               .not_valid_after(now + datetime.timedelta(days=days))
-               .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True))
-    names = [x509.IPAddress(ipaddress.ip_address(h)) if h[0].isdigit() else x509.DNSName(h) for h in hosts]
-    builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
-    certificate = builder.sign(issuer[3] if issuer else key, hashes.SHA256())
-    files = str(directory / f"{name}.pem"), str(directory / f"{name}.key")
-    pathlib.Path(files[0]).write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    pathlib.Path(files[1]).write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
-                                                         serialization.NoEncryption()))
-    return files[0], files[1], certificate, key
+def certificate(name, subject, issuer=None, **how):
+    return make_certificate(directory, name, subject, issuer, **how)
 
 
-authority = make_certificate("ca", "The test's authority", authority=True)
+def proxy_with(shown, **how):
+    return TlsProxy(PORT, shown, **how)
 
 
-class TlsProxy:
-    """Speaks TLS to the client and plain TCP to the broker; keeps the headers it sees."""
-
-    def __init__(self, certificate, client_ca=None, protocol=None):
-        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.context.load_cert_chain(certificate[0], certificate[1])
-        if protocol:  # an old one, on purpose
-            warnings.simplefilter("ignore", DeprecationWarning)
-            self.context.minimum_version = ssl.TLSVersion.TLSv1
-            self.context.maximum_version = protocol
-            self.context.set_ciphers("DEFAULT@SECLEVEL=0")
-        if client_ca:
-            self.context.load_verify_locations(client_ca)
-            self.context.verify_mode = ssl.CERT_REQUIRED
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"wss://localhost:{self.listener.getsockname()[1]}"
-        self.tokens, self.connections = [], []
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self):
-        while True:
-            try:
-                raw, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.serve, args=(raw,), daemon=True).start()
-
-    def serve(self, raw):
-        try:
-            client = self.context.wrap_socket(raw, server_side=True)
-            head = b""
-            while b"\r\n\r\n" not in head:
-                piece = client.recv(65536)
-                if not piece:
-                    return
-                head += piece
-            self.tokens += [line.split(" ", 2)[2] for line in head.decode().split("\r\n") if line.startswith("Authorization:")]
-            broker = socket.create_connection(("127.0.0.1", PORT))
-            self.connections.append(broker)
-            broker.sendall(head)
-            threading.Thread(target=self.pump, args=(broker, client), daemon=True).start()
-            self.pump(client, broker)
-        except OSError:
-            pass
-
-    @staticmethod
-    def pump(source, sink):
-        try:
-            while piece := source.recv(65536):
-                sink.sendall(piece)
-        except OSError:
-            pass
-        for end in (source, sink):
-            try:
-                end.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-
-    def cut(self):
-        for broker in self.connections:
-            try:
-                broker.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-        self.connections.clear()
-
+authority = certificate("ca", "The test's authority", authority=True)
 
 # -- what is right works -----------------------------------------------------------------------------------------------
 
@@ -191,24 +102,24 @@ check("what cannot be a token is refused without being shown", status == 1 and "
 # -- certificates ------------------------------------------------------------------------------------------------------
 
 ca = ("--tls-ca", authority[0])
-right = TlsProxy(make_certificate("right", "localhost", authority))
+right = proxy_with(certificate("right", "localhost", authority))
 status, out, err = stargate(right.url, *ca, *admin_token, "produce", fresh_topic(), "-m", "x")
 check("a certificate of the right authority for the right host is trusted", status == 0, (status, err))
 for what, proxy, how, word in (
     ("another authority", right, ("--tls-ca", CA), "certificate"),
     ("no authority but the system's", right, (), "certificate"),
-    ("another host", TlsProxy(make_certificate("host", "elsewhere", authority, hosts=("elsewhere.example",))), ca,
+    ("another host", proxy_with(certificate("host", "elsewhere", authority, hosts=("elsewhere.example",))), ca,
      "hostname mismatch"),
-    ("an expired certificate", TlsProxy(make_certificate("old", "localhost", authority, days=-1)), ca, "expired"),
-    ("TLS 1.1", TlsProxy(make_certificate("tls11", "localhost", authority), protocol=ssl.TLSVersion.TLSv1_1), ca, ""),
+    ("an expired certificate", proxy_with(certificate("old", "localhost", authority, days=-1)), ca, "expired"),
+    ("TLS 1.1", proxy_with(certificate("tls11", "localhost", authority), protocol=ssl.TLSVersion.TLSv1_1), ca, ""),
 ):
     status, out, err = stargate(proxy.url, *how, *admin_token, *produce)
     check(f"{what}: refused, and the reason is told", status == 1 and word in err.lower() and "localhost" in err
           and err.count("\n") <= 2 and not proxy.tokens[len(proxy.tokens) if proxy is right else 0:], (status, err))
 
-client = make_certificate("client", "the client", authority)
-stranger = make_certificate("stranger", "a stranger")
-mutual = TlsProxy(make_certificate("mutual", "localhost", authority), client_ca=authority[0])
+client = certificate("client", "the client", authority)
+stranger = certificate("stranger", "a stranger")
+mutual = proxy_with(certificate("mutual", "localhost", authority), client_ca=authority[0])
 status, out, err = stargate(mutual.url, *ca, "--tls-cert", client[0], "--tls-key", client[1], *admin_token, "produce",
                             fresh_topic(), "-m", "x")
 check("mutual TLS works", status == 0, (status, err))
