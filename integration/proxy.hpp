@@ -13,12 +13,15 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <iterator>
 #include <list>
 #include <memory>
 #include <mutex>
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <utility>
+#include <vector>
 
 namespace stargate::integration {
 
@@ -87,6 +90,20 @@ public:
   /// How many connections were closed for that.
   std::size_t idle_closes() const { return idle_closes_; }
 
+  // -- looking on
+
+  /// From now on keeps what clients send.
+  void keep_sent() { keep_sent_ = true; }
+  /// Gives what clients sent by the connections that have ended since the last call, a text each.
+  std::vector<std::string> take_sent() {
+    std::vector<std::string> result;
+    const std::lock_guard guard{mutex_};
+    for (const auto& c : connections_)
+      if (!c->open && !c->sent.empty())
+        result.push_back(std::exchange(c->sent, {}));
+    return result;
+  }
+
   // -- new connections
 
   /// Accepts connections and ends them at once.
@@ -119,6 +136,7 @@ private:
     int broker;
     std::atomic<bool> open{true};
     std::atomic<std::int64_t> last_bytes{0}; // when anything went, in milliseconds
+    std::string sent;                        // guarded by the proxy's mutex
     std::thread up, down;
 
     /// A reset, not an orderly end: whatever is on the way is lost.
@@ -169,6 +187,10 @@ private:
       if (n <= 0)
         break;
       c.last_bytes = now();
+      if (keep_sent_ && direction == way::up) {
+        const std::lock_guard guard{mutex_};
+        c.sent.append(buffer, static_cast<std::size_t>(n));
+      }
       if (!pass_on(c, f, to, buffer, n))
         break;
     }
@@ -214,12 +236,29 @@ private:
     return address;
   }
 
+  /// Gives back what connections held that have ended, and of which nothing is kept.
+  void forget_ended() {
+    std::list<std::unique_ptr<connection>> ended;
+    {
+      const std::lock_guard guard{mutex_};
+      for (auto i = connections_.begin(); i != connections_.end();) {
+        const auto next = std::next(i);
+        if (!(*i)->open && (*i)->sent.empty())
+          ended.splice(ended.end(), connections_, i);
+        i = next;
+      }
+    }
+    for (auto& c : ended)
+      c->finish();
+  }
+
   void accept_all() {
     for (;;) {
       const int client = ::accept(listener_, nullptr, nullptr);
       if (client < 0)
         return;
       ++attempts_;
+      forget_ended();
       if (status_ > 0) {
         char request[4096];
         static_cast<void>(::recv(client, request, sizeof request, 0));
@@ -252,7 +291,7 @@ private:
   const int listener_;
   std::uint16_t port_ = 0;
   faults up_, down_;
-  std::atomic<bool> refusing_{false};
+  std::atomic<bool> refusing_{false}, keep_sent_{false};
   std::atomic<int> status_{0};
   std::atomic<std::int64_t> idle_{0};
   std::atomic<std::size_t> cuts_{0}, idle_closes_{0}, attempts_{0};

@@ -128,6 +128,20 @@ TEST_CASE_METHOD(fixture, "a frame larger than allowed ends the connection") {
   CHECK(end().how == connection::end::too_large);
 }
 
+TEST_CASE_METHOD(fixture, "a peer whose handshake has headers without end is given up") {
+  const bool as_lines = GENERATE(true, false);
+  misbehaving_server server{[&](misbehaving_server::peer& p) {
+    p.read_request();
+    p.write("HTTP/1.1 101 Switching Protocols\r\n");
+    for (int i = 0; i < 4'000; ++i)
+      p.write(as_lines ? "X-More: " + std::string(1'000, 'x') + "\r\n" : std::string(1'000, 'x'));
+    p.wait_for_close();
+  }};
+  const auto link = connect(to(server.port()));
+  CHECK(end().how == connection::end::unreachable);
+  CHECK(r.opened == 0);
+}
+
 TEST_CASE_METHOD(fixture, "a peer that leaves pings unanswered is a lost connection") {
   misbehaving_server server{[](auto& peer) {
     peer.accept_websocket();

@@ -1,11 +1,13 @@
-"""Measures us beside the floor and beside other clients, on one broker, in turn.   bench.py BUILD [--runs N] [--quick]
+"""Measures us beside the floor and beside other clients, on one broker, in turn, and how we grow.   bench.py --help
 
 Each round runs every contestant of a row once, one after the other, so that what drifts drifts for all; medians over the
-rounds are printed as a table, and written as JSON and as a plot to BUILD/bench. Times are only ever compared within a
-run: none passes or fails anything.
+rounds are printed as a table. Then come the costs against size: pipelines in one process, a restart of the broker under
+them, the registry and the supervisor by themselves. All of it is written as JSON and as plots to BUILD/bench. Times are
+only ever compared within a run: none passes or fails anything.
 """
 import argparse
 import json
+import math
 import os
 import pathlib
 import statistics
@@ -18,7 +20,8 @@ HERE = pathlib.Path(__file__).parent
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("build", type=pathlib.Path)
 parser.add_argument("--runs", type=int, default=5)
-parser.add_argument("--quick", action="store_true", help="a tenth of the messages")
+parser.add_argument("--quick", action="store_true", help="a tenth of the messages and of the pipelines")
+parser.add_argument("--only", choices=("comparison", "scale"), help="one of the two parts")
 arguments = parser.parse_args()
 URL = os.environ["STARGATE_URL"]
 PORT = str(urllib.parse.urlsplit(URL).port)
@@ -54,6 +57,7 @@ def producer(topic, query=""):
 
 def rows():
     n = 50_000 // SCALE
+    ours("produce", f"bench-warm-{STAMP}", "-m", n, "-s", 100)  # the broker is slower before its code is compiled
     produce = f"bench-produce-{STAMP}"
 
     def sizes(size, count):
@@ -74,6 +78,14 @@ def rows():
         "floor": lambda i: floor("produce", producer(produce, "?batchingEnabled=true"), n),
         "ours": lambda i: ours("produce", produce, "-m", n, "-s", 100, "--batching"),
     }
+    yield "produce, 300 outstanding", {
+        "floor": lambda i: floor("produce", producer(produce), n, 100, 300),
+        "ours": lambda i: ours("produce", produce, "-m", n, "-s", 100, "-o", 300),
+    }
+    yield "produce, batching, 300 outstanding", {
+        "floor": lambda i: floor("produce", producer(produce, "?batchingEnabled=true"), n, 100, 300),
+        "ours": lambda i: ours("produce", produce, "-m", n, "-s", 100, "-o", 300, "--batching"),
+    }
     yield "produce, 100,000 at once against 1,000", {
         "ours, 1,000": lambda i: ours("produce", produce, "-m", 2 * n, "-s", 100, "-o", 1000),
         "ours": lambda i: ours("produce", produce, "-m", 2 * n, "-s", 100, "-o", 100_000),
@@ -85,32 +97,135 @@ def rows():
         "floor": lambda i: floor("pingpong", producer(produce), n // 50),
         "ours": lambda i: ours("produce", produce, "-m", n // 50, "-s", 100, "--blocking"),
     }
-    source = f"bench-source-{STAMP}"
-    ours("produce", source, "-m", n, "-s", 100, "--batching")
-    yield "consume and acknowledge", {
-        "floor": lambda i: floor("consume", f"/ws/v2/consumer/persistent/public/default/{source}/f{i}"
-                                            "?subscriptionInitialPosition=Earliest", n),
-        "ours": lambda i: ours("consume", source, "-m", n, "-s", f"o{i}", "--position", "earliest"),
+
+    def stored(size, count):
+        topic = f"bench-source-{size}-{STAMP}"
+        ours("produce", topic, "-m", count, "-s", size, "-o", 300, *(("--batching",) if size < 10_000 else ()))
+        return topic
+
+    def consuming(topic, count):
+        return {
+            "floor": lambda i: floor("consume", f"/ws/v2/consumer/persistent/public/default/{topic}/f{i}"
+                                                "?subscriptionInitialPosition=Earliest", count),
+            "ours": lambda i: ours("consume", topic, "-m", count, "-s", f"o{i}", "--position", "earliest"),
+        }
+
+    source = stored(100, n)
+    yield "consume and acknowledge, 100 bytes", consuming(source, n) | {
         "ours, 4 processors": lambda i: ours("consume", source, "-m", n, "-s", f"p{i}", "--position", "earliest",
                                              "--processors", 4),
         "pulsar-client": lambda i: peer("pulsar-client-consume", f"{source}:c{i}", n),
     }
+    for name, size, count in (("10 bytes", 10, n), ("1 KB", 1_000, n // 2), ("100 KB", 100_000, n // 50)):
+        yield f"consume and acknowledge, {name}", consuming(stored(size, count), count)
     yield "read", {
         "floor": lambda i: floor("read", f"/ws/v2/reader/persistent/public/default/{source}?messageId=earliest", n),
         "ours": lambda i: ours("read", source, "-m", n, "--from", "earliest"),
     }
-    for count in (1, 10, 100, 1000):
-        yield f"produce to {count} topics", {
-            "ours": lambda i, c=count: ours("produce", f"bench-{c}-topics-{STAMP}", "-m", n, "-s", 100, "-n", c,
-                                            "--warm-up", c)}
 
 
-def plot(results, file):
+# -- how the cost grows
+
+SIZES = (1, 10, 100) if arguments.quick else (1, 10, 100, 1000)
+
+
+def broker(*words):
+    subprocess.run([HERE.parent.parent / "scripts" / "broker", *words, "--port", PORT], check=True, capture_output=True,
+                   timeout=300)
+
+
+def pipelines(count, *words, restart=False):
+    """Starts so many producers and consumers; restarts the broker under them if that is wanted."""
+    process = subprocess.Popen([arguments.build / "stargate-scale", PORT, str(count), f"scale-{count}-{STAMP}", *words],
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    result = json.loads(process.stdout.readline())
+    if restart:
+        broker("stop")
+        broker("start")
+        process.stdin.write("it is back\n")
+        process.stdin.flush()
+        result |= json.loads(process.stdout.readline())
+    process.stdin.close()
+    if process.wait(timeout=120) != 0:
+        sys.exit(f"stargate-scale {count} ended with {process.returncode}")
+    return result
+
+
+def by_themselves():
+    """What needs no broker, from the micro-benchmarks: name, then size, then microseconds."""
+    names = "registry_look_up|restart_decision|restart_of_a_child"
+    ran = subprocess.run([arguments.build / "stargate-micro", f"--benchmark_filter={names}", "--benchmark_format=json"],
+                         capture_output=True, text=True, check=True)
+    result = {}
+    for one in json.loads(ran.stdout)["benchmarks"]:
+        name, size = one["name"].split("/")[:2]
+        result.setdefault(name, {})[int(size)] = one["real_time"] / 1000
+    return result
+
+
+def slope(points):
+    """Of a line through the logarithms: 0 is a cost that does not grow, 1 one that grows as the size does."""
+    logs = [(math.log(size), math.log(cost)) for size, cost in points.items()]
+    mean_x, mean_y = (sum(v) / len(logs) for v in zip(*logs))
+    return sum((x - mean_x) * (y - mean_y) for x, y in logs) / sum((x - mean_x) ** 2 for x, _ in logs)
+
+
+def scale():
+    n = 50_000 // SCALE
+    seen = {}
+    for count in SIZES:
+        print(f"\rbench: {count} pipelines                ", end="", file=sys.stderr, flush=True)
+        seen[count] = pipelines(count, restart=count == SIZES[-1])
+    on_scheduler = pipelines(SIZES[-1], "--scheduler")
+    rates = {}
+    for i in range(arguments.runs):
+        for count in SIZES:
+            print(f"\rbench: {count} topics, round {i + 1} of {arguments.runs}    ", end="", file=sys.stderr, flush=True)
+            rates.setdefault(count, []).append(
+                ours("produce", f"bench-{count}-topics-{STAMP}", "-m", n, "-s", 100, "-n", count, "--warm-up", 10 * count))
+    print("\rbench: without a broker              ", file=sys.stderr, flush=True)
+    alone = by_themselves()
+    grown = {
+        "memory of a pipeline, KiB": {c: r["connectedKiB"] for c, r in seen.items()},
+        "start of a pipeline until it stands, us": {c: r["standSeconds"] * 1e6 / c for c, r in seen.items()},
+        "start of a pipeline until it is connected, us": {c: r["connectSeconds"] * 1e6 / c for c, r in seen.items()},
+        "produce, messages/s over so many topics": {c: statistics.median(r["rate"] for r in l) for c, l in rates.items()},
+        "produce, processor time a message over so many topics, us": {
+            c: statistics.median(r["processorMicros"] for r in l) for c, l in rates.items()},
+        "look-up in the registry, us": alone["registry_look_up"],
+        "decision about a restart, us": alone["restart_decision"],
+        "restart of a child, us": alone["restart_of_a_child"],
+    }
+    sizes = sorted({size for points in grown.values() for size in points})
+    print("| cost against size | " + " | ".join(f"{size:,}" for size in sizes) + " | slope |")
+    print("|---" * (len(sizes) + 2) + "|")
+    for name, points in grown.items():
+        cells = [f"{points[size]:,.3g}" if points.get(size, 1e9) < 1000 else f"{points[size]:,.0f}" if size in points else ""
+                 for size in sizes]
+        print(f"| {name} | " + " | ".join(cells) + f" | {slope(points):+.2f} |")
+    after = seen[SIZES[-1]]
+    print(f"\nA restart of the broker under {SIZES[-1]} producers and {SIZES[-1]} consumers: half are connected again "
+          f"{after['medianSeconds']:.1f} s after it answers, all after {after['allSeconds']:.1f} s, at most "
+          f"{after['mostIn100ms']} within 100 ms; {after['attemptsFailed']} attempts had failed meanwhile, "
+          f"{after['restarts']} actors were restarted. With handlers on the scheduler's threads: "
+          f"{on_scheduler['connectedKiB']:.0f} KiB a pipeline.\n")
+    return {"grown": grown, "broker restart": after, "handlers on the scheduler": on_scheduler}
+
+
+# -- plots
+
+def pyplot():
     import matplotlib
     matplotlib.use("Agg")
-    from matplotlib import pyplot
+    matplotlib.rcParams["svg.hashsalt"] = "stargate"
+    from matplotlib import pyplot as plots
+    return plots
+
+
+def plot_comparison(results, file):
+    plots = pyplot()
     compared = {row: who for row, who in results.items() if "floor" in who}
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(12, 5))
+    figure, (left, right) = plots.subplots(1, 2, figsize=(12, 5))
     for axis, key, title in ((left, "processorMicros", "processor time a message, us"), (right, "rate", "messages a second")):
         for offset, name, colour in ((-0.2, "floor", "#999999"), (0.2, "ours", "#1f77b4")):
             axis.barh([i + offset for i in range(len(compared))], [w[name][key] for w in compared.values()], 0.38,
@@ -124,7 +239,21 @@ def plot(results, file):
     figure.savefig(file, format="svg", metadata={"Date": None})
 
 
-def main():
+def plot_scale(grown, file):
+    plots = pyplot()
+    figure, axes = plots.subplots(2, 4, figsize=(16, 7))
+    for axis, (name, points) in zip(axes.flat, grown.items()):
+        axis.plot(list(points), list(points.values()), "o-", color="#1f77b4")
+        axis.set_xscale("log")
+        axis.set_yscale("log")
+        middle = math.sqrt(min(points.values()) * max(points.values()))
+        axis.set_ylim(min(middle / 10, min(points.values()) / 2), max(middle * 10, max(points.values()) * 2))
+        axis.set_title(f"{name}\nslope {slope(points):+.2f}", fontsize=9)
+    figure.tight_layout()
+    figure.savefig(file, format="svg", metadata={"Date": None})
+
+
+def compare():
     results = {}
     for row, contestants in rows():
         runs = {name: [] for name in contestants}
@@ -144,11 +273,22 @@ def main():
             used = f"{r['processorMicros'] / base['processorMicros']:.2f}" if base and r is not base else ""
             median = f"{r['medianMicros']:.0f}" if r.get("medianMicros") and row.startswith("produce") else ""
             print(f"| {row} | {name} | {r['rate']:,.0f} | {rate} | {r['processorMicros']:.1f} | {used} | {median} |")
+    print()
+    return results
+
+
+def main():
     out = arguments.build / "bench"
     out.mkdir(exist_ok=True)
+    results = {}
+    if arguments.only != "scale":
+        results["comparison"] = compare()
+        plot_comparison(results["comparison"], out / "comparison.svg")
+    if arguments.only != "comparison":
+        results["scale"] = scale()
+        plot_scale(results["scale"]["grown"], out / "scale.svg")
     (out / "results.json").write_text(json.dumps(results, indent=2) + "\n")
-    plot(results, out / "plot.svg")
-    print(f"\nas JSON: {out / 'results.json'}; as a plot: {out / 'plot.svg'}")
+    print(f"as JSON and as plots: {out}")
 
 
 main()

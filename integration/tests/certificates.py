@@ -1,16 +1,15 @@
-"""Certificates made for a test; a relay, and one that shows certificates."""
+"""Certificates made for a test, and a proxy that shows them."""
 import datetime
 import ipaddress
 import pathlib
-import socket
 import ssl
-import threading
 import warnings
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
+from relay import Relay
 
 
 def make_certificate(directory, name, subject, issuer=None, hosts=("localhost",), days=365, authority=False):
@@ -33,61 +32,6 @@ def make_certificate(directory, name, subject, issuer=None, hosts=("localhost",)
     return files[0], files[1], certificate, key
 
 
-class Relay:
-    """Passes on what comes to a port on loopback, until it is cut."""
-
-    def __init__(self, to):
-        self.to = to
-        self.connections = []
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"wss://localhost:{self.listener.getsockname()[1]}"
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self):
-        while True:
-            try:
-                raw, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.serve, args=(raw,), daemon=True).start()
-
-    def serve(self, raw):
-        try:
-            client, first = self.greet(raw)
-            broker = socket.create_connection(("127.0.0.1", self.to))
-            self.connections.append(broker)
-            broker.sendall(first)
-            threading.Thread(target=self.pump, args=(broker, client), daemon=True).start()
-            self.pump(client, broker)
-        except OSError:
-            raw.close()
-
-    def greet(self, raw):
-        """Gives what to read from, and what was read already."""
-        return raw, b""
-
-    @staticmethod
-    def pump(source, sink):
-        try:
-            while piece := source.recv(65536):
-                sink.sendall(piece)
-        except OSError:
-            pass
-        for end in (source, sink):
-            try:
-                end.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-
-    def cut(self):
-        for broker in self.connections:
-            try:
-                broker.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-        self.connections.clear()
-
-
 class TlsProxy(Relay):
     """Speaks TLS to the client and plain TCP to the broker; keeps the tokens it sees."""
 
@@ -104,6 +48,7 @@ class TlsProxy(Relay):
             self.context.load_verify_locations(client_ca)
             self.context.verify_mode = ssl.CERT_REQUIRED
         super().__init__(to)
+        self.url = f"wss://localhost:{self.port}"
 
     def greet(self, raw):
         client = self.context.wrap_socket(raw, server_side=True)

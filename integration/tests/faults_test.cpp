@@ -1,11 +1,13 @@
 #include "integration/proxy.hpp"
 #include "integration/tests/support.hpp"
+#include "integration/wire.hpp"
 
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <optional>
 #include <random>
+#include <set>
 #include <thread>
 
 using namespace stargate;
@@ -293,20 +295,25 @@ TEST_CASE_METHOD(fixture,
       all.push_back({.payload = "x", .properties = {{"number", std::to_string(i)}}});
     store(std::move(all));
   }
-  // In which try each message was handled: again in a later one, and its acknowledgement was lost by the stop between.
-  // (Twice in one try is the broker's: it hands what a consumer that closes had in its queue to two others at times.)
+  proxy between{broker().port};
+  between.keep_sent();
+  std::mutex mutex;
+  std::multiset<std::string> handled; // in this try; guarded by mutex
   std::vector<std::atomic<int>> handled_in(count);
-  std::atomic<int> now{1}, again{0}, twice{0};
+  std::atomic<int> now{1}, again{0};
   std::mt19937 random{3};
   const auto idle = threads();
+  std::size_t all = 0; // acknowledgements that were compared
   std::chrono::milliseconds longest{0};
   const auto receiving = [&] {
     auto o = with_consumer([&](const received_message& m) {
       const auto before = handled_in[std::stoul(m.properties.at("number"))].exchange(now);
       again += before != 0 && before != now ? 1 : 0;
-      twice += before == now ? 1 : 0;
+      const std::lock_guard guard{mutex};
+      handled.insert(m.id.value);
       return disposition::ack;
     });
+    o.hosts = {{"127.0.0.1", between.port()}};
     o.consumers[0].processors = 2;
     o.consumers[0].receiver_queue_size = 20;
     o.producers = {{.topic = fresh_topic("beside")}};
@@ -331,17 +338,23 @@ TEST_CASE_METHOD(fixture,
     own.reset(); // and a handle to the tree may be left
     longest = std::max(longest,
                        std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - began));
+    REQUIRE(wait_until(within(10s), [&] { return between.open() == 0; }));
+    std::multiset<std::string> acknowledged;
+    for (const auto& bytes : between.take_sent())
+      for (const auto& text : frames_in(bytes).texts)
+        acknowledged.insert(text.substr(text.find(":\"") + 2, text.rfind('"') - text.find(":\"") - 2));
+    CHECK(acknowledged == std::exchange(handled, {}));
+    all += acknowledged.size();
   }
   CHECK(longest < 10s);
+  CHECK(all > tries);
   CHECK(wait_until(within(10s), [&] { return threads() <= idle + 4; })); // CAF keeps threads of detached actors
   now = static_cast<int>(tries) + 1;
   const auto last = run(receiving());
-  const auto all_handled = [&] {
+  CHECK(wait_until(within(30s), [&] {
     return std::all_of(handled_in.begin(), handled_in.end(), [](const auto& n) { return n > 0; });
-  };
-  CHECK(wait_until(within(30s), all_handled));
-  std::this_thread::sleep_for(500ms); // what would come again comes now
-  WARN(tries << " stops, the longest took " << longest.count() << " ms; handled again after a stop: " << again
-             << ", delivered twice without one: " << twice);
-  CHECK(again == 0);
+  }));
+  // The broker may deliver again what it was told of while it closed the consumer: that is not ours to check.
+  WARN(tries << " stops with " << all << " acknowledgements, the longest took " << longest.count()
+             << " ms; delivered again although acknowledged: " << again);
 }

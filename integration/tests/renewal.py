@@ -17,7 +17,8 @@ import tempfile
 import threading
 import time
 
-from certificates import Relay, make_certificate
+from certificates import make_certificate
+from relay import Relay
 from support import COMMAND, check, finish, fresh_topic
 
 PORT = int(os.environ.get("STARGATE_SECURE_PORT") or sys.exit(
@@ -62,7 +63,7 @@ class Running:
     def __init__(self, *arguments, stdin=None):
         self.inspection = directory / f"inspection-{arguments[0]}"
         self.process = subprocess.Popen(
-            [COMMAND, "--url", relay.url, "--tls-ca", str(CREDENTIALS / "ca.pem"), "--token-file", str(token_file), "-v",
+            [COMMAND, "--url", f"wss://localhost:{relay.port}", "--tls-ca", str(CREDENTIALS / "ca.pem"), "--token-file", str(token_file), "-v",
              "--backoff", "100,1000,5000", "--inspection-socket", str(self.inspection), *arguments],
             stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.out, self.err = [], []

@@ -27,8 +27,8 @@ def stargate(*arguments, stdin=b"", url=URL, timeout=120):
     return done.returncode, done.stdout, done.stderr.decode(errors="replace")
 
 
-def start(*arguments):
-    return subprocess.Popen([COMMAND, "--url", URL, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+def start(*arguments, url=URL):
+    return subprocess.Popen([COMMAND, "--url", url, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 def check(what, condition, seen=None):
