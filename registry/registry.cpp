@@ -43,6 +43,9 @@ struct registry_state {
   ~registry_state() {
     if (table)
       table->clear();
+    // As CAF answers what is still in a mailbox: nobody waits in vain for a registry that was killed.
+    for (auto& w : waitlist)
+      w.answer.deliver(caf::make_error(caf::sec::request_receiver_down));
   }
 
   caf::error held(const std::string& key, const caf::actor& holder) const {

@@ -116,6 +116,30 @@ TEST_CASE("what is no message is a violation that does not repeat the payload") 
   }
 }
 
+TEST_CASE("the payload is found wherever it stands") {
+  const std::string time = R"("publishTime":"2026-01-01T00:00:00Z")";
+  for (std::string frame : {
+         R"({"messageId":"a","payload":"eHl6",)" + time + "}",
+         R"({"payload":"eHl6","messageId":"a",)" + time + "}",
+         R"({"messageId":"a", "payload" : "eHl6",)" + time + "}",
+         R"({"properties":{"a":"b","payload":"AAAA"},"messageId":"a","payload":"eHl6",)" + time + "}",
+         R"({"properties":{"a":"\",\"payload\":\"AAAA\""},"messageId":"a","payload":"eHl6",)" + time + "}",
+         R"({"messageId":"a","payload":"eHl6",)" + time + R"(,"properties":{"payload":"AAAA"}})",
+         R"({"messageId":"a","payload":"\u0065Hl6",)" + time + "}",
+       }) {
+    INFO(frame);
+    const auto result = decode_delivery(frame);
+    REQUIRE(result);
+    CHECK(std::get<received_message>(*result).payload == "xyz");
+  }
+  for (std::string frame :
+       {R"({"messageId":"a,"payload":"eHl6",)" + time + "}", // broken with the payload and without it
+        R"({"messageId":"a","payload":"eHl6)" + time + "}", std::string{R"({"messageId":"a","payload":"eHl6)"}}) {
+    INFO(frame);
+    CHECK_FALSE(decode_delivery(frame));
+  }
+}
+
 TEST_CASE("deep nesting does not exhaust the stack") {
   std::string frame = R"({"x":)" + std::string(1'000'000, '[');
   CHECK_FALSE(decode_delivery(frame));

@@ -152,6 +152,24 @@ TEST_CASE_METHOD(fixture, "a registration that waited in vain is refused") {
   kill(young);
 }
 
+TEST_CASE_METHOD(fixture, "who waits is told when the registry ends") {
+  const auto holder = worker();
+  const auto next = worker();
+  REQUIRE(enter("a", holder));
+  caf::scoped_actor self{system()};
+  std::vector<caf::error> told;
+  const auto tell = [&](caf::error& why) { told.push_back(std::move(why)); };
+  auto claims = request(self.ptr(), r.actor(), 1h, register_name{"a", next, 1h});
+  auto waits = request(self.ptr(), r.actor(), 1h, await_name{"b", 1h});
+  run();
+  kill(r.actor());
+  claims.receive([](const registered&) {}, tell);
+  waits.receive([](const found&) {}, tell);
+  CHECK(told == std::vector<caf::error>(2, caf::make_error(caf::sec::request_receiver_down)));
+  kill(holder);
+  kill(next);
+}
+
 TEST_CASE_METHOD(fixture, "an actor that has ended cannot be registered") {
   const auto w = worker();
   kill(w);

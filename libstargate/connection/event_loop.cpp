@@ -21,6 +21,7 @@ namespace {
 constexpr std::size_t receive_buffer = 64u << 10;
 constexpr auto stop_timeout = std::chrono::seconds{1};
 constexpr auto gathering_time = std::chrono::microseconds{200};
+constexpr std::size_t worth_gathering = 32u << 10; // more than that is worth a wake-up of its own
 constexpr auto stream_pause = std::chrono::microseconds{400};
 constexpr unsigned never = 86'400; // seconds; libwebsockets' own limits, in favour of `endpoint::connect_timeout`
 
@@ -77,6 +78,7 @@ struct event_loop::parts {
   bool stopping = false;
   std::chrono::steady_clock::time_point stop_by;
   std::chrono::steady_clock::time_point last_batch;
+  std::size_t bytes_in_batch = 0;
 
   resolver names; // the last member, so the first to go: its thread posts commands
 
@@ -127,11 +129,12 @@ struct event_loop::parts {
     if (with_frames.empty() || stopping)
       return;
     const auto now = std::chrono::steady_clock::now();
-    if (now - last_batch < stream_pause) {
+    if (now - last_batch < stream_pause && bytes_in_batch < worth_gathering) {
       std::this_thread::sleep_for(gathering_time);
       lws_service(context, -1); // what is there, without waiting
     }
     last_batch = std::chrono::steady_clock::now();
+    bytes_in_batch = 0;
   }
 
   // -- the life of a session
@@ -268,6 +271,7 @@ struct event_loop::parts {
         s->open(wsi);
         return 0;
       case LWS_CALLBACK_CLIENT_RECEIVE: {
+        bytes_in_batch += size;
         const bool had_frames = s->has_frames();
         if (!s->receive(wsi, static_cast<const char*>(in), size)) {
           s->note({end::too_large, 0, "a frame of more than " + std::to_string(s->to().max_frame) + " bytes came"});

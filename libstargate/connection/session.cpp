@@ -2,17 +2,18 @@
 
 #include "libstargate/connection/masking.hpp"
 
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
 #include <iterator>
 #include <utility>
 
 #ifdef __linux__
-#include <linux/sockios.h>
+#include <linux/sock_diag.h>
 #endif
 
 namespace stargate::connection {
@@ -21,6 +22,7 @@ namespace {
 
 constexpr std::size_t frames_a_write = 64; // then other connections have their turn
 constexpr std::size_t bytes_a_gathering = 128u << 10;
+constexpr std::size_t worth_masking = 4096;         // a single frame as large as that is masked faster by us
 constexpr std::size_t frames_a_batch = 1024;        // then the observer is told, even in the middle of a wake-up
 constexpr std::size_t scratch_to_keep = 256u << 10; // a larger one is given back after use
 constexpr int close_timeout = 5;                    // seconds, for what is unsent and for the peer's answer
@@ -111,31 +113,33 @@ void session::send(std::vector<frame> frames) {
     lws_callback_on_writable(wsi_);
 }
 
-// libwebsockets writes each frame with a call of its own, and reads four random bytes for it with another. Where the
-// socket's own buffer surely has room, and nothing of libwebsockets waits in front of it, we write whole frames past
-// it, as many as there are. It writes control frames between calls of ours only, so they never land inside a frame.
+// libwebsockets writes each frame with a call of its own, reads four random bytes for it with another, and masks byte
+// by byte. Where the socket's own buffer surely has room, and nothing of libwebsockets waits in front of it, we write
+// whole frames past it, as many as there are. It writes control frames between calls of ours only, so they never land
+// inside a frame.
 session::gathered session::write_gathered() {
-#ifndef SIOCOUTQ
+#ifndef SO_MEMINFO
   return gathered::impossible; // nobody tells how much room there is
 #else
-  if (tls_ || unsent_.size() < 2)
+  if (tls_ || unsent_.empty() || (unsent_.size() == 1 && unsent_.front()->size() < worth_masking))
     return gathered::impossible;
   const int fd = lws_get_socket_fd(wsi_);
-  int capacity = 0, queued = 0;
-  socklen_t size = sizeof capacity;
-  if (::getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &capacity, &size) != 0 || ::ioctl(fd, SIOCOUTQ, &queued) != 0)
+  std::array<std::uint32_t, SK_MEMINFO_VARS> memory{};
+  socklen_t size = sizeof memory;
+  if (::getsockopt(fd, SOL_SOCKET, SO_MEMINFO, memory.data(), &size) != 0)
     return gathered::impossible;
-  // The kernel counts its own overhead as well: a quarter of the buffer has always room for what it is asked to take.
-  const auto room = std::min<std::ptrdiff_t>(capacity / 4 - queued, bytes_a_gathering);
+  // The kernel counts its own overhead as well, and what is queued with it: a half of what is left has always room for
+  // what it is asked to take.
+  const auto left = static_cast<std::ptrdiff_t>(memory[SK_MEMINFO_SNDBUF]) - memory[SK_MEMINFO_WMEM_QUEUED];
   scratch_.clear();
   std::size_t count = 0;
-  for (; count < unsent_.size(); ++count) {
+  for (; count < unsent_.size() && scratch_.size() < bytes_a_gathering; ++count) {
     const auto& text = *unsent_[count];
-    if (static_cast<std::ptrdiff_t>(scratch_.size() + text.size() + most_header) > room)
+    if (static_cast<std::ptrdiff_t>(scratch_.size() + text.size() + most_header) > left / 2)
       break;
     append_masked_frame(scratch_, text);
   }
-  if (count < 2)
+  if (count == 0)
     return gathered::impossible;
   const auto sent = ::send(fd, scratch_.data(), scratch_.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
   if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))

@@ -2,9 +2,6 @@
 
 #include <openssl/evp.h>
 
-#include <algorithm>
-#include <limits>
-
 namespace stargate::protocol {
 
 namespace {
@@ -46,19 +43,20 @@ bool decode_base64(std::string_view text, std::string& out) {
   if (text.empty())
     return true;
   const std::size_t padding = text.back() != '=' ? 0 : text[text.size() - 2] != '=' ? 1 : 2;
-  // OpenSSL skips white space and takes padding anywhere in the last group: what may stand there is checked here.
-  const auto digits = text.substr(0, text.size() - padding);
-  if (!std::all_of(digits.begin(), digits.end(), is_base64_character))
+  // OpenSSL refuses what is not base64, but skips white space at both ends of what it is given, and takes padding
+  // anywhere.
+  if (text.substr(0, text.size() - padding).find('=') != std::string_view::npos)
     return false;
   out.resize(text.size() / 4 * 3);
   auto* to = out.data();
   while (!text.empty()) {
     const auto piece = text.substr(0, piece_of_text);
+    text.remove_prefix(piece.size());
+    const auto last = piece[piece.size() - 1 - (text.empty() ? padding : 0)];
     const auto written = EVP_DecodeBlock(raw(to), raw(piece.data()), static_cast<int>(piece.size()));
-    if (written < 0)
+    if (!is_base64_character(piece.front()) || !is_base64_character(last) || written < 0)
       return false;
     to += written;
-    text.remove_prefix(piece.size());
   }
   out.resize(out.size() - padding);
   return true;

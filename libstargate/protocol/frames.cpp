@@ -190,11 +190,46 @@ caf::expected<std::variant<receipt, nameless_failure>> decode_receipt(std::strin
   return std::variant<receipt, nameless_failure>{std::move(answer)};
 }
 
+namespace {
+
+/// Where in a frame its payload seems to be; empty when it is not written as brokers write it.
+std::string_view find_payload(std::string_view frame) {
+  constexpr std::string_view member = R"(,"payload":")";
+  const auto begin = frame.find(member);
+  if (begin == std::string_view::npos)
+    return {};
+  frame.remove_prefix(begin + member.size());
+  return frame.substr(0, frame.find('"'));
+}
+
+/// Parses in place what describes a message, and decodes its payload. The payload is most of a frame, and RapidJSON
+/// would look at every character of it to find that there is nothing to see: so `rest`, the frame without it, is
+/// parsed. False when the payload is still to be decoded: then the whole frame was parsed.
+bool read_delivery(std::string& frame, std::string& rest, rapidjson::Document& document, std::string& payload) {
+  if (const auto text = find_payload(frame); !text.empty()) {
+    const auto at = static_cast<std::size_t>(text.data() - frame.data());
+    rest.reserve(frame.size() - text.size());
+    rest.append(frame, 0, at).append(frame, at + text.size(), std::string::npos);
+    document.ParseInsitu<json::parse_flags>(rest.data());
+    const auto* member =
+      !document.HasParseError() && document.IsObject() ? json::find_string(document, "payload") : nullptr;
+    // A property may have that name: then the payload's place is another.
+    if (member != nullptr && member->GetString() == rest.data() + at && decode_base64(text, payload))
+      return true;
+  }
+  document.ParseInsitu<json::parse_flags>(frame.data());
+  return false;
+}
+
+} // namespace
+
 caf::expected<std::variant<received_message, end_of_topic>> decode_delivery(std::string& frame) {
   using result = std::variant<received_message, end_of_topic>;
   const auto size = frame.size();
+  received_message message;
+  std::string rest;
   rapidjson::Document document;
-  document.ParseInsitu<json::parse_flags>(frame.data());
+  const bool has_payload = read_delivery(frame, rest, document, message.payload);
   if (document.HasParseError() || !document.IsObject())
     return not_json(document, size);
   if (const auto end = document.FindMember("endOfTopic"); end != document.MemberEnd() && end->value.IsBool())
@@ -202,10 +237,9 @@ caf::expected<std::variant<received_message, end_of_topic>> decode_delivery(std:
   const auto* id = json::find_string(document, "messageId");
   if (id == nullptr || !is_message_id(json::view(*id)))
     return violation("a message without an id");
-  received_message message;
   message.id.value = json::view(*id);
   const auto* payload = json::find_string(document, "payload");
-  if (payload == nullptr || !decode_base64(json::view(*payload), message.payload))
+  if (payload == nullptr || (!has_payload && !decode_base64(json::view(*payload), message.payload)))
     return violation("the message " + message.id.value + " without a payload in base64");
   const auto* published = json::find_string(document, "publishTime");
   if (published == nullptr || !parse_instant(json::view(*published), message.publish_time))
