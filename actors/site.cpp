@@ -4,6 +4,20 @@
 
 namespace stargate::internal {
 
+void socket_board::sort_in(const std::string& key) {
+  const bool expected = expected_.contains(key);
+  const auto found = records_.find(key);
+  const auto phase = found == records_.end() ? socket_phase::connecting : found->second.phase;
+  const auto put = [&key](std::set<std::string>& into, bool in) {
+    if (in)
+      into.insert(key);
+    else
+      into.erase(key);
+  };
+  put(missing_, expected && phase != socket_phase::connected);
+  put(refused_, expected && phase == socket_phase::refused);
+}
+
 void socket_board::set(const std::string& key, socket_phase phase, caf::error why) {
   {
     const std::lock_guard guard{mutex_};
@@ -12,6 +26,7 @@ void socket_board::set(const std::string& key, socket_phase phase, caf::error wh
     r.accepted = r.accepted || phase == socket_phase::connected;
     if (why || phase == socket_phase::connected)
       r.why = std::move(why);
+    sort_in(key);
   }
   changed_.notify_all();
 }
@@ -35,6 +50,7 @@ bool socket_board::was_accepted(const std::string& key) const {
 void socket_board::expect(const std::string& key) {
   const std::lock_guard guard{mutex_};
   expected_.insert(key);
+  sort_in(key);
 }
 
 void socket_board::forget(const std::string& key) {
@@ -42,6 +58,7 @@ void socket_board::forget(const std::string& key) {
     const std::lock_guard guard{mutex_};
     expected_.erase(key);
     records_.erase(key);
+    sort_in(key);
   }
   changed_.notify_all();
 }
@@ -49,20 +66,15 @@ void socket_board::forget(const std::string& key) {
 caf::error socket_board::wait_connected(std::chrono::milliseconds timeout) {
   const auto deadline = std::chrono::steady_clock::now() + timeout;
   std::unique_lock lock{mutex_};
-  for (;;) {
-    std::string missing;
-    for (const auto& key : expected_) {
-      const auto& r = records_[key];
-      if (r.phase == socket_phase::refused)
-        return r.why;
-      if (r.phase != socket_phase::connected)
-        missing += (missing.empty() ? "" : "; ") + key + " is " + to_string(r);
-    }
-    if (missing.empty())
-      return {};
-    if (changed_.wait_until(lock, deadline) == std::cv_status::timeout)
-      return make_error(errc::timed_out, "not connected in time: " + missing);
-  }
+  changed_.wait_until(lock, deadline, [this] { return missing_.empty() || !refused_.empty(); });
+  if (!refused_.empty())
+    return records_[*refused_.begin()].why;
+  if (missing_.empty())
+    return {};
+  std::string missing;
+  for (const auto& key : missing_)
+    missing += (missing.empty() ? "" : "; ") + key + " is " + to_string(records_[key]);
+  return make_error(errc::timed_out, "not connected in time: " + missing);
 }
 
 std::string to_string(const socket_board::record& r) {

@@ -54,10 +54,14 @@ public:
   [[nodiscard]] caf::error wait_connected(std::chrono::milliseconds timeout);
 
 private:
+  void sort_in(const std::string& key);
+
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::map<std::string, record> records_;
   std::set<std::string> expected_;
+  std::set<std::string> missing_; ///< Of those expected, who is not connected,
+  std::set<std::string> refused_; ///< and who will not be.
 };
 
 [[nodiscard]] std::string to_string(const socket_board::record& r);

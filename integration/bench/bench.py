@@ -204,9 +204,9 @@ def scale():
                  for size in sizes]
         print(f"| {name} | " + " | ".join(cells) + f" | {slope(points):+.2f} |")
     after = seen[SIZES[-1]]
-    print(f"\nA restart of the broker under {SIZES[-1]} producers and {SIZES[-1]} consumers: half are connected again "
-          f"{after['medianSeconds']:.1f} s after it answers, all after {after['allSeconds']:.1f} s, at most "
-          f"{after['mostIn100ms']} within 100 ms; {after['attemptsFailed']} attempts had failed meanwhile, "
+    print(f"\nA restart of the broker under {SIZES[-1]:,} producers and {SIZES[-1]:,} consumers: half are connected again "
+          f"{after['medianSeconds']:.1f} s after the first, all after {after['allSeconds']:.1f} s, at most "
+          f"{after['mostIn100ms']} of them within 100 ms; {after['attemptsFailed']:,} attempts had failed meanwhile, "
           f"{after['restarts']} actors were restarted. With handlers on the scheduler's threads: "
           f"{on_scheduler['connectedKiB']:.0f} KiB a pipeline.\n")
     return {"grown": grown, "broker restart": after, "handlers on the scheduler": on_scheduler}

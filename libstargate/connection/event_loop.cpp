@@ -21,6 +21,7 @@ namespace {
 constexpr std::size_t receive_buffer = 64u << 10;
 constexpr auto stop_timeout = std::chrono::seconds{1};
 constexpr auto gathering_time = std::chrono::microseconds{200};
+constexpr auto gathering_time_of_a_session = std::chrono::nanoseconds{500}; // libwebsockets looks at each when it wakes
 constexpr std::size_t worth_gathering = 32u << 10; // more than that is worth a wake-up of its own
 constexpr auto stream_pause = std::chrono::microseconds{400};
 constexpr unsigned never = 86'400; // seconds; libwebsockets' own limits, in favour of `endpoint::connect_timeout`
@@ -130,7 +131,8 @@ struct event_loop::parts {
       return;
     const auto now = std::chrono::steady_clock::now();
     if (now - last_batch < stream_pause && bytes_in_batch < worth_gathering) {
-      std::this_thread::sleep_for(gathering_time);
+      std::this_thread::sleep_for(std::max<std::chrono::nanoseconds>(
+        gathering_time, gathering_time_of_a_session * static_cast<std::int64_t>(sessions.size())));
       lws_service(context, -1); // what is there, without waiting
     }
     last_batch = std::chrono::steady_clock::now();
