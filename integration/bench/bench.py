@@ -190,7 +190,7 @@ def scale():
         "start of a pipeline until it stands, us": {c: r["standSeconds"] * 1e6 / c for c, r in seen.items()},
         "start of a pipeline until it is connected, us": {c: r["connectSeconds"] * 1e6 / c for c, r in seen.items()},
         "produce, messages/s over so many topics": {c: statistics.median(r["rate"] for r in l) for c, l in rates.items()},
-        "produce, processor time a message over so many topics, us": {
+        "produce, us of processor over so many topics": {
             c: statistics.median(r["processorMicros"] for r in l) for c, l in rates.items()},
         "look-up in the registry, us": alone["registry_look_up"],
         "decision about a restart, us": alone["restart_decision"],
@@ -217,7 +217,7 @@ def scale():
 def pyplot():
     import matplotlib
     matplotlib.use("Agg")
-    matplotlib.rcParams["svg.hashsalt"] = "stargate"
+    matplotlib.rcParams.update({"svg.hashsalt": "stargate", "svg.fonttype": "none"})
     from matplotlib import pyplot as plots
     return plots
 
