@@ -134,7 +134,7 @@ struct producer_ack_state {
     if (identity && !identity->is_current())
       return reset(make_error(errc::connection_lost, "messages were given up while it connected"));
     if (identity)
-      tree->board.set(socket_key, socket_phase::connected);
+      tree->board.set(socket_key, m.socket.id(), socket_phase::connected);
     hand_over(ledger->take_all());
   }
 

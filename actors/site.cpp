@@ -18,10 +18,13 @@ void socket_board::sort_in(const std::string& key) {
   put(refused_, expected && phase == socket_phase::refused);
 }
 
-void socket_board::set(const std::string& key, socket_phase phase, caf::error why) {
+void socket_board::set(const std::string& key, caf::actor_id who, socket_phase phase, caf::error why) {
   {
     const std::lock_guard guard{mutex_};
     auto& r = records_[key];
+    if (who < r.who) // ids only grow
+      return;
+    r.who = who;
     r.phase = phase;
     r.accepted = r.accepted || phase == socket_phase::connected;
     if (why || phase == socket_phase::connected)

@@ -38,9 +38,12 @@ public:
     caf::error why;        ///< The last failure, if it is not connected.
     std::string parent;    ///< The key of the actor that started it, if that is not its supervisor.
     bool accepted = false; ///< The broker took it once.
+    caf::actor_id who = 0; ///< The youngest socket that has written here.
   };
 
-  void set(const std::string& key, socket_phase phase, caf::error why = {});
+  /// @param who the socket itself: one that is on its way out has no word any more once its successor has begun, as it
+  /// may when the registry that kept their name was killed
+  void set(const std::string& key, caf::actor_id who, socket_phase phase, caf::error why = {});
   void set_parent(const std::string& key, std::string parent);
   [[nodiscard]] std::map<std::string, record> all() const;
   /// Whether this socket, or one before it under its key, was ever connected.

@@ -77,6 +77,7 @@ struct socket_state {
   std::optional<socket_config> config;
   caf::actor starter;
   std::string key;
+  caf::actor_id id = 0;
 
   caf::actor owner;
   std::unique_ptr<connection::link> link;
@@ -96,7 +97,7 @@ struct socket_state {
 
   ~socket_state() {
     if (tree && config)
-      tree->board.set(key, last_refusal ? socket_phase::refused : socket_phase::stopped, last_refusal);
+      tree->board.set(key, id, last_refusal ? socket_phase::refused : socket_phase::stopped, last_refusal);
   }
 
   [[nodiscard]] bool is_producer() const { return config->keys.role() == role::producer; }
@@ -135,7 +136,8 @@ struct socket_state {
       return self->quit(make_error(exit_code::owner_down, "the dispatcher has ended"));
     // Receipts that are still to come on this connection belong to a ledger that is gone.
     drop_link();
-    tree->board.set(key, socket_phase::waiting, make_error(errc::connection_lost, "the acknowledger was restarted"));
+    tree->board.set(key, id, socket_phase::waiting,
+                    make_error(errc::connection_lost, "the acknowledger was restarted"));
     find_owner();
   }
 
@@ -162,7 +164,7 @@ struct socket_state {
     to.ping_interval = o.ping_interval;
     to.pong_timeout = o.pong_timeout;
     number = tree->next_connection();
-    tree->board.set(key, socket_phase::connecting);
+    tree->board.set(key, id, socket_phase::connecting);
     link = tree->loop->connect(std::move(to), std::make_unique<to_actor>(self->address(), number));
   }
 
@@ -174,7 +176,7 @@ struct socket_state {
     refusals = 0;
     last_refusal = {};
     if (!config->owner_says_ready)
-      tree->board.set(key, socket_phase::connected);
+      tree->board.set(key, id, socket_phase::connected);
     tree->say(log_level::info, key, "connected to " + place());
     send(self, owner, socket_up{number, caf::actor_cast<caf::actor>(self)});
   }
@@ -194,7 +196,7 @@ struct socket_state {
     if (class_of(code_of(why)) == error_class::configuration && !tree->board.was_accepted(key)) {
       if (++refusals >= tree->description.hosts.size()) {
         last_refusal = why;
-        tree->board.set(key, socket_phase::refused, why);
+        tree->board.set(key, id, socket_phase::refused, why);
       }
       if (refusals >= refusals_to_give_up * tree->description.hosts.size())
         return self->quit(why);
@@ -219,7 +221,7 @@ struct socket_state {
     const auto delay =
       protocol::backoff_delay(b.first, most, attempt++, std::uniform_real_distribution<double>{0.0, 1.0}(random));
     if (!last_refusal)
-      tree->board.set(key, socket_phase::waiting, why);
+      tree->board.set(key, id, socket_phase::waiting, why);
     const auto level = class_of(code_of(why)) == error_class::configuration ? log_level::error : log_level::warning;
     tree->say(level, key, describe(why) + "; next attempt in " + std::to_string(delay.count()) + " ms");
     send_later(self, delay, reconnect{++generation});
@@ -269,6 +271,8 @@ struct socket_state {
 
   caf::behavior make_behavior() {
     key = config->keys.socket();
+    id = self->id();
+    tree->board.set(key, id, socket_phase::connecting);
     if (!is_producer())
       tree->board.set_parent(key, config->keys.dispatcher());
     join_tree(self, *tree, key, starter, [this] {
@@ -303,7 +307,7 @@ struct socket_state {
           return;
         drop_link();
         last_refusal = m.why;
-        tree->board.set(key, socket_phase::refused, m.why);
+        tree->board.set(key, id, socket_phase::refused, m.why);
         self->quit(m.why);
       },
       [this](const reconnect& m) {

@@ -62,7 +62,11 @@ TEST_CASE_METHOD(fixture, "killing each kind of actor under load loses nothing, 
   CHECK(consumed.processed() == count);
   CHECK(read.processed() == count);
 
-  REQUIRE(wait_until(within(30s), [&] { return !t.wait_ready(1s); }));
+  {
+    const bool ready = wait_until(within(30s), [&] { return !t.wait_ready(1s); });
+    INFO(describe(t.wait_ready(1ms)) << "\n" << to_string(t.inspect()) << logged);
+    REQUIRE(ready);
+  }
   const auto after = t.inspect();
   REQUIRE(after.entries.size() == before.entries.size());
   for (std::size_t i = 0; i < after.entries.size(); ++i) {
