@@ -34,6 +34,19 @@ public:
       count += receipted_[i] && !other.processed_[i] ? 1 : 0;
     return count;
   }
+  /// The numbers that were not handled, as ranges.
+  std::string unprocessed() const {
+    std::string text;
+    for (std::size_t i = 0; i < processed_.size(); ++i) {
+      if (processed_[i])
+        continue;
+      const auto first = i;
+      while (i + 1 < processed_.size() && !processed_[i + 1])
+        ++i;
+      text += (text.empty() ? "" : ", ") + std::to_string(first) + " to " + std::to_string(i);
+    }
+    return text;
+  }
   std::size_t handled() const { return handled_; } ///< Messages, those that came again included.
 
 private:
