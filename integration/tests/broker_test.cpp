@@ -15,7 +15,7 @@ struct own_broker : fixture {
     auto o = base();
     o.hosts = {{"127.0.0.1", control.port()}};
     o.producers = {{.topic = topic, .send_timeout = 60s}};
-    o.backoff = {.first = 100ms, .most = 2s};
+    o.backoff = {.first = 100ms, .most = 1s};
     return o;
   }
 };
@@ -59,8 +59,8 @@ TEST_CASE_METHOD(own_broker, "a broker that is stopped, and one that is killed, 
     const admin a{here()};
     REQUIRE(wait_until(within(30s), [&] { return static_cast<bool>(a.stats(topic)); }));
     const auto up = std::chrono::steady_clock::now();
-    const auto before = consumed.processed();
-    REQUIRE(wait_until(within(30s), [&] { return consumed.processed() > before; }));
+    const auto before = consumed.handled(); // what comes again is traffic, too
+    REQUIRE(wait_until(within(30s), [&] { return consumed.handled() > before; }));
     CHECK(std::chrono::steady_clock::now() - up < 5s);
   };
   send(10'000);
