@@ -27,7 +27,7 @@ namespace stargate {
 namespace internal {
 class site;
 class tree_guard;
-}
+} // namespace internal
 
 /// Takes the answer to one message: the id under which it is stored, or an error.
 /// @par Threads any thread, never the caller's own stack; it must not block. What it throws is logged and dropped.
