@@ -5,6 +5,8 @@
 // It prints one JSON object when all are connected: what they took. Then it waits for a line on standard input, which
 // says that the broker was restarted, and prints another when all are connected again. --scheduler: handlers run on the
 // actor system's threads instead of having one each.
+#include "integration/load.hpp"
+
 #include <stargate/stargate.hpp>
 
 #include <algorithm>
@@ -16,7 +18,6 @@
 #include <iostream>
 #include <mutex>
 #include <string>
-#include <thread>
 #include <unistd.h>
 #include <vector>
 
@@ -129,9 +130,8 @@ int main(int argc, char** argv) {
   attempts_failed = 0;
   if (std::string line; !std::getline(std::cin, line))
     return 0;
-  const auto returned = clock_type::now();
-  while (connected.count() < 2 * pipelines && clock_type::now() - returned < patience)
-    std::this_thread::sleep_for(10ms);
+  const auto deadline = clock_type::now() + patience;
+  static_cast<void>(integration::wait_until(deadline, [&] { return connected.count() >= 2 * pipelines; }));
   auto times = connected.all();
   std::sort(times.begin(), times.end());
   if (times.size() < 2 * pipelines) {
@@ -143,8 +143,7 @@ int main(int argc, char** argv) {
   std::atomic<std::size_t> stored = 0;
   for (const auto& key : started->keys({.component = "producer"}))
     started->produce(key, message{.payload = "x"}, [&](const caf::expected<message_id>& id) { stored += id ? 1 : 0; });
-  while ((stored < pipelines || handled < pipelines) && clock_type::now() - returned < patience)
-    std::this_thread::sleep_for(10ms);
+  static_cast<void>(integration::wait_until(deadline, [&] { return stored >= pipelines && handled >= pipelines; }));
   // After the first that the broker took again.
   const auto after = [&](std::size_t part) {
     const auto nth = std::max<std::size_t>(part * times.size() / 100, 1) - 1;
