@@ -5,6 +5,7 @@
 #include "actors/publication.hpp"
 #include "actors/roles.hpp"
 #include "actors/site.hpp"
+#include "actors/tree_guard.hpp"
 #include "actors/wiring.hpp"
 #include "libstargate/protocol/percent.hpp"
 
@@ -71,125 +72,6 @@ caf::error no_producer(const registry_key& key) {
 
 // -- starting and stopping ------------------------------------------------------
 
-namespace internal {
-
-namespace {
-
-/// Whether an actor has ended, for threads that wait for it. It touches no actor system, which may go once all actors
-/// have ended. @par Threads any thread
-class ending {
-public:
-  explicit ending(const caf::actor& who) {
-    caf::actor_cast<caf::abstract_actor*>(who)->attach_functor([p = parts_] {
-      {
-        const std::lock_guard guard{p->mutex};
-        p->ended = true;
-      }
-      p->changed.notify_all();
-    });
-  }
-  [[nodiscard]] bool wait(std::chrono::milliseconds timeout) const {
-    std::unique_lock lock{parts_->mutex};
-    return parts_->changed.wait_for(lock, timeout, [this] { return parts_->ended; });
-  }
-
-private:
-  struct parts {
-    std::mutex mutex;
-    std::condition_variable changed;
-    bool ended = false; // guarded by mutex
-  };
-  std::shared_ptr<parts> parts_ = std::make_shared<parts>();
-};
-
-} // namespace
-
-/// What the copies of a `tree` share: the last to go stops the tree.
-class tree_guard {
-public:
-  tree_guard(std::shared_ptr<internal::site> s, caf::actor top)
-    : site{std::move(s)},
-      supervisor{std::move(top)},
-      ended{supervisor} {}
-
-  const std::shared_ptr<internal::site> site;
-  const caf::actor supervisor;
-  const ending ended;
-  std::unique_ptr<internal::inspection_server> inspection; ///< Empty unless `options::inspection_socket` is set.
-  std::once_flag stopped;
-  caf::error outcome;
-
-  ~tree_guard() { static_cast<void>(stop(std::chrono::seconds{30})); }
-
-  caf::error stop(std::chrono::milliseconds timeout) {
-    std::call_once(stopped, [&] {
-      inspection.reset();
-      outcome = end(timeout);
-      site->loop->stop();
-    });
-    return outcome;
-  }
-
-private:
-  caf::error end(std::chrono::milliseconds timeout) const {
-    if (ended.wait({})) // the actor system may have gone, too
-      return {};
-    send_exit(supervisor, make_error(exit_code::shutdown, "the tree is stopped"));
-    if (ended.wait(timeout))
-      return {};
-    send_exit(supervisor, caf::exit_reason::kill);
-    static_cast<void>(ended.wait(std::chrono::seconds{5}));
-    return make_error(errc::timed_out, "the tree '" + site->description.name + "' did not stop within "
-                                         + std::to_string(timeout.count()) + " ms, and was killed");
-  }
-};
-
-} // namespace internal
-
-namespace {
-
-/// The trees there are, for `stop_all`. @par Threads any thread
-class all_trees {
-public:
-  using guard = std::weak_ptr<internal::tree_guard>;
-
-  void add(const caf::actor_system& system, guard one) {
-    const std::lock_guard lock{mutex_};
-    std::erase_if(all_, [](const auto& entry) { return entry.second.expired(); });
-    all_.emplace_back(&system, std::move(one));
-  }
-  [[nodiscard]] std::vector<std::shared_ptr<internal::tree_guard>> of(const caf::actor_system& system) {
-    std::vector<std::shared_ptr<internal::tree_guard>> result;
-    const std::lock_guard lock{mutex_};
-    for (const auto& [where, one] : all_)
-      if (auto there = where == &system ? one.lock() : nullptr)
-        result.push_back(std::move(there));
-    return result;
-  }
-
-private:
-  std::mutex mutex_;
-  std::vector<std::pair<const caf::actor_system*, guard>> all_;
-};
-
-all_trees& trees() {
-  static all_trees all;
-  return all;
-}
-
-} // namespace
-
-caf::error stop_all(caf::actor_system& system, std::chrono::milliseconds timeout) {
-  const auto until = std::chrono::steady_clock::now() + timeout;
-  caf::error outcome;
-  for (const auto& one : trees().of(system)) {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
-    if (auto failure = one->stop(std::max(left, std::chrono::milliseconds::zero())); failure && !outcome)
-      outcome = std::move(failure);
-  }
-  return outcome;
-}
-
 caf::expected<tree> start(caf::actor_system& system, options o) {
   if (auto wrong = validate(o))
     return wrong;
@@ -205,8 +87,7 @@ caf::expected<tree> start(caf::actor_system& system, options o) {
   caf::scoped_actor self{system};
   const auto top = internal::spawn_tree(result.site_, caf::actor_cast<caf::actor>(self));
   self->monitor(top);
-  result.guard_ = std::make_shared<internal::tree_guard>(result.site_, top);
-  trees().add(system, result.guard_);
+  result.guard_ = internal::tree_guard::make(result.site_, top);
   caf::error failure = make_error(errc::start_failed, "the tree did not stand in time");
   self->receive([&](const child_started&) { failure = {}; },
                 [&](const caf::down_msg& down) { failure = make_error(errc::start_failed, describe(down.reason)); },
@@ -216,7 +97,6 @@ caf::expected<tree> start(caf::actor_system& system, options o) {
   try {
     if (!result.site_->description.inspection_socket.empty())
       result.guard_->inspection = std::make_unique<internal::inspection_server>(result.site_, top);
-    trees().add(system, result.guard_);
   } catch (const std::exception& e) {
     return make_error(errc::invalid_option, e.what()); // and the tree is stopped with the last handle to it
   }
