@@ -1,9 +1,10 @@
 // The acknowledger of a consumer or reader: it sends what the handlers settled to the broker.
 //
-// accepts  settle settle_up_to from processors and from whoever kept a message; socket_up socket_down drained from the
-// dispatcher;
-//          report_vitals from anybody; look_after from itself; the dispatcher's down message; exit messages
-// sends    acknowledger_up drain to the dispatcher; transmit to the socket; child_started to its supervisor
+// accepts  settle settle_up_to from processors and from whoever kept a message; handshake_wanted socket_up socket_down
+//          drained from the dispatcher; report_vitals from anybody; look_after from itself; the dispatcher's down message;
+//          exit messages
+// sends    acknowledger_up settled_count drain to the dispatcher; handshake transmit progress to the socket;
+//          child_started to its supervisor
 // dies of  an exit message, after the processors have finished what is in hand; its dispatcher's end
 //
 // An acknowledgement goes out by the connection that brought the message. If that is gone, it is dropped: the broker
@@ -12,7 +13,7 @@
 
 #include "actors/join.hpp"
 #include "actors/messages.hpp"
-#include "actors/position_tracker.hpp"
+#include "actors/settlements.hpp"
 #include "libstargate/protocol/frames.hpp"
 
 #include <stargate/vitals.hpp>
@@ -35,7 +36,9 @@ struct consumer_ack_state {
   caf::actor dispatcher;
   caf::actor socket;
   std::uint64_t connection = 0; ///< 0 while there is none.
-  position_tracker tracker;
+  settlements done;           ///< Of this connection,
+  std::size_t done_count = 0; ///< and how many.
+  bool progressed = false;    ///< On this connection.
   struct kept_message {
     message_id id;
     std::chrono::steady_clock::time_point since;
@@ -61,25 +64,40 @@ struct consumer_ack_state {
     if (m.connection != connection)
       return;
     for (auto& message : m.messages) {
-      if (message.what == disposition::continue_ && message.sequence > up_to) {
+      if (message.what == disposition::continue_ && message.sequence > up_to)
         keep(message);
-        continue;
-      }
-      kept.erase(message.sequence);
-      const bool ask_again = message.what == disposition::nack && !pipeline->position;
-      auto frame = ask_again ? protocol::encode_negative_acknowledgement(message.id)
-                             : protocol::encode_acknowledgement(message.id);
-      unsent.push_back(std::make_shared<const std::string>(std::move(frame)));
-      if (pipeline->position)
-        if (auto moved = tracker.acknowledge(message.sequence, std::move(message.id)))
-          pipeline->position->set(std::move(moved->value));
+      else
+        settle_one(message);
     }
-    flush_soon();
+    after_settling();
+  }
+
+  /// By its handler or by whoever kept it, in any order: the first counts.
+  void settle_one(settled& message) {
+    const bool ask_again = message.what == disposition::nack && !pipeline->position;
+    auto frame = ask_again ? protocol::encode_negative_acknowledgement(message.id)
+                           : protocol::encode_acknowledgement(message.id);
+    if (!done.settle(message.sequence, std::move(message.id)))
+      return;
+    ++done_count;
+    kept.erase(message.sequence);
+    unsent.push_back(std::make_shared<const std::string>(std::move(frame)));
+    if (!ask_again && !std::exchange(progressed, true))
+      send(self, socket, progress{connection});
+  }
+
+  void after_settling() {
+    if (pipeline->position && done.reached() > 0)
+      *pipeline->position = done.reached_id().value;
+    if (!unsent.empty() && !std::exchange(flush_pending, true))
+      send(self, caf::actor_cast<caf::actor>(self), flush{});
   }
 
   void keep(settled& message) {
+    if (done.has(message.sequence))
+      return; // whoever keeps it was faster than its handler's answer
     kept.emplace(message.sequence, kept_message{std::move(message.id), self->clock().now()});
-    if (!pipeline->pull_mode && kept.size() == pipeline->receiver_queue_size)
+    if (kept.size() == pipeline->receiver_queue_size)
       tree->say(log_level::warning, pipeline->keys.acknowledger(),
                 std::to_string(kept.size())
                   + " messages were answered with continue_ and are not acknowledged, as many as "
@@ -93,21 +111,11 @@ struct consumer_ack_state {
   void refuse_overdue() {
     const auto limit = self->clock().now() - 2 * pipeline->ack_timeout - std::chrono::seconds{1};
     settle overdue{connection, {}};
-    for (auto i = kept.begin(); i != kept.end();) {
-      if (i->second.since > limit) {
-        ++i;
-        continue;
-      }
-      overdue.messages.push_back({i->first, std::move(i->second.id), disposition::nack});
-      i = kept.erase(i);
-    }
+    for (auto& [sequence, message] : kept)
+      if (message.since <= limit)
+        overdue.messages.push_back({sequence, message.id, disposition::nack});
     on_settle(overdue);
     send_later(self, pipeline->ack_timeout, look_after{});
-  }
-
-  void flush_soon() {
-    if (!unsent.empty() && !std::exchange(flush_pending, true))
-      send(self, caf::actor_cast<caf::actor>(self), flush{});
   }
 
   /// Cumulative acknowledgement: what was kept up to there, and what handlers will still say `continue_` to.
@@ -116,22 +124,27 @@ struct consumer_ack_state {
       return;
     up_to = std::max(up_to, m.sequence);
     settle all{connection, {}};
-    for (auto i = kept.begin(); i != kept.end() && i->first <= up_to; i = kept.erase(i))
-      all.messages.push_back({i->first, std::move(i->second.id), disposition::ack});
+    for (auto i = kept.begin(); i != kept.end() && i->first <= up_to; ++i)
+      all.messages.push_back({i->first, i->second.id, disposition::ack});
     on_settle(all);
   }
 
   void send_unsent() {
     flush_pending = false;
-    if (!unsent.empty() && connection != 0)
+    if (!unsent.empty() && connection != 0) {
       send(self, socket, transmit{connection, std::exchange(unsent, {})});
+      if (pipeline->pull_mode)
+        send(self, dispatcher, settled_count{connection, done_count});
+    }
     unsent.clear();
   }
 
   void change_connection(std::uint64_t to) {
     send_unsent();
     connection = to;
-    tracker.reset();
+    done = {};
+    done_count = 0;
+    progressed = false;
     kept.clear();
     up_to = 0;
   }
@@ -146,7 +159,7 @@ struct consumer_ack_state {
   }
 
   caf::behavior make_behavior(const caf::actor& supervisor) {
-    join_tree(self, *tree, pipeline->keys.acknowledger(), supervisor, [this] { return ready(); });
+    join_tree(self, tree, pipeline->keys.acknowledger(), supervisor, [this] { return ready(); });
     signal_handlers signals;
     signals.down = [this](const caf::actor_addr&, const caf::error&) {
       self->quit(make_error(exit_code::owner_down, "the dispatcher has ended"));
@@ -156,6 +169,10 @@ struct consumer_ack_state {
       send_later(self, pipeline->ack_timeout, look_after{});
     return behave(
       self, std::move(signals),
+      [this](const handshake_wanted& m) {
+        change_connection(0);
+        send(self, m.socket, handshake{m.connection, pipeline->path()});
+      },
       [this](const socket_up& m) {
         change_connection(m.connection);
         socket = m.socket;
@@ -186,8 +203,9 @@ caf::behavior consumer_ack_actor(caf::stateful_actor<consumer_ack_state>* self, 
 } // namespace
 
 caf::actor spawn_consumer_ack(site_ptr tree, pipeline_ptr pipeline, caf::actor supervisor) {
-  auto& system = tree->system;
-  return system.spawn(consumer_ack_actor, std::move(tree), std::move(pipeline), std::move(supervisor));
+  const auto here = tree;
+  return here->counted(
+    here->system.spawn(consumer_ack_actor, std::move(tree), std::move(pipeline), std::move(supervisor)));
 }
 
 } // namespace stargate::internal

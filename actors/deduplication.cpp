@@ -19,7 +19,7 @@ bool broker_deduplicates(const admin& broker) {
 
 /// Nothing when it can be relied on, or nobody lets us ask: then that is said.
 caf::error why_not(const site& tree, const topic_name& topic) {
-  const admin broker{tree.description, patience};
+  const auto broker = tree.world->make_admin(tree.description, patience);
   const auto ns = topic.tenant + "/" + topic.ns;
   const auto place = to_string(topic) + ": effectively_once cannot be kept: ";
   const auto on = broker.deduplication(ns);
@@ -43,8 +43,13 @@ caf::error why_not(const site& tree, const topic_name& topic) {
 } // namespace
 
 void check_deduplication(const site_ptr& tree, const topic_name& topic, const caf::actor& answer_to) {
-  tree->system.spawn<caf::detached>(
-    [=](caf::event_based_actor* self) { send(self, answer_to, deduplication_checked{why_not(*tree, topic)}); });
+  const auto check = [=](caf::event_based_actor* self) {
+    send(self, answer_to, deduplication_checked{why_not(*tree, topic)});
+  };
+  if (tree->world->has_threads()) // the request blocks
+    tree->counted(tree->system.spawn<caf::detached>(check));
+  else
+    tree->counted(tree->system.spawn(check));
 }
 
 } // namespace stargate::internal

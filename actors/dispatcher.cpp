@@ -1,9 +1,9 @@
 // The dispatcher of a consumer or reader: it owns the demand, and starts and watches the socket.
 //
-// accepts  socket_up socket_down frames_in child_started from its socket; ask from processors; acknowledger_up and
-//          drain from the acknowledger; drained from processors; ask_end_of_topic leave_subscription report_vitals from
+// accepts  handshake_wanted socket_up socket_down frames_in child_started from its socket; ask from processors;
+//          acknowledger_up settled_count drain from the acknowledger; drained from processors; ask_end_of_topic leave_subscription report_vitals from
 //          anybody; dispatch_again look_after from itself; down messages; exit messages
-// sends    deliver socket_down drain to processors; socket_up socket_down drained to the acknowledger; transmit to
+// sends    deliver socket_down drain to processors; handshake_wanted socket_up socket_down drained to the acknowledger; transmit to
 //          the socket; child_started to its supervisor
 // dies of  its socket's end, with its reason; a handler over its time, where that is a crash; an exit message, after
 //          its socket has closed
@@ -45,6 +45,7 @@ struct dispatcher_state {
   caf::actor acknowledger;
   std::uint64_t connection = 0; ///< 0 while there is none.
   caf::actor connected_socket;
+  std::optional<handshake_wanted> wanted; ///< Until there is an acknowledger, who knows where to go on.
   std::shared_ptr<const delivery> origin;
   std::uint64_t sequence = 0;
   /// What came and nobody has: one queue for all processors, or one for each when a key belongs to a processor.
@@ -52,7 +53,8 @@ struct dispatcher_state {
   internal::demand<caf::actor> demand;
   std::optional<rate_limiter> limiter;
   bool dispatch_scheduled = false;
-  std::size_t permitted = 0; ///< In pull mode: what the broker may still send.
+  std::size_t permitted = 0; ///< In pull mode: what the broker may still send,
+  std::size_t settled = 0;   ///< and how many of the messages of this connection are settled.
 
   struct processor {
     caf::actor who;
@@ -79,11 +81,17 @@ struct dispatcher_state {
     ask_broker();
   }
 
+  void ask_acknowledger() {
+    if (acknowledger && wanted)
+      send(self, acknowledger, *std::exchange(wanted, std::nullopt));
+  }
+
   void lose_connection() {
     connection = 0;
     origin = nullptr;
     sequence = 0;
     permitted = 0;
+    settled = 0;
     end_of_topic_sent = 0;
     for (auto& queue : waiting) // the broker delivers it again
       queue.clear();
@@ -133,14 +141,17 @@ struct dispatcher_state {
     return count;
   }
 
-  /// In pull mode, lets the broker send as many messages as are asked for and are neither here nor under way.
+  /// In pull mode, lets the broker send as many messages as are asked for and are neither here nor under way. Those that
+  /// handlers keep, with `continue_`, are bounded as the broker bounds them in push mode.
   void permit_more() {
     if (!pipeline->pull_mode || draining || !origin)
       return;
     const auto expected = permitted + waiting_count();
-    if (demand.total() <= expected)
+    const auto most = pipeline->receiver_queue_size + pipeline->processors * pipeline->max_demand;
+    const auto unsettled = permitted + sequence - std::min<std::size_t>(settled, sequence);
+    if (demand.total() <= expected || unsettled >= most)
       return;
-    const auto more = demand.total() - expected;
+    const auto more = std::min(demand.total() - expected, most - unsettled);
     permitted += more;
     tell_broker(protocol::encode_permit(more));
   }
@@ -205,7 +216,7 @@ struct dispatcher_state {
   // -- handlers that take too long
 
   void look_after_handlers() {
-    const auto now = handling::clock::now(); // as the processors' deadlines, which are real time
+    const auto now = tree->now();
     for (const auto& p : processors) {
       const auto overdue = p.in_hand ? p.in_hand->take_overdue(now) : std::vector<received_message>{};
       if (overdue.empty())
@@ -282,7 +293,7 @@ struct dispatcher_state {
   }
 
   void start_socket() {
-    socket = spawn_socket(tree, {pipeline->keys, pipeline->path}, caf::actor_cast<caf::actor>(self));
+    socket = spawn_socket(tree, {pipeline->keys}, caf::actor_cast<caf::actor>(self));
     monitor(self, socket);
   }
 
@@ -291,13 +302,17 @@ struct dispatcher_state {
     limiter.emplace(pipeline->rate_limit);
     if (pipeline->handler_timeout.count() > 0)
       send_later(self, look_interval(), look_after{});
-    take_name(self, *tree, pipeline->keys.dispatcher(), [this] { start_socket(); });
+    take_name(self, tree, pipeline->keys.dispatcher(), [this] { start_socket(); });
     signal_handlers signals;
     signals.down = [this](const caf::actor_addr& who, const caf::error& why) { on_down(who, why); };
     signals.exit = [this](const caf::actor_addr&, const caf::error& why) { on_exit(why); };
     return behave(
       self, std::move(signals),
       [this](const child_started&) { send(self, supervisor, child_started{caf::actor_cast<caf::actor>(self)}); },
+      [this](const handshake_wanted& m) {
+        wanted = m;
+        ask_acknowledger();
+      },
       [this](const socket_up& m) {
         lose_connection();
         connection = m.connection;
@@ -316,12 +331,19 @@ struct dispatcher_state {
       [this](frames_in& m) { on_frames(m); }, [this](const ask& m) { on_ask(m); },
       [this](const acknowledger_up& m) {
         acknowledger = m.who;
+        ask_acknowledger();
         announce_connection();
       },
       [this](const drain& m) { on_drain(m); },
       [this](const dispatch_again&) {
         dispatch_scheduled = false;
         dispatch();
+      },
+      [this](const settled_count& m) {
+        if (m.connection != connection)
+          return;
+        settled = m.total;
+        permit_more();
       },
       [this](const look_after&) { look_after_handlers(); },
       [this](const ask_end_of_topic& m) {
@@ -351,8 +373,9 @@ caf::behavior dispatcher_actor(caf::stateful_actor<dispatcher_state>* self, cons
 } // namespace
 
 caf::actor spawn_dispatcher(site_ptr tree, pipeline_ptr pipeline, caf::actor supervisor) {
-  auto& system = tree->system;
-  return system.spawn(dispatcher_actor, std::move(tree), std::move(pipeline), std::move(supervisor));
+  const auto here = tree;
+  return here->counted(
+    here->system.spawn(dispatcher_actor, std::move(tree), std::move(pipeline), std::move(supervisor)));
 }
 
 } // namespace stargate::internal

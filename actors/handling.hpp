@@ -15,7 +15,7 @@ namespace stargate::internal {
 /// about them. @par Threads any thread
 class handling {
 public:
-  using clock = std::chrono::steady_clock;
+  using clock = std::chrono::steady_clock; ///< Its time points are those of `site::now`.
 
   void begin(std::vector<received_message> messages, clock::time_point deadline) {
     const std::lock_guard guard{mutex_};

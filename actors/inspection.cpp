@@ -1,6 +1,6 @@
 #include "actors/inspection.hpp"
 
-#include "actors/messages.hpp"
+#include "actors/outcome.hpp"
 #include "actors/wiring.hpp"
 #include "libstargate/protocol/json.hpp"
 
@@ -19,30 +19,49 @@ namespace stargate {
 
 namespace {
 
-auto ask_for_vitals(caf::scoped_actor& self, const caf::actor& whom, std::chrono::milliseconds patience) {
-  return request(self.ptr(), whom, patience, report_vitals{});
+/// Whoever was asked how it is doing, by its place in the listing, and what it answered.
+using asked = std::vector<std::pair<std::size_t, caf::actor>>;
+using heard = std::vector<std::pair<std::size_t, vitals>>;
+
+/// Asks everybody at once, and sets what those answered who did in time; the others are busy.
+void vitals_collector(caf::event_based_actor* self, const asked& whom, std::chrono::milliseconds patience,
+                      const std::shared_ptr<internal::outcome<heard>>& result) {
+  const auto open = std::make_shared<std::size_t>(whom.size());
+  const auto answers = std::make_shared<heard>();
+  const auto one_less = [=] {
+    if (--*open == 0)
+      result->set(std::move(*answers));
+  };
+  for (const auto& [place, who] : whom)
+    request(self, who, patience, report_vitals{})
+      .then(
+        [=, at = place](const vitals& v) {
+          answers->emplace_back(at, v);
+          one_less();
+        },
+        [=](const caf::error&) { one_less(); });
 }
-using vitals_request = decltype(ask_for_vitals(std::declval<caf::scoped_actor&>(), caf::actor{}, {}));
 
 /// Walks down the supervisors of a tree, and asks everybody how it is doing.
 class inspector {
 public:
   inspector(const internal::site& tree, std::chrono::milliseconds timeout)
-    : self_{tree.system},
+    : tree_{tree},
       registry_{tree.registry()},
       sockets_{tree.board.all()},
       patience_{timeout / 4},
-      deadline_{std::chrono::steady_clock::now() + timeout} {}
+      deadline_{tree.now() + timeout} {}
 
   void visit(const caf::actor& supervisor, std::size_t depth, tree_snapshot& out) {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline_ - std::chrono::steady_clock::now());
+    const auto now = tree_.now();
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline_ - now);
     if (!supervisor || left <= std::chrono::milliseconds::zero())
       return;
     children found;
-    request(self_.ptr(), supervisor, left, which_children{})
-      .receive([&](children& c) { found = std::move(c); }, [](const caf::error&) {});
+    if (auto answer
+        = internal::ask_and_wait<children>(tree_.system, *tree_.world, supervisor, left, which_children{}))
+      found = std::move(*answer);
     out.restarts += found.restarts;
-    const auto now = self_->clock().now();
     for (const auto& child : found.list) {
       tree_entry entry;
       entry.depth = depth;
@@ -70,16 +89,21 @@ public:
     }
   }
 
-  /// Takes down what those who were asked answer; the others are busy.
+  /// Takes down what those who were asked answer.
   void hear(tree_snapshot& out) {
-    for (auto& [place, answer] : asked_)
-      std::move(answer).receive([&, at = place](vitals& v) { out.entries[at].how = v; }, [](const caf::error&) {});
+    if (asked_.empty())
+      return;
+    const auto result = std::make_shared<internal::outcome<heard>>();
+    const auto until = tree_.now() + 2 * patience_;
+    tree_.system.spawn(vitals_collector, std::exchange(asked_, {}), patience_, result);
+    for (const auto& [place, how] : result->wait(*tree_.world, until).value_or(heard{}))
+      out.entries[place].how = how;
   }
 
 private:
   void ask(const caf::actor& whom, std::size_t place) {
     if (whom)
-      asked_.emplace_back(place, ask_for_vitals(self_, whom, patience_));
+      asked_.emplace_back(place, whom);
   }
 
   [[nodiscard]] std::string connection_of(const std::string& key) const {
@@ -87,12 +111,12 @@ private:
     return i == sockets_.end() ? "" : to_string(i->second);
   }
 
-  caf::scoped_actor self_;
+  const internal::site& tree_;
   registry registry_;
   std::map<std::string, internal::socket_board::record> sockets_;
   std::chrono::milliseconds patience_;
-  std::vector<std::pair<std::size_t, vitals_request>> asked_;
-  std::chrono::steady_clock::time_point deadline_;
+  asked asked_;
+  internal::environment::clock::time_point deadline_;
 };
 
 } // namespace

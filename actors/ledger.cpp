@@ -30,7 +30,7 @@ void ledger::admit(publication_ptr p, clock::time_point deadline) {
   if (!encoded)
     return p->answer(failure(code_of(encoded.error()), context_of(encoded.error())));
   p->content = {};
-  pending_.push_back({std::move(p), std::make_shared<const std::string>(std::move(*encoded)), deadline});
+  pending_.push_back({std::move(p), std::make_shared<const std::string>(std::move(*encoded)), deadline, false});
   ++pending_count_;
 }
 
@@ -56,6 +56,8 @@ std::vector<connection::frame> ledger::take_new() {
 }
 
 std::vector<connection::frame> ledger::take_all() {
+  for (std::size_t i = 0; i < new_from_; ++i)
+    pending_[i].sent_before = true;
   new_from_ = 0;
   return take_new();
 }
@@ -95,7 +97,9 @@ bool ledger::rejected(std::uint64_t sequence, const std::string& why) {
   auto* e = find(sequence);
   if (e == nullptr)
     return false;
-  settle(*e, failure(errc::rejected, "the broker refused the message: " + why));
+  settle(*e, e->sent_before ? failure(errc::outcome_unknown, "the broker refused the message when it was sent again: " + why
+                                                               + "; an earlier connection had sent it, and it may be stored")
+                            : failure(errc::rejected, "the broker refused the message: " + why));
   pop_settled();
   admit_waiting();
   return true;
@@ -109,11 +113,13 @@ void ledger::give_up_transmitted(const std::string& why) {
   admit_waiting();
 }
 
-void ledger::expire(clock::time_point now) {
+std::size_t ledger::expire(clock::time_point now) {
+  std::size_t unsent = 0;
   // Deadlines are in order, since all messages wait equally long.
   for (auto& e : pending_) {
     if (e.deadline > now)
       break;
+    unsent += e.who && !e.who->is_transmitted() ? 1 : 0;
     if (e.who)
       settle(e, e.who->is_transmitted()
                   ? failure(errc::outcome_unknown, "the message was sent, and no receipt came within "
@@ -129,6 +135,7 @@ void ledger::expire(clock::time_point now) {
       failure(errc::not_sent, "earlier messages took all of " + std::to_string(send_timeout_.count()) + " ms"));
   }
   admit_waiting();
+  return unsent;
 }
 
 std::optional<ledger::clock::time_point> ledger::next_expiry() const {

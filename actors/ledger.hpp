@@ -3,7 +3,7 @@
 #pragma once
 
 #include "actors/publication.hpp"
-#include "libstargate/connection/event_loop.hpp"
+#include "libstargate/connection/transport.hpp"
 #include "libstargate/protocol/crypto.hpp"
 
 #include <chrono>
@@ -41,26 +41,23 @@ public:
 
   /// The broker stored the message of this sequence. False when nobody waits for it (any more), which harms nothing.
   bool stored(std::uint64_t sequence, message_id id);
-  /// The broker refused it.
+  /// The broker refused it. If an earlier connection had sent it, that one may have stored it: the outcome is unknown.
   bool rejected(std::uint64_t sequence, const std::string& why);
 
   /// Whatever was transmitted has an unknown outcome: nobody can tell any more what the broker made of it.
   void give_up_transmitted(const std::string& why);
 
-  /// From here on messages are numbered anew, for `last_settled`.
-  void renumber() { number_zero_ = first_sequence_; }
-  /// The number, from 0 on, of the last message that needs no sending any more; -1 when there is none.
-  [[nodiscard]] std::int64_t last_settled() const {
-    return static_cast<std::int64_t>(first_sequence_ - number_zero_) - 1;
-  }
+  /// The first message that is not answered; the next to come when there is none.
+  [[nodiscard]] std::uint64_t first() const { return first_sequence_; }
 
-  /// Answers whatever waited longer than `send_timeout`.
-  void expire(clock::time_point now);
+  /// Answers whatever waited longer than `send_timeout`. Gives how many admitted messages were given up unsent.
+  std::size_t expire(clock::time_point now);
   /// When `expire` has something to do next.
   [[nodiscard]] std::optional<clock::time_point> next_expiry() const;
 
-  /// Accepts nothing more.
+  /// Accepts nothing more, until `open`.
   void close() { closed_ = true; }
+  void open() { closed_ = false; }
   [[nodiscard]] bool is_empty() const { return pending_.empty() && waiting_.empty(); }
   [[nodiscard]] std::size_t pending() const { return pending_count_; }
   [[nodiscard]] std::size_t waiting() const { return waiting_.size(); }
@@ -70,6 +67,7 @@ private:
     publication_ptr who; ///< Empty once it is answered.
     connection::frame frame;
     clock::time_point deadline;
+    bool sent_before = false; ///< By a connection before the one that has it now.
   };
   struct waiting_entry {
     publication_ptr who;
@@ -89,8 +87,7 @@ private:
   const std::chrono::milliseconds send_timeout_;
   std::deque<entry> pending_; ///< The sequence of the first is `first_sequence_`.
   std::uint64_t first_sequence_ = 0;
-  std::uint64_t number_zero_ = 0; ///< The sequence that is number 0.
-  std::size_t new_from_ = 0;      ///< The place in `pending_` from where on nothing was taken yet.
+  std::size_t new_from_ = 0; ///< The place in `pending_` from where on nothing was taken yet.
   std::size_t pending_count_ = 0;
   std::deque<waiting_entry> waiting_;
   bool closed_ = false;

@@ -1,6 +1,9 @@
 /// @file
 /// The messages between the actors of a tree. Who sends what to whom:
 ///
+///     socket ──handshake_wanted──▶ producer_ack, or dispatcher ──▶ consumer_ack: whoever knows what is settled
+///     socket ◀─────handshake────── and answers with the path of the handshake, which says where to go on
+///
 ///     caller ──publish──▶ producer_ack ──transmit──▶ socket ──▶ event loop ──▶ broker
 ///     caller ◀──answer─── producer_ack ◀─frames_in── socket ◀── event loop ◀── broker
 ///
@@ -14,13 +17,14 @@
 #include "actors/handling.hpp"
 #include "actors/one_answer.hpp"
 #include "actors/publication.hpp"
-#include "libstargate/connection/event_loop.hpp"
+#include "libstargate/connection/transport.hpp"
 
 #include <stargate/caf.hpp>
 #include <stargate/handler.hpp>
 #include <stargate/message.hpp>
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -42,6 +46,17 @@ struct link_end {
 
 // -- between a socket and its owner: the producer_ack or the dispatcher -------------
 
+/// Before each attempt to connect: how does the handshake go? Whatever connection the owner had is over. Owners watch
+/// the socket as well, so they learn of the end of a connection also when its socket has no time to tell.
+struct handshake_wanted {
+  std::uint64_t connection;
+  caf::actor socket;
+};
+/// The path and query of the handshake, from what the owner has settled until now.
+struct handshake {
+  std::uint64_t connection;
+  caf::expected<std::string> path;
+};
 /// The socket is connected: everything that was not answered may be sent again.
 struct socket_up {
   std::uint64_t connection;
@@ -58,6 +73,10 @@ struct frames_in {
 struct transmit {
   std::uint64_t connection;
   std::vector<connection::frame> frames;
+};
+/// The connection does what it is for: a receipt came, or a message was handled. Trouble from now on is new trouble.
+struct progress {
+  std::uint64_t connection;
 };
 /// Gives up a connection for a new one, and says why.
 struct reset_connection {
@@ -119,6 +138,11 @@ struct settle_up_to {
   std::uint64_t connection;
   std::uint64_t sequence;
 };
+/// From a consumer_ack to its dispatcher, in pull mode: so many of the connection's messages are settled.
+struct settled_count {
+  std::uint64_t connection;
+  std::size_t total;
+};
 
 // -- asking a consumer's or reader's broker ------------------------------------------
 
@@ -138,6 +162,14 @@ struct drain {
 };
 struct drained {
   caf::actor who;
+};
+
+// -- changing what runs ---------------------------------------------------------------
+
+/// Bring what runs to the plan; answered with `reconciled` when that is done.
+struct reconcile {};
+struct reconciled {
+  std::map<std::string, caf::error> failures; ///< By child: what did not start, and why.
 };
 
 // -- from an actor to itself ---------------------------------------------------------
@@ -167,10 +199,13 @@ struct flush {};
   X(stargate::internal::link_open) \
   X(stargate::internal::link_frames) \
   X(stargate::internal::link_end) \
+  X(stargate::internal::handshake_wanted) \
+  X(stargate::internal::handshake) \
   X(stargate::internal::socket_up) \
   X(stargate::internal::socket_down) \
   X(stargate::internal::frames_in) \
   X(stargate::internal::transmit) \
+  X(stargate::internal::progress) \
   X(stargate::internal::reset_connection) \
   X(stargate::internal::refuse_connection) \
   X(stargate::internal::deduplication_checked) \
@@ -180,6 +215,7 @@ struct flush {};
   X(stargate::internal::deliver) \
   X(stargate::internal::settle) \
   X(stargate::internal::settle_up_to) \
+  X(stargate::internal::settled_count) \
   X(stargate::internal::ask_end_of_topic) \
   X(stargate::internal::leave_subscription) \
   X(stargate::internal::batch_due) \
@@ -187,6 +223,8 @@ struct flush {};
   X(stargate::internal::look_after) \
   X(stargate::internal::drain) \
   X(stargate::internal::drained) \
+  X(stargate::internal::reconcile) \
+  X(stargate::internal::reconciled) \
   X(stargate::internal::reconnect) \
   X(stargate::internal::expire) \
   X(stargate::internal::handle_next) \

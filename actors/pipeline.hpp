@@ -31,12 +31,14 @@ struct pipeline {
   crypto_failure_action on_crypto_failure;
   decryption decryption_keys;
   topic_name dead_letters;                          ///< Where `failure_action::dead_letter` puts messages.
-  std::function<caf::expected<std::string>()> path; ///< Of the handshake.
-  std::shared_ptr<reader_position> position;        ///< A reader's; empty for a consumer.
+  std::function<caf::expected<std::string>()> path; ///< Of the handshake; for the acknowledger only.
+  /// Of a reader: the id of the last message up to which all were acknowledged, or where it starts. It outlives the
+  /// reader's actors, and belongs to the acknowledger, of which there is one at a time. Empty for a consumer.
+  std::shared_ptr<std::string> position;
 
   template <class Options>
   pipeline(pipeline_keys k, const Options& o, std::function<caf::expected<std::string>()> p,
-           std::shared_ptr<reader_position> at = {})
+           std::shared_ptr<std::string> at = {})
     : keys{std::move(k)},
       processors{o.processors},
       handler{o.handler},

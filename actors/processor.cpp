@@ -1,9 +1,9 @@
 // A processor of a consumer or reader: it decodes messages and runs the application's handler on them.
 //
-// accepts  deliver socket_down drain from the dispatcher; report_vitals from anybody; handle_next batch_due from
-// itself; exit messages sends    ask drained to the dispatcher; settle to the acknowledger; child_started to its
-// supervisor dies of  an exception out of the handler, unless on_failure says otherwise; a frame that is not a message;
-// its
+// accepts  deliver socket_down drain from the dispatcher; report_vitals from anybody; handle_next batch_due from itself;
+//          exit messages
+// sends    ask drained to the dispatcher; settle to the acknowledger; child_started to its supervisor
+// dies of  an exception out of the handler, unless on_failure says otherwise; a frame that is not a message; its
 //          dispatcher's end; an exit message, between two messages
 //
 // It works in slices of time: between them it sees what else has come, such as an exit message, and what it has
@@ -121,12 +121,12 @@ struct processor_state {
 
   void handle_slice() {
     scheduled = false;
-    const auto until = std::chrono::steady_clock::now() + slice;
+    const auto until = tree->now() + slice;
     while (!queue.empty() && !ended) {
       auto next = std::move(queue.front());
       queue.pop_front();
       take(next);
-      if (std::chrono::steady_clock::now() >= until)
+      if (tree->now() >= until)
         break;
     }
     if (ended)
@@ -185,7 +185,7 @@ struct processor_state {
     std::span<const received_message> batch{gathered};
     const bool limited = pipeline->handler_timeout.count() > 0;
     if (limited)
-      in_hand->begin(gathered, handling::clock::now() + pipeline->handler_timeout);
+      in_hand->begin(gathered, tree->now() + pipeline->handler_timeout);
     auto failure = thrown_by([&] {
       if (pipeline->batch_size == 1)
         answers.push_back(handler->handle_message(batch.front()));
@@ -239,7 +239,7 @@ struct processor_state {
   }
 
   caf::behavior make_behavior(const caf::actor& supervisor) {
-    join_tree(self, *tree, key, supervisor, [this] { return ready(); });
+    join_tree(self, tree, key, supervisor, [this] { return ready(); });
     signal_handlers signals;
     signals.down = [this](const caf::actor_addr&, const caf::error&) {
       self->quit(make_error(exit_code::owner_down, "the dispatcher has ended"));
@@ -287,11 +287,12 @@ caf::behavior processor_actor(caf::stateful_actor<processor_state>* self, const 
 } // namespace
 
 caf::actor spawn_processor(site_ptr tree, pipeline_ptr pipeline, std::size_t index, caf::actor supervisor) {
-  auto& system = tree->system;
-  if (pipeline->run_on == run_on::own_thread)
-    return system.spawn<caf::detached>(processor_actor, std::move(tree), std::move(pipeline), index,
-                                       std::move(supervisor));
-  return system.spawn(processor_actor, std::move(tree), std::move(pipeline), index, std::move(supervisor));
+  const auto here = tree;
+  if (pipeline->run_on == run_on::own_thread && here->world->has_threads())
+    return here->counted(here->system.spawn<caf::detached>(processor_actor, std::move(tree), std::move(pipeline), index,
+                                                           std::move(supervisor)));
+  return here->counted(
+    here->system.spawn(processor_actor, std::move(tree), std::move(pipeline), index, std::move(supervisor)));
 }
 
 } // namespace stargate::internal

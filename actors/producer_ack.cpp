@@ -1,8 +1,9 @@
 // The producer's acknowledger: it accepts what is to be produced, hands it to the socket, and answers.
 //
-// accepts  publish report_vitals from anybody; socket_up socket_down frames_in drain from the socket;
-//          deduplication_checked, once
-// sends    transmit reset_connection refuse_connection drained to the socket; child_started to its supervisor
+// accepts  publish report_vitals from anybody; handshake_wanted socket_up socket_down frames_in drain from the socket,
+//          and its down message; deduplication_checked, once
+// sends    handshake transmit progress reset_connection refuse_connection drained to the socket; child_started to its
+//          supervisor
 // dies of  an exit message; whatever it has not answered is then answered with an error
 //
 // Callers hand their messages to this actor and not to the socket, because this one outlives the socket: a message
@@ -13,7 +14,10 @@
 #include "actors/join.hpp"
 #include "actors/ledger.hpp"
 #include "actors/messages.hpp"
+#include "actors/numbering.hpp"
 #include "libstargate/protocol/frames.hpp"
+#include "libstargate/protocol/option_table.hpp"
+#include "libstargate/protocol/percent.hpp"
 
 #include <stargate/vitals.hpp>
 
@@ -29,14 +33,17 @@ struct producer_ack_state {
   caf::stateful_actor<producer_ack_state>* self = nullptr;
   site_ptr tree;
   std::string key, socket_key;
-  topic_name topic;
+  producer_options options;
+  std::shared_ptr<const protocol::encryptor> encrypts;
   std::optional<internal::ledger> ledger;
-  std::shared_ptr<publisher_identity> identity; ///< Empty unless it stores effectively once.
-  bool deduplicates = false;                    ///< The broker was asked.
-  std::optional<socket_up> held;                ///< A connection that waits for the broker's answer to that.
+  std::optional<internal::numbering> numbers; ///< Empty unless it stores effectively once.
+  bool deduplicates = false;                  ///< The broker was asked.
+  std::optional<socket_up> held;              ///< A connection that waits for the broker's answer to that.
 
   caf::actor socket;
+  std::uint64_t attempt = 0;    ///< The connection for which the socket last asked for a handshake.
   std::uint64_t connection = 0; ///< 0 while there is none.
+  bool progressed = false;      ///< On this connection.
   caf::actor drain_to;
   bool flush_pending = false;
   std::optional<ledger::clock::time_point> alarm; ///< When the next `expire` comes.
@@ -53,8 +60,6 @@ struct producer_ack_state {
   /// What has to be looked at whenever the ledger has changed. Frames go out together at the end of what is in the
   /// mailbox now.
   void after_change() {
-    if (identity && connection == 0)
-      identity->go_on_behind(ledger->last_settled());
     if (connection != 0 && !flush_pending) {
       flush_pending = true;
       send(self, caf::actor_cast<caf::actor>(self), flush{});
@@ -85,12 +90,15 @@ struct producer_ack_state {
         return give_up_transmitted(make_error(
           errc::protocol_violation, "the broker could not read a message and did not say which: " + nameless->failure));
       auto& receipt = std::get<protocol::receipt>(*answer);
+      if (numbers && receipt.sequence > ledger->first())
+        return begin_anew(make_error(errc::protocol_violation, "a receipt overtook one before it"));
       if (receipt.failure.empty()) {
-        ledger->stored(receipt.sequence, std::move(receipt.id));
+        if (ledger->stored(receipt.sequence, std::move(receipt.id)) && !std::exchange(progressed, true))
+          send(self, socket, progress{connection});
         continue;
       }
       ledger->rejected(receipt.sequence, receipt.failure);
-      if (identity) // a message that was refused may or may not have been numbered
+      if (numbers) // a message that was refused may or may not have been numbered
         return give_up_transmitted(make_error(errc::rejected, "a message before it was refused: " + receipt.failure));
     }
     after_change();
@@ -107,33 +115,87 @@ struct producer_ack_state {
     tree->say(log_level::error, key,
               describe(why) + "; the connection is given up, and what was sent has an unknown outcome");
     ledger->give_up_transmitted(describe(why));
-    if (identity) {
-      identity->begin_anew();
-      ledger->renumber();
-    }
+    if (numbers)
+      take_new_name();
     reset(why);
   }
 
+  void take_new_name() {
+    static constexpr char digits[] = "0123456789abcdef";
+    auto known_as = options.producer_name.value_or("stargate") + "-";
+    for (auto bits = tree->world->random(), i = std::uint64_t{0}; i < 16; ++i, bits >>= 4)
+      known_as += digits[bits & 15];
+    numbers->begin_anew(std::move(known_as), ledger->first());
+  }
+
   void reset(const caf::error& why) {
-    const auto given_up = std::exchange(connection, 0);
-    if (identity)
-      identity->go_on_behind(ledger->last_settled());
-    send(self, socket, reset_connection{given_up, why});
+    send(self, socket, reset_connection{std::exchange(connection, 0), why});
     after_change();
   }
 
+  // -- the socket
+
+  /// What a handshake says: which producer this is, and where it goes on.
+  caf::expected<std::string> path() {
+    auto with = options;
+    if (numbers) {
+      auto start = numbers->connect(ledger->first());
+      with.producer_name = std::move(start.producer_name);
+      with.initial_sequence_id = start.initial_sequence_id;
+    }
+    auto result = protocol::request_path(with);
+    if (!encrypts)
+      return result;
+    auto parameter = encrypts->parameter();
+    if (!parameter)
+      return make_error(errc::crypto_failed, to_string(options.topic) + ": " + context_of(parameter.error()));
+    return result + (result.find('?') == std::string::npos ? "?" : "&")
+           + "encryptionKeys=" + protocol::percent_encode(*parameter);
+  }
+
+  void on_wanted(const handshake_wanted& m) {
+    adopt(m.socket);
+    lose_connection();
+    attempt = m.connection;
+    send(self, socket, handshake{attempt, path()});
+  }
+
+  void adopt(const caf::actor& who) {
+    if (socket == who)
+      return;
+    lose_socket();
+    socket = who;
+    monitor(self, socket);
+  }
+
+  void lose_connection() {
+    held.reset();
+    connection = 0;
+    attempt = 0;
+    progressed = false;
+  }
+
+  /// It may have had no time to say so. One that drained is followed by one that does not, unless all of this ends.
+  void lose_socket() {
+    lose_connection();
+    socket = nullptr;
+    drain_to = nullptr;
+    ledger->open();
+  }
+
   void on_up(const socket_up& m) {
-    socket = m.socket;
-    if (identity && !deduplicates) {
+    if (m.connection != attempt)
+      return;
+    if (numbers && !deduplicates) {
       if (!std::exchange(held, m))
-        check_deduplication(tree, topic, caf::actor_cast<caf::actor>(self));
+        check_deduplication(tree, options.topic, caf::actor_cast<caf::actor>(self));
       return;
     }
     connection = m.connection;
     // Messages may have been given up while it connected: then it would number the others wrongly.
-    if (identity && !identity->is_current())
+    if (numbers && !numbers->holds(ledger->first()))
       return reset(make_error(errc::connection_lost, "messages were given up while it connected"));
-    if (identity)
+    if (numbers)
       tree->board.set(socket_key, m.socket.id(), socket_phase::connected);
     hand_over(ledger->take_all());
   }
@@ -148,18 +210,28 @@ struct producer_ack_state {
     on_up(*m);
   }
 
+  void on_expire() {
+    alarm.reset();
+    const auto unsent = ledger->expire(now());
+    if (numbers && connection != 0 && unsent > 0) // the broker would give their numbers to those behind them
+      return reset(make_error(errc::connection_lost, "messages were given up before they were sent"));
+    after_change();
+  }
+
   caf::behavior make_behavior(const caf::actor& supervisor) {
-    join_tree(self, *tree, key, supervisor);
+    join_tree(self, tree, key, supervisor);
+    signal_handlers signals;
+    signals.down = [this](const caf::actor_addr& who, const caf::error&) {
+      if (socket && socket.address() == who)
+        lose_socket();
+    };
     return behave(
-      self, {}, [this](publish& m) { on_publish(m); }, [this](const socket_up& m) { on_up(m); },
+      self, std::move(signals), [this](publish& m) { on_publish(m); },
+      [this](const handshake_wanted& m) { on_wanted(m); }, [this](const socket_up& m) { on_up(m); },
       [this](const deduplication_checked& m) { on_checked(m.why_not); },
       [this](const socket_down& m) {
-        if (held && held->connection == m.connection)
-          held.reset();
-        if (m.connection != connection)
-          return;
-        connection = 0;
-        after_change();
+        if (m.connection == attempt)
+          lose_connection();
       },
       [this](frames_in& m) { on_frames(m); },
       [this](flush) {
@@ -168,14 +240,14 @@ struct producer_ack_state {
           hand_over(ledger->take_new());
       },
       [this](const expire& m) {
-        if (m.generation != alarm_generation)
-          return;
-        alarm.reset();
-        ledger->expire(now());
-        after_change();
+        if (m.generation == alarm_generation)
+          on_expire();
       },
       [this](report_vitals) { return vitals_of(self, ledger->pending(), ledger->waiting()); },
       [this](const drain& m) {
+        if (has_ended(m.answer_to))
+          return; // and its successor may be here already
+        adopt(m.answer_to);
         ledger->close();
         drain_to = m.answer_to;
         after_change();
@@ -186,28 +258,29 @@ struct producer_ack_state {
 caf::behavior producer_ack_actor(caf::stateful_actor<producer_ack_state>* self, const site_ptr& tree,
                                  const pipeline_keys& keys, const producer_options& options,
                                  const std::shared_ptr<const protocol::encryptor>& encrypts,
-                                 const std::shared_ptr<publisher_identity>& identity, const caf::actor& supervisor) {
+                                 const caf::actor& supervisor) {
   auto& state = state_of(self);
   state.self = self;
   state.tree = tree;
   state.key = keys.acknowledger();
   state.socket_key = keys.socket();
-  state.topic = keys.topic();
-  state.identity = identity;
-  if (identity)
-    identity->begin_anew(); // what an earlier ledger sent is nobody's to number any more
+  state.options = options;
+  state.encrypts = encrypts;
   state.ledger.emplace(to_string(keys.topic()), options.max_pending, options.send_timeout, encrypts);
+  if (options.effectively_once) {
+    state.numbers.emplace();
+    state.take_new_name(); // what an earlier ledger sent is nobody's to number any more
+  }
   return state.make_behavior(supervisor);
 }
 
 } // namespace
 
 caf::actor spawn_producer_ack(site_ptr tree, pipeline_keys keys, producer_options options,
-                              std::shared_ptr<const protocol::encryptor> encrypts,
-                              std::shared_ptr<publisher_identity> identity, caf::actor supervisor) {
-  auto& system = tree->system;
-  return system.spawn(producer_ack_actor, std::move(tree), std::move(keys), std::move(options), std::move(encrypts),
-                      std::move(identity), std::move(supervisor));
+                              std::shared_ptr<const protocol::encryptor> encrypts, caf::actor supervisor) {
+  const auto here = tree;
+  return here->counted(here->system.spawn(producer_ack_actor, std::move(tree), std::move(keys), std::move(options),
+                                          std::move(encrypts), std::move(supervisor)));
 }
 
 } // namespace stargate::internal

@@ -2,7 +2,6 @@
 /// The producer's acknowledger: the actor that owns the ledger of what awaits the broker's receipt.
 #pragma once
 
-#include "actors/publisher_identity.hpp"
 #include "actors/roles.hpp"
 #include "actors/site.hpp"
 #include "libstargate/protocol/crypto.hpp"
@@ -11,9 +10,8 @@
 
 namespace stargate::internal {
 
-/// @param identity for a producer that stores effectively once; empty for others
 [[nodiscard]] caf::actor spawn_producer_ack(site_ptr tree, pipeline_keys keys, producer_options options,
                                             std::shared_ptr<const protocol::encryptor> encrypts,
-                                            std::shared_ptr<publisher_identity> identity, caf::actor supervisor);
+                                            caf::actor supervisor);
 
 } // namespace stargate::internal

@@ -1,9 +1,9 @@
 // The socket of a producer, consumer or reader: it connects, reconnects, and carries frames both ways.
 //
-// accepts  link_open link_frames link_end from the event loop; transmit reset_connection refuse_connection drained
-//          from its owner;
-//          publish, for its owner; report_vitals from anybody; the down message of its owner; exit messages
-// sends    socket_up socket_down frames_in drain to its owner; child_started to who started it
+// accepts  link_open link_frames link_end from the transport; handshake transmit progress reset_connection
+//          refuse_connection drained from its owner; publish, for its owner; report_vitals from anybody; the down message
+//          of its owner; exit messages
+// sends    handshake_wanted socket_up socket_down frames_in drain to its owner; child_started to who started it
 // dies of  an exit message, after it closed the connection; its owner's end, where the owner started it; a broker that
 //          refuses it for good, after a few attempts
 //
@@ -20,7 +20,6 @@
 
 #include <memory>
 #include <optional>
-#include <random>
 
 namespace stargate::internal {
 
@@ -29,7 +28,7 @@ namespace {
 constexpr std::uint32_t refusals_to_give_up = 3;
 constexpr std::chrono::milliseconds most_after_conflict{5'000};
 
-/// Turns what happens on the event loop's thread into messages. It does not keep the actor alive.
+/// Turns what happens on the transport's thread into messages. It does not keep the actor alive.
 class to_actor final : public connection::observer {
 public:
   to_actor(caf::actor_addr socket, std::uint64_t number) : socket_{std::move(socket)}, number_{number} {}
@@ -91,7 +90,6 @@ struct socket_state {
   std::uint64_t generation = 0;
   std::size_t host = 0;
   std::chrono::steady_clock::time_point connected_at;
-  std::minstd_rand random{std::random_device{}()};
 
   caf::error last_refusal;
 
@@ -115,7 +113,8 @@ struct socket_state {
     if (!is_producer())
       return adopt(starter);
     const auto registry = tree->registry().actor();
-    request(self, registry, name_timeout + start_timeout, await_name{config->keys.acknowledger(), name_timeout})
+    request(self, registry, tree->name_timeout() + tree->start_timeout(),
+            await_name{config->keys.acknowledger(), tree->name_timeout()})
       .then([this](const found& f) { adopt(f.who); },
             [this](const caf::error& why) {
               self->quit(make_error(exit_code::owner_down, "no acknowledger: " + describe(why)));
@@ -125,7 +124,7 @@ struct socket_state {
   void adopt(const caf::actor& who) {
     owner = who;
     monitor(self, owner);
-    connect();
+    ask_for_handshake();
   }
 
   void on_owner_down() {
@@ -143,11 +142,19 @@ struct socket_state {
 
   // -- connecting
 
-  void connect() {
+  void ask_for_handshake() {
     if (closing || !owner)
       return;
+    number = tree->next_connection();
+    tree->board.set(key, id, socket_phase::connecting);
+    send(self, owner, handshake_wanted{number, caf::actor_cast<caf::actor>(self)});
+  }
+
+  void connect(handshake& m) {
+    if (m.connection != number || closing || link)
+      return;
     const auto& o = tree->description;
-    auto path = config->path();
+    auto& path = m.path;
     if (!path)
       return wait_and_connect(path.error());
     connection::endpoint to;
@@ -163,9 +170,7 @@ struct socket_state {
     to.connect_timeout = o.connect_timeout;
     to.ping_interval = o.ping_interval;
     to.pong_timeout = o.pong_timeout;
-    number = tree->next_connection();
-    tree->board.set(key, id, socket_phase::connecting);
-    link = tree->loop->connect(std::move(to), std::make_unique<to_actor>(self->address(), number));
+    link = tree->transport->connect(std::move(to), std::make_unique<to_actor>(self->address(), number));
   }
 
   void on_open(std::uint64_t connection) {
@@ -218,8 +223,10 @@ struct socket_state {
     const auto& b = tree->description.backoff;
     const auto most =
       code_of(why) == errc::conflict ? std::max(b.first, std::min(b.most, most_after_conflict)) : b.most;
-    const auto delay =
-      protocol::backoff_delay(b.first, most, attempt++, std::uniform_real_distribution<double>{0.0, 1.0}(random));
+    constexpr double whole = 1ull << 53;
+    const auto chance = static_cast<double>(tree->world->random() >> 11) / whole;
+    const auto delay = protocol::backoff_delay(b.first, most, attempt++, chance);
+    number = 0; // what is still said of this attempt comes too late
     if (!last_refusal)
       tree->board.set(key, id, socket_phase::waiting, why);
     const auto level = class_of(code_of(why)) == error_class::configuration ? log_level::error : log_level::warning;
@@ -275,7 +282,7 @@ struct socket_state {
     tree->board.set(key, id, socket_phase::connecting);
     if (!is_producer())
       tree->board.set_parent(key, config->keys.dispatcher());
-    join_tree(self, *tree, key, starter, [this] {
+    join_tree(self, tree, key, starter, [this] {
       find_owner();
       return true;
     });
@@ -312,7 +319,12 @@ struct socket_state {
       },
       [this](const reconnect& m) {
         if (m.generation == generation)
-          connect();
+          ask_for_handshake();
+      },
+      [this](handshake& m) { connect(m); },
+      [this](const progress& m) {
+        if (m.connection == number)
+          attempt = 0;
       },
       [this](publish& m) {
         if (owner)
@@ -335,8 +347,8 @@ caf::behavior socket_actor(caf::stateful_actor<socket_state>* self, const site_p
 } // namespace
 
 caf::actor spawn_socket(site_ptr tree, socket_config config, caf::actor starter) {
-  auto& system = tree->system;
-  return system.spawn(socket_actor, std::move(tree), std::move(config), std::move(starter));
+  const auto here = tree;
+  return here->counted(here->system.spawn(socket_actor, std::move(tree), std::move(config), std::move(starter)));
 }
 
 } // namespace stargate::internal

@@ -5,15 +5,11 @@
 #include "actors/roles.hpp"
 #include "actors/site.hpp"
 
-#include <functional>
-#include <string>
 
 namespace stargate::internal {
 
 struct socket_config {
   pipeline_keys keys;
-  /// The path and query of the handshake, asked for before each attempt.
-  std::function<caf::expected<std::string>()> path;
   bool owner_says_ready = false; ///< The owner has more to do before the socket counts as connected, and says so.
 };
 

@@ -11,6 +11,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <random>
 #include <string_view>
 #include <thread>
 #include <utility>
@@ -59,7 +60,7 @@ caf::error read_query(const std::string& url, std::string_view query, producer_o
 /// A tree of one producer, from its URL.
 caf::expected<options> description_of(const std::string& url, const temporary_options& with) {
   options o;
-  o.name = "temporary";
+  o.name = "temporary-" + std::to_string(std::random_device{}()) + std::to_string(std::random_device{}());
   o.tls = with.tls;
   o.token = with.token;
   o.log = with.log;

@@ -2,16 +2,17 @@
 
 #include "actors/inspection.hpp"
 #include "actors/messages.hpp"
+#include "actors/outcome.hpp"
 #include "actors/publication.hpp"
 #include "actors/roles.hpp"
 #include "actors/site.hpp"
 #include "actors/tree_guard.hpp"
 #include "actors/wiring.hpp"
+#include "libstargate/connection/tls.hpp"
 #include "libstargate/protocol/percent.hpp"
 
 #include <algorithm>
 #include <condition_variable>
-#include <future>
 #include <mutex>
 #include <utility>
 
@@ -22,7 +23,7 @@ using internal::publication_ptr;
 namespace {
 
 constexpr std::chrono::minutes patience{10};             // for a tree to stand; each of its actors bounds its own start
-constexpr std::chrono::milliseconds answer_grace{5'000}; // beyond `send_timeout`, which the acknowledger keeps
+constexpr std::chrono::milliseconds answer_grace{1'000}; // beyond `send_timeout`, which the acknowledger keeps
 
 /// The answers to a list of messages, for a thread that waits for them. Publications share it, so that it outlives
 /// the wait.
@@ -41,9 +42,10 @@ public:
       all_there_.notify_one();
   }
 
-  [[nodiscard]] std::vector<caf::expected<message_id>> wait(std::chrono::milliseconds timeout) {
+  [[nodiscard]] std::vector<caf::expected<message_id>> wait(internal::environment& in,
+                                                            internal::environment::clock::time_point until) {
     std::unique_lock lock{mutex_};
-    all_there_.wait_for(lock, timeout, [this] { return missing_ == 0; });
+    in.wait(lock, all_there_, until, [this] { return missing_ == 0; });
     given_up_ = true;
     return std::move(list_);
   }
@@ -56,47 +58,93 @@ private:
   std::vector<caf::expected<message_id>> list_;
 };
 
-/// The key of the actor that accepts what is produced under a producer's key.
-std::string acknowledger_of(const registry_key& producer) {
-  auto key = producer;
-  key.component = internal::row_of(internal::role::producer).acknowledger;
-  return to_string(key);
+/// The error of a key that is no producer's of this tree, if it is none.
+caf::error not_a_producer(const internal::site& tree, const registry_key& key) {
+  const auto& name = tree.description.name;
+  if (key.name != name)
+    return make_error(errc::not_registered, "the key '" + to_string(key) + "' is one of the tree '" + key.name
+                                              + "', and this is the tree '" + name + "'");
+  if (key.component != internal::row_of(internal::role::producer).socket)
+    return make_error(errc::not_registered, "'" + to_string(key) + "' is not the key of a producer in the tree '" + name
+                                              + "': a producer's component is 'producer'");
+  if (auto ended = tree.board.why_ended())
+    return ended;
+  if (!tree.plan.producing_to(key.topic))
+    return make_error(errc::not_registered,
+                      "no producer of " + to_string(key.topic) + " is registered in the tree '" + name + "'");
+  return {};
 }
 
-caf::error no_producer(const registry_key& key) {
-  return make_error(errc::not_registered,
-                    "no producer of " + to_string(key.topic) + " is registered in the tree '" + key.name + "'");
+/// Why there is no acknowledger now: it has given up, or it is being restarted.
+caf::error no_acknowledger(const internal::site& tree, const internal::pipeline_keys& keys) {
+  if (auto gone = tree.why_gone(keys.supervisor()))
+    return gone;
+  return make_error(errc::not_sent, to_string(keys.topic()) + ": the producer is being restarted");
+}
+
+internal::pipeline_keys producer_keys(const registry_key& key) {
+  return {internal::role::producer, key.topic, {}};
 }
 
 } // namespace
 
 // -- starting and stopping ------------------------------------------------------
 
+namespace {
+
+/// Who waits until a tree stands.
+caf::behavior starter_actor(caf::event_based_actor* self, const std::shared_ptr<internal::outcome<caf::error>>& how) {
+  signal_handlers signals;
+  signals.down = [=](const caf::actor_addr&, const caf::error& why) {
+    how->set(make_error(errc::start_failed, describe(why)));
+    self->quit();
+  };
+  return behave(
+    self, std::move(signals), [=](const caf::actor& top) { monitor(self, top); },
+    [=](const child_started&) {
+      how->set({});
+      self->quit();
+    });
+}
+
+} // namespace
+
 caf::expected<tree> start(caf::actor_system& system, options o) {
+  return internal::start_in(system, std::move(o), {});
+}
+
+caf::expected<tree> internal::start_in(caf::actor_system& system, options o, std::shared_ptr<environment> world) {
   if (auto wrong = validate(o))
     return wrong;
   tree result;
   try {
-    result.site_ = std::make_shared<internal::site>(system, std::move(o));
+    result.site_ = std::make_shared<internal::site>(system, std::move(o), std::move(world));
   } catch (const connection::bad_tls_settings& e) {
     return make_error(errc::invalid_option, e.what());
   } catch (const std::exception& e) {
     return make_error(errc::start_failed, e.what());
   }
-  result.site_->expect(result.site_->plan.now());
-  caf::scoped_actor self{system};
-  const auto top = internal::spawn_tree(result.site_, caf::actor_cast<caf::actor>(self));
-  self->monitor(top);
-  result.guard_ = internal::tree_guard::make(result.site_, top);
-  caf::error failure = make_error(errc::start_failed, "the tree did not stand in time");
-  self->receive([&](const child_started&) { failure = {}; },
-                [&](const caf::down_msg& down) { failure = make_error(errc::start_failed, describe(down.reason)); },
-                caf::after(patience) >> [] {});
-  if (failure)
-    return failure;
+  auto& site = *result.site_;
+  site.world->on_tree(result.site_);
+  if (!site.world->may_wait())
+    return internal::would_block("stargate::start");
+  site.expect_all();
+  const auto standing = std::make_shared<internal::outcome<caf::error>>();
+  const auto until = site.now() + patience;
+  const auto starter = system.spawn(starter_actor, standing);
+  auto guard = internal::tree_guard::make(result.site_, starter);
+  if (!guard) {
+    send_exit(starter, caf::exit_reason::kill);
+    return guard.error();
+  }
+  result.guard_ = std::move(*guard);
+  post(starter, result.guard_->supervisor);
+  const auto failure = standing->wait(*site.world, until);
+  if (!failure || *failure)
+    return failure ? *failure : make_error(errc::start_failed, "the tree did not stand in time");
   try {
-    if (!result.site_->description.inspection_socket.empty())
-      result.guard_->inspection = std::make_unique<internal::inspection_server>(result.site_, top);
+    if (!site.description.inspection_socket.empty())
+      result.guard_->inspection = std::make_unique<internal::inspection_server>(result.site_, result.guard_->supervisor);
   } catch (const std::exception& e) {
     return make_error(errc::invalid_option, e.what()); // and the tree is stopped with the last handle to it
   }
@@ -107,32 +155,47 @@ caf::error tree::stop(std::chrono::milliseconds timeout) const {
   return guard_ ? guard_->stop(timeout) : caf::error{};
 }
 
+weak_tree tree::weak() const {
+  return weak_tree{*this};
+}
+
+weak_tree::weak_tree(const tree& of) : site_{of.site_}, guard_{of.guard_} {}
+
+tree weak_tree::lock() const {
+  tree result;
+  result.guard_ = guard_.lock();
+  if (result.guard_)
+    result.site_ = site_.lock();
+  return result;
+}
+
 // -- producing ------------------------------------------------------------------
 
 std::vector<caf::expected<message_id>> tree::produce_list(const registry_key& producer,
                                                           std::vector<message> contents) const {
-  const auto send_timeout = site_->plan.producing_to(producer.topic).value_or(internal::plan::producing{}).send_timeout;
+  auto& world = *site_->world;
+  const auto all = [&](const caf::error& why) {
+    return std::vector<caf::expected<message_id>>(contents.size(), why);
+  };
+  if (!world.may_wait())
+    return all(internal::would_block("tree::produce"));
+  if (auto wrong = not_a_producer(*site_, producer))
+    return all(wrong);
+  const auto to = site_->plan.producing_to(producer.topic);
+  const auto keys = producer_keys(producer);
+  const auto deadline = site_->now() + (to ? to->send_timeout : std::chrono::milliseconds{0});
+  const auto acknowledger = site_->wait_for(keys.acknowledger(), keys.supervisor(), deadline);
+  if (!acknowledger)
+    return all(code_of(acknowledger.error()) == errc::timed_out ? no_acknowledger(*site_, keys) : acknowledger.error());
   auto waiting = std::make_shared<answers>(contents.size());
-  if (contents.empty())
-    return waiting->wait({});
   internal::publish batch;
   batch.waits_for_room = true;
   batch.items.reserve(contents.size());
   for (std::size_t i = 0; i < contents.size(); ++i)
     batch.items.push_back(std::make_shared<internal::publication>(
       std::move(contents[i]), [waiting, i](caf::expected<message_id> answer) { waiting->set(i, std::move(answer)); }));
-  auto key = producer;
-  key.component = internal::row_of(internal::role::producer).acknowledger;
-  auto acknowledger = whereis(key);
-  if (!acknowledger && send_timeout.count() > 0) // it is being restarted
-    if (auto restarted = await(key, send_timeout))
-      acknowledger = std::move(*restarted);
-  if (acknowledger)
-    post(acknowledger, std::move(batch));
-  else
-    for (auto& item : std::exchange(batch.items, {}))
-      item->answer(no_producer(producer));
-  return waiting->wait(send_timeout + answer_grace);
+  post(*acknowledger, std::move(batch));
+  return waiting->wait(world, deadline + answer_grace);
 }
 
 caf::expected<message_id> tree::produce(const registry_key& producer, message content) const {
@@ -143,20 +206,28 @@ caf::expected<message_id> tree::produce(const registry_key& producer, message co
 
 void tree::hand_over(const registry_key& producer, std::vector<message> contents,
                      const std::function<receipt_handler(std::size_t)>& answer) const {
-  const auto to = site_->plan.producing_to(producer.topic);
-  const auto acknowledger = to ? registry().whereis(acknowledger_of(producer)) : caf::actor{};
+  internal::answers_elsewhere refused{site_->system};
+  const auto keys = producer_keys(producer);
+  auto wrong = not_a_producer(*site_, producer);
+  auto to = wrong ? nullptr : site_->plan.producing_to(producer.topic);
+  const auto acknowledger = to ? site_->registry().whereis(keys.acknowledger()) : caf::actor{};
+  if (!wrong && !acknowledger)
+    wrong = no_acknowledger(*site_, keys);
+  if (!to) // for what the answers throw
+    to = std::make_shared<internal::producing>(to_string(producer.topic), std::chrono::milliseconds{0}, 0,
+                                               site_->description.log);
   internal::publish batch;
   batch.items.reserve(contents.size());
   for (std::size_t i = 0; i < contents.size(); ++i) {
-    if (!acknowledger)
-      internal::publication{{}, answer(i)}.answer(no_producer(producer));
-    else if (!to->entrance->enter())
-      internal::publication{{}, answer(i)}.answer(
-        make_error(errc::queue_full, to_string(producer.topic) + ": " + std::to_string(to->entrance->most())
-                                       + " messages await their receipts, as many as max_pending allows; slow down, "
-                                         "or raise max_pending"));
+    if (wrong)
+      refused.add(std::make_shared<internal::publication>(message{}, answer(i), to), wrong);
+    else if (!to->entrance.enter())
+      refused.add(std::make_shared<internal::publication>(message{}, answer(i), to),
+                  make_error(errc::queue_full, to->topic + ": " + std::to_string(to->entrance.most())
+                                                 + " messages await their receipts, as many as max_pending allows; slow "
+                                                   "down, or raise max_pending"));
     else
-      batch.items.push_back(std::make_shared<internal::publication>(std::move(contents[i]), answer(i), to->entrance));
+      batch.items.push_back(std::make_shared<internal::publication>(std::move(contents[i]), answer(i), to, true));
   }
   if (!batch.items.empty())
     post(acknowledger, std::move(batch));
@@ -166,7 +237,10 @@ void tree::produce(const registry_key& producer, std::vector<message> contents,
                    std::function<void(std::size_t, caf::expected<message_id>)> answer) const {
   const auto shared = std::make_shared<decltype(answer)>(std::move(answer));
   hand_over(producer, std::move(contents), [&](std::size_t i) -> receipt_handler {
-    return [shared, i](caf::expected<message_id> a) { (*shared)(i, std::move(a)); };
+    return [shared, i](caf::expected<message_id> a) {
+      if (*shared)
+        (*shared)(i, std::move(a));
+    };
   });
 }
 
@@ -199,20 +273,26 @@ caf::actor tree::whereis(const registry_key& key) const {
 }
 
 caf::expected<caf::actor> tree::await(const registry_key& key, std::chrono::milliseconds timeout) const {
+  if (!site_->world->may_wait())
+    return internal::would_block("tree::await");
   const auto name = to_string(key);
-  caf::expected<caf::actor> result = make_error(errc::timed_out, "nobody registered '" + name + "' in time");
-  caf::scoped_actor self{site_->system};
-  const auto deadline = std::chrono::steady_clock::now() + timeout;
+  const auto nobody = [&] { return make_error(errc::timed_out, "nobody registered '" + name + "' in time"); };
+  const auto deadline = site_->now() + timeout;
   for (;;) {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    if (auto ended = site_->board.why_ended())
+      return ended;
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - site_->now());
     if (left <= std::chrono::milliseconds::zero())
-      return result;
-    request(self.ptr(), registry().actor(), left + answer_grace, await_name{name, left})
-      .receive([&](found& f) { result = std::move(f.who); }, [&](caf::error& e) { result = std::move(e); });
-    // A registry that ended meanwhile is restarted: ask the next one.
-    if (result || code_of(result.error()) != errc::none)
-      return result;
-    self->receive(caf::after(std::chrono::milliseconds{10}) >> [] {});
+      return nobody();
+    // A registry that ended meanwhile is succeeded by another, under its name in the same table.
+    const auto names = site_->wait_for(internal::registry_name(site_->description), {}, deadline);
+    if (!names)
+      return code_of(names.error()) == errc::timed_out ? nobody() : names.error();
+    auto who = internal::ask_and_wait<found>(site_->system, *site_->world, *names, left, await_name{name, left});
+    if (who)
+      return std::move(who->who);
+    if (code_of(who.error()) != errc::stopping)
+      return who.error();
   }
 }
 
@@ -253,31 +333,38 @@ std::optional<registry_key> sibling_of(const registry_key& receiver, std::string
 
 /// Asks the dispatcher of a receiver, and waits for the answer.
 template <class Question>
-caf::expected<bool> ask_dispatcher(const tree& t, const registry_key& receiver, std::chrono::milliseconds timeout) {
+caf::expected<bool> ask_dispatcher(internal::site& tree, std::string_view call, const registry_key& receiver,
+                                   std::chrono::milliseconds timeout) {
+  if (!tree.world->may_wait())
+    return internal::would_block(call);
   const auto key = sibling_of(receiver, &internal::role_row::dispatcher);
-  const auto dispatcher = key ? t.whereis(*key) : caf::actor{};
-  if (!dispatcher)
+  const auto dispatcher = key ? tree.registry().whereis(to_string(*key)) : caf::actor{};
+  if (!dispatcher) {
+    const auto supervisor = sibling_of(receiver, &internal::role_row::supervisor);
+    if (auto gone = supervisor ? tree.why_gone(to_string(*supervisor)) : caf::error{})
+      return gone;
     return make_error(errc::not_registered, "no consumer or reader '" + to_string(receiver) + "' is registered");
-  auto promise = std::make_shared<std::promise<caf::expected<bool>>>();
-  auto answer = promise->get_future();
+  }
+  const auto until = tree.now() + timeout;
+  const auto result = std::make_shared<internal::outcome<caf::expected<bool>>>();
   post(dispatcher, Question{std::make_shared<internal::one_answer<bool>>(
-                     [promise](caf::expected<bool> result) { promise->set_value(std::move(result)); })});
-  if (answer.wait_for(timeout) != std::future_status::ready)
-    return make_error(errc::timed_out,
-                      to_string(receiver) + ": no answer within " + std::to_string(timeout.count()) + " ms");
-  return answer.get();
+                     [result](caf::expected<bool> answer) { result->set(std::move(answer)); })});
+  if (auto answer = result->wait(*tree.world, until))
+    return *answer;
+  return make_error(errc::timed_out,
+                    to_string(receiver) + ": no answer within " + std::to_string(timeout.count()) + " ms");
 }
 
 } // namespace
 
 caf::expected<bool> tree::is_end_of_topic(const registry_key& receiver, std::chrono::milliseconds timeout) const {
-  return ask_dispatcher<internal::ask_end_of_topic>(*this, receiver, timeout);
+  return ask_dispatcher<internal::ask_end_of_topic>(*site_, "tree::is_end_of_topic", receiver, timeout);
 }
 
 caf::error tree::unsubscribe(const registry_key& consumer, std::chrono::milliseconds timeout) const {
   if (consumer.component.substr(0, consumer.component.find('/')) != internal::row_of(internal::role::consumer).socket)
     return make_error(errc::not_registered, "'" + to_string(consumer) + "' is not the key of a consumer");
-  auto told = ask_dispatcher<internal::leave_subscription>(*this, consumer, timeout);
+  auto told = ask_dispatcher<internal::leave_subscription>(*site_, "tree::unsubscribe", consumer, timeout);
   if (!told)
     return told.error();
   return remove(consumer);
@@ -285,108 +372,97 @@ caf::error tree::unsubscribe(const registry_key& consumer, std::chrono::millisec
 
 // -- while it runs ----------------------------------------------------------------
 
-caf::actor tree::topics() const {
-  const auto name = internal::topics_name(site_->description);
-  if (auto who = registry().whereis(name))
-    return who;
-  caf::scoped_actor self{site_->system}; // it is being restarted
-  caf::actor who;
-  request(self.ptr(), registry().actor(), 2 * answer_grace, await_name{name, answer_grace})
-    .receive([&](found& f) { who = std::move(f.who); }, [](const caf::error&) {});
-  return who;
-}
+namespace {
 
-caf::error tree::start_below_topics(std::vector<child_spec> specs) const {
-  const auto supervisor = topics();
-  caf::scoped_actor self{site_->system};
-  for (auto& spec : specs) {
-    caf::error failure;
-    request(self.ptr(), supervisor, patience, stargate::start_child{std::move(spec)})
-      .receive([](const found_child&) {}, [&](caf::error& e) { failure = std::move(e); });
-    // The plan has it already: a supervisor that was restarted meanwhile started it.
-    if (failure && code_of(failure) != errc::child_running && code_of(failure) != errc::child_present
-        && code_of(failure) != errc::none)
-      return failure;
+/// Has the reconciler bring what runs to the plan, and waits until it has.
+/// @par Errors errc::stopping when the tree has ended
+caf::expected<internal::reconciled> reconcile(internal::site& tree) {
+  const auto until = tree.now() + patience;
+  for (;;) {
+    const auto who = tree.wait_for(internal::reconciler_name(tree.description), {}, until);
+    if (!who)
+      return who.error();
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - tree.now());
+    auto answer
+      = internal::ask_and_wait<internal::reconciled>(tree.system, *tree.world, *who, left, internal::reconcile{});
+    if (answer || code_of(answer.error()) != errc::stopping)
+      return answer;
   }
-  return {};
 }
 
-caf::error tree::end_below_topics(const child_id& id) const {
-  const auto supervisor = topics();
-  caf::scoped_actor self{site_->system};
-  caf::error failure;
-  const auto ask = [&](auto question) {
-    if (!failure)
-      request(self.ptr(), supervisor, patience, std::move(question))
-        .receive([](const child_done&) {}, [&](caf::error& e) { failure = std::move(e); });
-  };
-  ask(stargate::terminate_child{id});
-  ask(delete_child{id});
-  // A supervisor that was restarted meanwhile knows nothing of it any more.
-  return code_of(failure) == errc::child_not_found || code_of(failure) == errc::none ? caf::error{} : failure;
+/// Starts what was added to the plan; if that fails it is taken back.
+caf::error start_added(internal::site& tree, const internal::plan::items& added) {
+  tree.expect_all();
+  const auto outcome = reconcile(tree);
+  caf::error failure = outcome ? caf::error{} : outcome.error();
+  if (outcome)
+    for (const auto& item : added)
+      if (const auto found = outcome->failures.find(item->id); found != outcome->failures.end() && !failure)
+        failure = found->second;
+  if (!failure)
+    return {};
+  tree.plan.remove(added);
+  if (outcome)
+    static_cast<void>(reconcile(tree));
+  for (const auto& item : added)
+    for (const auto& socket : item->sockets)
+      tree.board.forget(socket);
+  return failure;
 }
+
+/// Ends what was removed from the plan.
+caf::error end_removed(internal::site& tree) {
+  const auto outcome = reconcile(tree);
+  return outcome ? caf::error{} : outcome.error();
+}
+
+/// Why nothing can be changed: by this thread, or any more.
+caf::error unchangeable(const internal::site& tree, std::string_view call) {
+  if (!tree.world->may_wait())
+    return internal::would_block(call);
+  return tree.board.why_ended();
+}
+
+} // namespace
 
 caf::error tree::add(const pipelines& what) const {
-  if (auto wrong = site_->plan.add(what))
-    return wrong;
-  const auto now = site_->plan.now();
-  auto specs = internal::specs_of(site_, {internal::plan::dead_letter_producers(now), {}, {}});
-  for (auto& spec : internal::specs_of(site_, what))
-    specs.push_back(std::move(spec));
-  site_->expect(now);
-  return start_below_topics(std::move(specs));
+  if (auto no = unchangeable(*site_, "tree::add"))
+    return no;
+  const auto added = site_->plan.add(what);
+  return added ? start_added(*site_, *added) : added.error();
 }
 
 caf::error tree::remove(const registry_key& key) const {
+  if (auto no = unchangeable(*site_, "tree::remove"))
+    return no;
   const auto socket = to_string(key);
   if (!site_->plan.remove(socket))
     return make_error(errc::child_not_found,
                       "no producer, consumer or reader '" + socket + "' was described for the tree '" + name() + "'");
-  auto supervisor = sibling_of(key, &internal::role_row::supervisor);
-  if (!supervisor) {
-    supervisor = key;
-    supervisor->component = internal::row_of(internal::role::producer).supervisor;
-  }
-  auto failure = end_below_topics(to_string(*supervisor));
-  site_->board.forget(socket);
-  return failure;
+  return end_removed(*site_);
 }
 
 caf::error tree::start_child(const std::string& from, const std::string& argument) const {
-  const auto found = site_->description.templates.find(from);
-  if (found == site_->description.templates.end() || !found->second)
-    return make_error(errc::child_not_found, "the tree '" + name() + "' has no template '" + from + "'");
-  const internal::plan::instance who{from, argument};
-  pipelines what;
-  try {
-    what = found->second(argument);
-  } catch (const std::exception& e) {
-    return make_error(errc::start_failed, "the template '" + from + "' threw for '" + argument + "': " + e.what());
-  }
-  if (auto wrong = site_->plan.add(who, what))
-    return wrong;
-  const auto now = site_->plan.now();
-  auto specs = internal::specs_of(site_, {internal::plan::dead_letter_producers(now), {}, {}});
-  specs.push_back(internal::instance_spec(site_, who, what));
-  site_->expect(now);
-  return start_below_topics(std::move(specs));
+  if (auto no = unchangeable(*site_, "tree::start_child"))
+    return no;
+  const auto added = site_->plan.add(internal::plan::instance{from, argument});
+  return added ? start_added(*site_, *added) : added.error();
 }
 
 caf::error tree::terminate_child(const std::string& from, const std::string& argument) const {
-  const internal::plan::instance who{from, argument};
-  const auto what = site_->plan.remove(who);
-  if (!what)
-    return what.error();
-  auto failure = end_below_topics(internal::instance_name(who));
-  for (const auto& socket : internal::socket_keys(*what))
-    site_->board.forget(socket);
-  return failure;
+  if (auto no = unchangeable(*site_, "tree::terminate_child"))
+    return no;
+  if (!site_->plan.remove(internal::plan::instance{from, argument}))
+    return make_error(errc::child_not_found, "no '" + argument + "' of the template '" + from + "' is in the tree");
+  return end_removed(*site_);
 }
 
 // -- looking inside -------------------------------------------------------------
 
 caf::error tree::wait_ready(std::chrono::milliseconds timeout) const {
-  return site_->board.wait_connected(timeout);
+  if (!site_->world->may_wait())
+    return internal::would_block("tree::wait_ready");
+  return site_->board.wait_connected(*site_->world, site_->now() + timeout);
 }
 
 caf::actor tree::supervisor() const {

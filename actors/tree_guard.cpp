@@ -1,6 +1,11 @@
 #include "actors/tree_guard.hpp"
 
+#include "actors/messages.hpp"
+#include "actors/wiring.hpp"
+
 #include <stargate/tree.hpp>
+
+#include <caf/spawn_options.hpp>
 
 #include <algorithm>
 #include <utility>
@@ -10,43 +15,51 @@ namespace stargate {
 
 namespace internal {
 
-ending::ending(const caf::actor& who) {
-  caf::actor_cast<caf::abstract_actor*>(who)->attach_functor([p = parts_] {
-    {
-      const std::lock_guard guard{p->mutex};
-      p->ended = true;
-    }
-    p->changed.notify_all();
-  });
-}
-
-bool ending::wait(std::chrono::milliseconds timeout) const {
-  std::unique_lock lock{parts_->mutex};
-  return parts_->changed.wait_for(lock, timeout, [this] { return parts_->ended; });
-}
-
 namespace {
 
-/// The trees there are, for `stop_all`. @par Threads any thread
+constexpr std::chrono::seconds kill_timeout{5}; // for a killed actor to look at its mailbox
+
+/// The trees there are, for `stop_all`, and so that no two have one name. @par Threads any thread
 class all_trees {
 public:
-  void add(const caf::actor_system& system, std::weak_ptr<tree_guard> one) {
+  /// False when a tree of that name runs in the system.
+  [[nodiscard]] bool add(const site_ptr& site) {
+    std::vector<site_ptr> others; // the last handle to one of them may go here: without the lock
     const std::lock_guard lock{mutex_};
-    std::erase_if(all_, [](const auto& entry) { return entry.second.expired(); });
-    all_.emplace_back(&system, std::move(one));
+    std::erase_if(all_, [](const entry& e) { return e.site.expired(); });
+    for (const auto& e : all_)
+      if (e.system == &site->system)
+        if (auto other = e.site.lock())
+          others.push_back(std::move(other));
+    for (const auto& other : others)
+      if (other->description.name == site->description.name && !other->board.why_ended())
+        return false;
+    all_.push_back({&site->system, site, {}});
+    return true;
+  }
+  void set_guard(const site_ptr& site, const std::shared_ptr<tree_guard>& guard) {
+    const std::lock_guard lock{mutex_};
+    for (auto& e : all_)
+      if (!e.site.owner_before(site) && !site.owner_before(e.site))
+        e.guard = guard;
   }
   [[nodiscard]] std::vector<std::shared_ptr<tree_guard>> of(const caf::actor_system& system) {
     std::vector<std::shared_ptr<tree_guard>> result;
     const std::lock_guard lock{mutex_};
-    for (const auto& [where, one] : all_)
-      if (auto there = where == &system ? one.lock() : nullptr)
+    for (const auto& e : all_)
+      if (auto there = e.system == &system ? e.guard.lock() : nullptr)
         result.push_back(std::move(there));
     return result;
   }
 
 private:
+  struct entry {
+    const caf::actor_system* system;
+    std::weak_ptr<internal::site> site;
+    std::weak_ptr<tree_guard> guard;
+  };
   std::mutex mutex_;
-  std::vector<std::pair<const caf::actor_system*, std::weak_ptr<tree_guard>>> all_;
+  std::vector<entry> all_;
 };
 
 all_trees& trees() {
@@ -54,42 +67,119 @@ all_trees& trees() {
   return all;
 }
 
+// The undertaker: it ends a tree, and sees to it that nothing of the tree is left, whoever started it.
+//
+// accepts  expire from itself; the down messages of those it waits for
+// sends    exit messages
+// dies of  its work being done
+struct undertaker_state {
+  static inline const char* name = "stargate.undertaker";
+
+  caf::stateful_actor<undertaker_state>* self = nullptr;
+  site_ptr tree;
+  caf::actor top;
+  std::chrono::milliseconds timeout{0};
+  std::shared_ptr<outcome<caf::error>> result;
+  bool nobody_waits = false;
+  caf::error failure;
+  bool by_force = false;
+
+  void look() {
+    if (!has_ended(top))
+      return;
+    const auto left = tree->census.living();
+    if (left.empty())
+      return done();
+    for (const auto& who : left) { // orphans of a supervisor that was killed
+      send_exit(who, caf::exit_reason::kill);
+      monitor(self, who);
+    }
+    if (!std::exchange(by_force, true))
+      send_later(self, kill_timeout, expire{2});
+  }
+
+  void on_expire(const expire& m) {
+    if (m.generation == 2)
+      return done(); // a thread that hangs in a handler: nothing can end it
+    if (has_ended(top))
+      return;
+    failure = make_error(errc::timed_out, "the tree '" + tree->description.name + "' did not stop within "
+                                            + std::to_string(timeout.count()) + " ms, and was killed");
+    send_exit(top, caf::exit_reason::kill);
+    if (!std::exchange(by_force, true))
+      send_later(self, kill_timeout, expire{2});
+  }
+
+  void done() {
+    if (nobody_waits && tree->world->has_threads()) // to stop the transport blocks
+      self->home_system().spawn<caf::detached>([t = tree](caf::event_based_actor*) { t->transport->stop(); });
+    result->set(failure);
+    self->quit();
+  }
+
+  caf::behavior make_behavior() {
+    monitor(self, top);
+    send_exit(top, make_error(exit_code::shutdown, "the tree is stopped"));
+    send_later(self, timeout, expire{1});
+    signal_handlers signals;
+    signals.down = [this](const caf::actor_addr&, const caf::error&) { look(); };
+    return behave(self, std::move(signals), [this](const expire& m) { on_expire(m); });
+  }
+};
+
+caf::behavior undertaker_actor(caf::stateful_actor<undertaker_state>* self, const site_ptr& tree, const caf::actor& top,
+                               std::chrono::milliseconds timeout, const std::shared_ptr<outcome<caf::error>>& result,
+                               bool nobody_waits) {
+  auto& state = state_of(self);
+  state.self = self;
+  state.tree = tree;
+  state.top = top;
+  state.timeout = timeout;
+  state.result = result;
+  state.nobody_waits = nobody_waits;
+  return state.make_behavior();
+}
+
 } // namespace
 
-std::shared_ptr<tree_guard> tree_guard::make(site_ptr site, caf::actor supervisor) {
-  auto one = std::make_shared<tree_guard>(std::move(site), std::move(supervisor));
-  trees().add(one->site->system, one);
+caf::expected<std::shared_ptr<tree_guard>> tree_guard::make(const site_ptr& site, const caf::actor& parent) {
+  if (!trees().add(site))
+    return make_error(errc::already_registered, "a tree with the name '" + site->description.name
+                                                  + "' runs in this actor system; give this one another, or stop that");
+  auto one = std::make_shared<tree_guard>(site, spawn_tree(site, parent));
+  trees().set_guard(site, one);
   return one;
 }
 
-tree_guard::tree_guard(site_ptr s, caf::actor top)
-  : site{std::move(s)},
-    supervisor{std::move(top)},
-    ended_{supervisor} {}
+tree_guard::tree_guard(site_ptr s, caf::actor top) : site{std::move(s)}, supervisor{std::move(top)} {}
 
 tree_guard::~tree_guard() {
-  static_cast<void>(stop(std::chrono::seconds{30}));
+  constexpr std::chrono::seconds patience{30};
+  if (has_ended(supervisor) || site->world->may_wait())
+    static_cast<void>(stop(patience));
+  else
+    begin_to_stop(patience, true); // it goes on by itself
+}
+
+tree_guard::ending tree_guard::begin_to_stop(std::chrono::milliseconds timeout, bool nobody_waits) {
+  const std::lock_guard guard{mutex_};
+  if (ending_)
+    return ending_;
+  inspection.reset();
+  ending_ = std::make_shared<outcome<caf::error>>();
+  if (has_ended(supervisor) && site->census.living().empty())
+    ending_->set({}); // and the actor system may have gone, too
+  else
+    site->system.spawn(undertaker_actor, site, supervisor, timeout, ending_, nobody_waits);
+  return ending_;
 }
 
 caf::error tree_guard::stop(std::chrono::milliseconds timeout) {
-  std::call_once(stopped_, [&] {
-    inspection.reset();
-    outcome_ = end(timeout);
-    site->loop->stop();
-  });
-  return outcome_;
-}
-
-caf::error tree_guard::end(std::chrono::milliseconds timeout) const {
-  if (ended_.wait({})) // the actor system may have gone, too
-    return {};
-  send_exit(supervisor, make_error(exit_code::shutdown, "the tree is stopped"));
-  if (ended_.wait(timeout))
-    return {};
-  send_exit(supervisor, caf::exit_reason::kill);
-  static_cast<void>(ended_.wait(std::chrono::seconds{5}));
-  return make_error(errc::timed_out, "the tree '" + site->description.name + "' did not stop within "
-                                       + std::to_string(timeout.count()) + " ms, and was killed");
+  if (!has_ended(supervisor) && !site->world->may_wait())
+    return would_block("tree::stop");
+  auto outcome = begin_to_stop(timeout, false)->wait(*site->world, environment::clock::time_point::max());
+  site->transport->stop();
+  return outcome.value_or(caf::error{});
 }
 
 } // namespace internal

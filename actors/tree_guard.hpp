@@ -3,39 +3,25 @@
 #pragma once
 
 #include "actors/inspection.hpp"
+#include "actors/outcome.hpp"
 #include "actors/site.hpp"
 
 #include <stargate/caf.hpp>
 
 #include <chrono>
-#include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <string>
 
 namespace stargate::internal {
 
-/// Whether an actor has ended, for threads that wait for it. It touches no actor system, which may go once all actors
-/// have ended. @par Threads any thread
-class ending {
-public:
-  explicit ending(const caf::actor& who);
-  /// False when it has not ended in time.
-  [[nodiscard]] bool wait(std::chrono::milliseconds timeout) const;
-
-private:
-  struct parts {
-    std::mutex mutex;
-    std::condition_variable changed;
-    bool ended = false; // guarded by mutex
-  };
-  std::shared_ptr<parts> parts_ = std::make_shared<parts>();
-};
-
-/// What the copies of a `tree` share: the last to go stops the tree. @par Threads any thread but one of the scheduler's
+/// What the copies of a `tree` share: the last to go stops the tree. @par Threads any thread
 class tree_guard {
 public:
-  /// Makes the guard of a tree, which `stop_all` then knows.
-  [[nodiscard]] static std::shared_ptr<tree_guard> make(site_ptr site, caf::actor supervisor);
+  /// Starts a tree's actors and makes their guard, which `stop_all` then knows. Where nobody may wait for the tree to
+  /// stop, as on a thread of the scheduler, it stops by itself. `parent` is sent `child_started` when the tree stands.
+  /// @par Errors errc::already_registered when a tree of this name runs in the actor system
+  [[nodiscard]] static caf::expected<std::shared_ptr<tree_guard>> make(const site_ptr& site, const caf::actor& parent);
   tree_guard(site_ptr s, caf::actor top);
   tree_guard(const tree_guard&) = delete;
   tree_guard& operator=(const tree_guard&) = delete;
@@ -49,11 +35,12 @@ public:
   caf::error stop(std::chrono::milliseconds timeout);
 
 private:
-  [[nodiscard]] caf::error end(std::chrono::milliseconds timeout) const;
+  using ending = std::shared_ptr<outcome<caf::error>>;
+  /// Begins to stop, and gives what is set in the end; the same for all who call it.
+  ending begin_to_stop(std::chrono::milliseconds timeout, bool nobody_waits);
 
-  const ending ended_;
-  std::once_flag stopped_;
-  caf::error outcome_;
+  std::mutex mutex_;
+  ending ending_; // guarded by mutex_
 };
 
 } // namespace stargate::internal

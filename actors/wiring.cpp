@@ -6,10 +6,10 @@
 #include "actors/messages.hpp"
 #include "actors/processor.hpp"
 #include "actors/producer_ack.hpp"
+#include "actors/reconciler.hpp"
 #include "actors/socket.hpp"
 #include "libstargate/protocol/crypto.hpp"
 #include "libstargate/protocol/option_table.hpp"
-#include "libstargate/protocol/percent.hpp"
 
 #include <memory>
 #include <utility>
@@ -24,7 +24,7 @@ child_spec worker(const site_ptr& tree, std::string key, start_function start) {
   spec.id = std::move(key);
   spec.start = std::move(start);
   spec.shutdown = tree->description.shutdown;
-  spec.start_timeout = start_timeout;
+  spec.start_timeout = tree->start_timeout();
   return spec;
 }
 
@@ -47,45 +47,35 @@ child_spec named_supervisor(const site_ptr& tree, supervisor_options o, restart 
   const auto name = o.name;
   auto spec = supervisor_spec(name, std::move(o), when);
   spec.start = [tree, id = spec.id, start = std::move(spec.start)](const start_context& context) {
+    tree->note_start(id);
     auto who = start(context);
     if (who)
-      post(tree->registry().actor(), register_name{id, *who, name_timeout});
+      post(tree->registry().actor(), register_name{id, tree->counted(*who), tree->name_timeout()});
     return who;
   };
   return spec;
+}
+
+/// The supervisor of one pipeline.
+child_spec pipeline_supervisor(const site_ptr& tree, const std::string& key, strategy how,
+                               std::vector<child_spec> children) {
+  auto o = supervisor_for(tree, key, how, std::move(children));
+  o.on_give_up = [tree, key](const caf::error& why) { tree->note_give_up(key, why); };
+  return named_supervisor(tree, std::move(o), restart::transient);
 }
 
 child_spec producer_spec(const site_ptr& tree, const producer_options& o) {
   const auto keys = keys_of(o);
   // What was encrypted before a reconnect goes out again after it, so all connections share one key.
   const auto encrypts = o.encryption.empty() ? nullptr : std::make_shared<const protocol::encryptor>(o.encryption);
-  const auto identity =
-    o.effectively_once ? std::make_shared<publisher_identity>(o.producer_name.value_or("stargate")) : nullptr;
-  auto path = [o, encrypts, identity]() -> caf::expected<std::string> {
-    auto with = o;
-    if (identity) {
-      const auto connection = identity->connect();
-      with.producer_name = connection.name;
-      with.initial_sequence_id = connection.behind;
-    }
-    auto result = protocol::request_path(with);
-    if (!encrypts)
-      return result;
-    auto parameter = encrypts->parameter();
-    if (!parameter)
-      return make_error(errc::crypto_failed, to_string(o.topic) + ": " + context_of(parameter.error()));
-    return result + (result.find('?') == std::string::npos ? "?" : "&")
-           + "encryptionKeys=" + protocol::percent_encode(*parameter);
-  };
   std::vector<child_spec> children;
   children.push_back(worker(tree, keys.acknowledger(), [=](const start_context& c) -> caf::expected<caf::actor> {
-    return spawn_producer_ack(tree, keys, o, encrypts, identity, c.supervisor);
+    return spawn_producer_ack(tree, keys, o, encrypts, c.supervisor);
   }));
   children.push_back(worker(tree, keys.socket(), [=](const start_context& c) -> caf::expected<caf::actor> {
-    return spawn_socket(tree, {keys, path, identity != nullptr}, c.supervisor);
+    return spawn_socket(tree, {keys, o.effectively_once}, c.supervisor);
   }));
-  return named_supervisor(tree, supervisor_for(tree, keys.supervisor(), strategy::one_for_one, std::move(children)),
-                          restart::transient);
+  return pipeline_supervisor(tree, keys.supervisor(), strategy::one_for_one, std::move(children));
 }
 
 child_spec receiver_spec(const site_ptr& tree, const pipeline_ptr& p) {
@@ -100,8 +90,7 @@ child_spec receiver_spec(const site_ptr& tree, const pipeline_ptr& p) {
   children.push_back(worker(tree, p->keys.acknowledger(), [=](const start_context& c) -> caf::expected<caf::actor> {
     return spawn_consumer_ack(tree, p, c.supervisor);
   }));
-  return named_supervisor(tree, supervisor_for(tree, p->keys.supervisor(), strategy::one_for_all, std::move(children)),
-                          restart::transient);
+  return pipeline_supervisor(tree, p->keys.supervisor(), strategy::one_for_all, std::move(children));
 }
 
 child_spec consumer_spec(const site_ptr& tree, const consumer_options& o) {
@@ -111,13 +100,22 @@ child_spec consumer_spec(const site_ptr& tree, const consumer_options& o) {
 }
 
 child_spec reader_spec(const site_ptr& tree, const reader_options& o) {
-  auto position = std::make_shared<reader_position>(o.start.text());
+  auto position = std::make_shared<std::string>(o.start.text());
   auto path = [o, position]() -> caf::expected<std::string> {
     auto from_here = o;
-    from_here.start = start_at{message_id{position->get()}};
+    from_here.start = start_at{message_id{*position}};
     return protocol::request_path(from_here);
   };
   return receiver_spec(tree, std::make_shared<const pipeline>(keys_of(o), o, std::move(path), position));
+}
+
+/// Whatever stands in a pipeline's or an instance's place notes in the roster what it is.
+child_spec noting(const site_ptr& tree, const std::shared_ptr<const plan::item>& item, child_spec spec) {
+  spec.start = [=, start = std::move(spec.start)](const start_context& context) {
+    tree->roster.enter(item->id, {item->version, item->sockets});
+    return start(context);
+  };
+  return spec;
 }
 
 /// Its children are what the plan says when it starts.
@@ -125,12 +123,9 @@ child_spec topics_spec(const site_ptr& tree) {
   auto spec = named_supervisor(tree, supervisor_for(tree, topics_name(tree->description), strategy::one_for_one, {}),
                                restart::permanent);
   spec.start = [tree, name = spec.id](const start_context& context) -> caf::expected<caf::actor> {
-    const auto now = tree->plan.now();
-    auto children = specs_of(tree, {plan::dead_letter_producers(now), {}, {}});
-    for (auto& s : specs_of(tree, now.topics))
-      children.push_back(std::move(s));
-    for (const auto& [who, what] : now.instances)
-      children.push_back(instance_spec(tree, who, what));
+    std::vector<child_spec> children;
+    for (const auto& item : tree->plan.now())
+      children.push_back(spec_of(tree, item));
     return named_supervisor(tree, supervisor_for(tree, name, strategy::one_for_one, std::move(children)),
                             restart::permanent)
       .start(context);
@@ -138,11 +133,14 @@ child_spec topics_spec(const site_ptr& tree) {
   return spec;
 }
 
+/// The names of the living outlive the registry's actor, as a table outlives its owner in OTP by its heir: who comes
+/// after somebody that is on its way out waits for it, also when the registry was restarted meanwhile.
 child_spec registry_spec(const site_ptr& tree) {
   child_spec spec;
   spec.id = registry_name(tree->description);
   spec.start = [tree, id = spec.id](const start_context& context) -> caf::expected<caf::actor> {
-    auto r = registry::spawn(context.system, id);
+    auto r = registry::succeed(context.system, tree->registry(), id);
+    tree->counted(r.actor());
     post(r.actor(), register_name{id, r.actor()});
     post(r.actor(), register_name{top_name(tree->description), context.supervisor});
     auto who = r.actor();
@@ -164,31 +162,41 @@ std::string registry_name(const options& o) {
 std::string topics_name(const options& o) {
   return "topics_" + o.name;
 }
+std::string reconciler_name(const options& o) {
+  return "plan_" + o.name;
+}
 
 caf::actor spawn_tree(const site_ptr& tree, caf::actor parent) {
-  auto o =
-    supervisor_for(tree, top_name(tree->description), strategy::rest_for_one, {registry_spec(tree), topics_spec(tree)});
-  return spawn_supervisor(tree->system, std::move(o), std::move(parent));
+  const auto plan = reconciler_name(tree->description);
+  auto o = supervisor_for(tree, top_name(tree->description), strategy::rest_for_one,
+                          {registry_spec(tree), topics_spec(tree),
+                           worker(tree, plan, [tree](const start_context& c) -> caf::expected<caf::actor> {
+                             return spawn_reconciler(tree, c.supervisor);
+                           })});
+  auto top = tree->counted(spawn_supervisor(tree->system, std::move(o), std::move(parent)));
+  caf::actor_cast<caf::abstract_actor*>(top)->attach_functor([tree](const caf::error& why) { tree->note_end(why); });
+  return top;
 }
 
-std::vector<child_spec> specs_of(const site_ptr& tree, const pipelines& p) {
+child_spec spec_of(const site_ptr& tree, const std::shared_ptr<const plan::item>& item) {
   std::vector<child_spec> specs;
-  for (const auto& o : p.producers)
+  for (const auto& o : item->what.producers)
     specs.push_back(producer_spec(tree, o));
-  for (const auto& o : p.consumers)
+  for (const auto& o : item->what.consumers)
     specs.push_back(consumer_spec(tree, o));
-  for (const auto& o : p.readers)
+  for (const auto& o : item->what.readers)
     specs.push_back(reader_spec(tree, o));
-  return specs;
-}
-
-std::string instance_name(const plan::instance& who) {
-  return "pipelines_" + protocol::percent_encode(who.first) + "_" + protocol::percent_encode(who.second);
-}
-
-child_spec instance_spec(const site_ptr& tree, const plan::instance& who, const pipelines& p) {
-  return named_supervisor(tree, supervisor_for(tree, instance_name(who), strategy::one_for_one, specs_of(tree, p)),
-                          restart::transient);
+  if (!item->made_of)
+    return noting(tree, item, std::move(specs.front()));
+  std::vector<std::string> keys;
+  for (const auto& spec : specs)
+    keys.push_back(spec.id);
+  auto o = supervisor_for(tree, item->id, strategy::one_for_one, std::move(specs));
+  o.on_give_up = [tree, keys](const caf::error& why) {
+    for (const auto& key : keys)
+      tree->note_give_up(key, why);
+  };
+  return noting(tree, item, named_supervisor(tree, std::move(o), restart::transient));
 }
 
 } // namespace stargate::internal

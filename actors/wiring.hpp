@@ -6,8 +6,8 @@
 
 #include <stargate/supervisor.hpp>
 
+#include <memory>
 #include <string>
-#include <vector>
 
 namespace stargate::internal {
 
@@ -18,11 +18,9 @@ namespace stargate::internal {
 [[nodiscard]] std::string top_name(const options& o);
 [[nodiscard]] std::string registry_name(const options& o);
 [[nodiscard]] std::string topics_name(const options& o);
+[[nodiscard]] std::string reconciler_name(const options& o);
 
-/// The specifications of pipelines, each a supervisor below that of all topics or below an instance.
-[[nodiscard]] std::vector<child_spec> specs_of(const site_ptr& tree, const pipelines& p);
-/// A supervisor of its own for an instance of a template.
-[[nodiscard]] child_spec instance_spec(const site_ptr& tree, const plan::instance& who, const pipelines& p);
-[[nodiscard]] std::string instance_name(const plan::instance& who);
+/// A child of the supervisor of all topics: the supervisor of a pipeline, or of an instance of a template.
+[[nodiscard]] child_spec spec_of(const site_ptr& tree, const std::shared_ptr<const plan::item>& item);
 
 } // namespace stargate::internal

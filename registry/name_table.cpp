@@ -82,6 +82,19 @@ std::size_t name_table::count() const {
   return result;
 }
 
+std::vector<caf::actor> name_table::holders() const {
+  std::vector<caf::actor> result;
+  {
+    const std::shared_lock guard{mutex_};
+    for (const auto& [name, holders] : holders_)
+      for (const auto& h : holders)
+        result.push_back(h.who);
+  }
+  std::sort(result.begin(), result.end());
+  result.erase(std::unique(result.begin(), result.end()), result.end());
+  return result;
+}
+
 std::any name_table::meta(std::string_view key) const {
   const std::shared_lock guard{mutex_};
   const auto found = meta_.find(key);

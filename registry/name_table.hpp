@@ -33,6 +33,8 @@ public:
 
   // -- for the registry actor
 
+  /// Everybody who holds a name, also those who have ended; oldest first.
+  [[nodiscard]] std::vector<caf::actor> holders() const;
   struct insertion {
     caf::actor holder;   ///< The living actor that has the name, so that it was refused; otherwise empty.
     caf::actor replaced; ///< An actor that has ended and held the name until now.

@@ -36,12 +36,13 @@ struct registry_state {
   caf::stateful_actor<registry_state>* self = nullptr;
   std::shared_ptr<internal::name_table> table;
   std::vector<caf::actor> listeners;
+  bool keeps_names = false;
   std::deque<waiting> waitlist;
   std::unordered_set<caf::actor_addr> monitored;
   std::uint64_t last_ticket = 0;
 
   ~registry_state() {
-    if (table)
+    if (table && !keeps_names)
       table->clear();
     // As CAF answers what is still in a mailbox: nobody waits in vain for a registry that was killed.
     for (auto& w : waitlist)
@@ -159,7 +160,14 @@ struct registry_state {
     return make_error(errc::not_registered, "nobody holds '" + key + "' in " + table->registry());
   }
 
+  /// Takes over from a predecessor: who lives is watched, who has ended is forgotten.
+  void take_over() {
+    for (const auto& who : table->holders())
+      watch(who); // of one that has ended this one is told at once
+  }
+
   caf::behavior make_behavior() {
+    take_over();
     signal_handlers signals;
     signals.down = [this](const caf::actor_addr& who, const caf::error&) { on_down(who); };
     return behave(
@@ -201,12 +209,12 @@ struct registry_state {
 };
 
 caf::behavior registry_actor(caf::stateful_actor<registry_state>* self,
-                             const std::shared_ptr<internal::name_table>& table,
-                             const std::vector<caf::actor>& listeners) {
+                             const std::shared_ptr<internal::name_table>& table, const registry_options& options) {
   auto& state = state_of(self);
   state.self = self;
   state.table = table;
-  state.listeners = listeners;
+  state.listeners = options.listeners;
+  state.keeps_names = options.keeps_names;
   return state.make_behavior();
 }
 
@@ -214,8 +222,21 @@ caf::behavior registry_actor(caf::stateful_actor<registry_state>* self,
 
 registry registry::spawn(caf::actor_system& system, std::string name, registry_options options) {
   auto table = std::make_shared<internal::name_table>(std::move(name), options.keys);
+  return spawn_on(system, std::move(table), std::move(options));
+}
+
+registry registry::succeed(caf::actor_system& system, const registry& predecessor, std::string name,
+                           registry_options options) {
+  options.keeps_names = true;
+  if (!predecessor)
+    return spawn(system, std::move(name), std::move(options));
+  return spawn_on(system, predecessor.table_, std::move(options));
+}
+
+registry registry::spawn_on(caf::actor_system& system, std::shared_ptr<internal::name_table> table,
+                            registry_options options) {
   registry result;
-  result.actor_ = system.spawn(registry_actor, table, std::move(options.listeners));
+  result.actor_ = system.spawn(registry_actor, table, std::move(options));
   result.table_ = std::move(table);
   return result;
 }

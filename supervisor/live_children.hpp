@@ -5,8 +5,8 @@
 #include <stargate/error.hpp>
 #include <stargate/supervisor.hpp>
 
+#include <map>
 #include <mutex>
-#include <unordered_map>
 #include <utility>
 
 namespace stargate::internal {
@@ -17,19 +17,19 @@ class live_children {
 public:
   void add(const caf::actor& who, child_type type) {
     const std::lock_guard guard{mutex_};
-    children_.insert_or_assign(who.address(), std::pair{who, type});
+    children_.insert_or_assign(who.id(), std::pair{who, type});
   }
 
   void remove(const caf::actor_addr& who) {
     const std::lock_guard guard{mutex_};
-    children_.erase(who);
+    children_.erase(who.id());
   }
 
-  /// Ends all: workers by force, supervisors by asking, since they end their own children first.
+  /// Ends all, the oldest first: workers by force, supervisors by asking, since they end their own children first.
   /// @par Source OTP: the links of a supervisor that is killed.
   void end_all() {
     const std::lock_guard guard{mutex_};
-    for (const auto& [address, child] : std::exchange(children_, {})) {
+    for (const auto& [id, child] : std::exchange(children_, {})) {
       if (child.second == child_type::supervisor)
         send_exit(child.first, make_error(exit_code::owner_down, "its supervisor has ended"));
       else
@@ -39,7 +39,7 @@ public:
 
 private:
   std::mutex mutex_;
-  std::unordered_map<caf::actor_addr, std::pair<caf::actor, child_type>> children_;
+  std::map<caf::actor_id, std::pair<caf::actor, child_type>> children_; // ids only grow
 };
 
 } // namespace stargate::internal

@@ -18,8 +18,7 @@ struct fixture : test::actor_fixture {
 
   fixture() {
     const pipeline_keys keys{role::producer, {.topic = "x"}, {}};
-    watch(spawn_producer_ack(tree, keys, {.topic = keys.topic(), .send_timeout = 10s, .max_pending = 100}, nullptr,
-                             nullptr, me()));
+    watch(spawn_producer_ack(tree, keys, {.topic = keys.topic(), .send_timeout = 10s, .max_pending = 100}, nullptr, me()));
   }
 
   void produce(std::string payload) {
@@ -29,7 +28,11 @@ struct fixture : test::actor_fixture {
                                     [to = box](caf::expected<message_id> a) { to->push_back(std::move(a)); }));
     post(subject, std::move(p));
   }
-  void connect(std::uint64_t connection) { post(subject, socket_up{connection, me()}); }
+  void connect(std::uint64_t connection) {
+    post(subject, handshake_wanted{connection, me()});
+    REQUIRE(take<handshake>());
+    post(subject, socket_up{connection, me()});
+  }
   void broker_says(std::uint64_t connection, std::vector<std::string> frames) {
     post(subject, frames_in{connection, std::move(frames)});
     run();

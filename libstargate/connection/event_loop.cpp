@@ -384,27 +384,36 @@ void event_loop::stop() {
   });
 }
 
+namespace {
+
+class session_link final : public link {
+public:
+  session_link(std::shared_ptr<event_loop> loop, event_loop::parts& parts, std::shared_ptr<session> session)
+    : loop_{std::move(loop)},
+      parts_{parts},
+      session_{std::move(session)} {}
+  ~session_link() override { session_link::close(); }
+
+  void send(std::vector<frame> frames) override {
+    parts_.post([s = session_, frames = std::move(frames)]() mutable { s->send(std::move(frames)); });
+  }
+  void close() override {
+    parts_.post([&p = parts_, s = session_] { p.close(s.get()); });
+  }
+
+private:
+  const std::shared_ptr<event_loop> loop_; // keeps the parts
+  event_loop::parts& parts_;
+  const std::shared_ptr<session> session_;
+};
+
+} // namespace
+
 std::unique_ptr<link> event_loop::connect(endpoint to, std::unique_ptr<observer> observer) {
   auto s = std::make_shared<session>(std::move(to), std::move(observer));
-  auto result = std::make_unique<link>(shared_from_this(), s);
+  auto result = std::make_unique<session_link>(shared_from_this(), *parts_, s);
   parts_->post([p = parts_.get(), s] { p->begin(s); });
   return result;
-}
-
-link::link(std::shared_ptr<event_loop> loop, std::shared_ptr<session> session)
-  : loop_{std::move(loop)},
-    session_{std::move(session)} {}
-
-link::~link() {
-  close();
-}
-
-void link::send(std::vector<frame> frames) {
-  loop_->parts_->post([s = session_, frames = std::move(frames)]() mutable { s->send(std::move(frames)); });
-}
-
-void link::close() {
-  loop_->parts_->post([p = loop_->parts_.get(), s = session_] { p->close(s.get()); });
 }
 
 } // namespace stargate::connection

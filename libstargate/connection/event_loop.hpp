@@ -1,114 +1,30 @@
 /// @file
-/// WebSocket connections on one libwebsockets event-loop thread. It knows no actor: an observer is told what happens.
+/// WebSocket connections on one libwebsockets event-loop thread.
 #pragma once
 
 #include "libstargate/connection/tls.hpp"
+#include "libstargate/connection/transport.hpp"
 
-#include <chrono>
-#include <cstddef>
-#include <cstdint>
 #include <memory>
 #include <optional>
-#include <string>
-#include <utility>
-#include <vector>
 
 namespace stargate::connection {
 
-/// Where to connect to, and how long things may take.
-struct endpoint {
-  std::string host;
-  std::uint16_t port = 0;
-  std::string path;                                              ///< With the query, encoded.
-  std::vector<std::pair<std::string, std::string>> headers = {}; ///< Sent with the handshake; a name ends in a colon.
-  std::chrono::milliseconds connect_timeout{10'000};             ///< Name, connection and handshake together.
-  std::chrono::seconds ping_interval{10};
-  std::chrono::seconds pong_timeout{5};
-  std::size_t max_frame = 16u << 20; ///< A larger frame from the peer ends the connection.
-};
-
-/// Why a connection ended, or never came to be.
-enum class end : std::uint8_t {
-  unresolved,  ///< The host's name does not resolve.
-  unreachable, ///< No connection, or no WebSocket handshake, in time.
-  refused,     ///< The handshake was answered with a status that is not 101.
-  untrusted,   ///< The peer's certificate is not to be trusted, or the peer does not trust ours.
-  lost,        ///< The connection broke, or a ping went unanswered.
-  peer_closed, ///< The peer sent a close frame.
-  too_large,   ///< The peer sent a frame larger than `endpoint::max_frame`.
-  closed,      ///< This side closed it.
-};
-
-struct ended {
-  connection::end how = end::lost;
-  int status = 0;   ///< The HTTP status of a handshake that was refused, or the code of a peer's close frame; else 0.
-  std::string text; ///< More, for people.
-};
-
-/// A text frame to send. It is shared because it may have to be sent again by another connection.
-using frame = std::shared_ptr<const std::string>;
-
-/// Is told what happens to one connection.
-/// @par Threads the event loop's thread: it must not block
-class observer {
-public:
-  observer() = default;
-  observer(const observer&) = delete;
-  observer& operator=(const observer&) = delete;
-  virtual ~observer() = default;
-
-  /// The handshake is done.
-  virtual void on_open() = 0;
-  /// Whole frames, in order; as many as one wake-up of the loop brought.
-  virtual void on_frames(std::vector<std::string> frames) = 0;
-  /// The last call, and exactly one for each connection.
-  virtual void on_end(ended why) = 0;
-};
-
-class session;
-class event_loop;
-
-/// One connection, or the attempt at one. The last copy of the pointer to go closes it.
-/// @par Threads any thread
-class link {
-public:
-  link(std::shared_ptr<event_loop> loop, std::shared_ptr<session> session);
-  link(const link&) = delete;
-  link& operator=(const link&) = delete;
-  ~link();
-
-  /// Sends frames in order. What cannot be sent because the connection ended is dropped: who needs it sends it again.
-  void send(std::vector<frame> frames);
-
-  /// Closes with code 1000 after what was handed to `send` has been written; an attempt to connect is given up.
-  void close();
-
-private:
-  std::shared_ptr<event_loop> loop_;
-  std::shared_ptr<session> session_;
-};
-
 /// The thread that does all the work. Make it with `start`.
-class event_loop : public std::enable_shared_from_this<event_loop> {
+class event_loop final : public transport, public std::enable_shared_from_this<event_loop> {
 public:
   /// Starts the thread. With `tls`, every connection of the loop speaks TLS; without, none does.
   /// @throws bad_tls_settings; std::runtime_error when libwebsockets or OpenSSL cannot be set up
   [[nodiscard]] static std::shared_ptr<event_loop> start(const std::optional<tls_settings>& tls = {});
-  event_loop(const event_loop&) = delete;
-  event_loop& operator=(const event_loop&) = delete;
-  ~event_loop();
+  ~event_loop() override;
 
-  /// Begins to connect. The observer lives until after `on_end`. @par Threads any thread
-  [[nodiscard]] std::unique_ptr<link> connect(endpoint to, std::unique_ptr<observer> observer);
-
-  /// Closes what is open, waits for it at most a second, and ends the thread. @par Threads any thread but the loop's
-  void stop();
+  [[nodiscard]] std::unique_ptr<link> connect(endpoint to, std::unique_ptr<observer> observer) override;
+  void stop() override;
 
   struct parts; ///< The inside.
 
 private:
   event_loop();
-  friend class link;
   std::unique_ptr<parts> parts_;
 };
 

@@ -2,7 +2,7 @@
 /// One WebSocket connection as the event loop's thread sees it: what is to be sent, what has come, and how it ends.
 #pragma once
 
-#include "libstargate/connection/event_loop.hpp"
+#include "libstargate/connection/transport.hpp"
 
 #include <libwebsockets.h>
 

@@ -30,6 +30,7 @@ constexpr std::array rows{
   row{errc::not_found, "not found", configuration},
   row{errc::untrusted, "untrusted", configuration},
   row{errc::crypto_failed, "encryption failed", configuration},
+  row{errc::would_block, "would block", configuration},
   row{errc::unresolved_host, "unresolved host", transient},
   row{errc::connection_failed, "connection failed", transient},
   row{errc::connection_lost, "connection lost", transient},

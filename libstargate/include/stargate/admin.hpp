@@ -9,6 +9,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -30,6 +31,11 @@ class admin {
 public:
   /// Takes hosts, scheme, TLS and token from a tree's description. `timeout` bounds each request.
   explicit admin(const options& o, std::chrono::milliseconds timeout = std::chrono::seconds{30});
+  /// Sends each request by a function of the caller's: what follows /admin/v2/ is `path`, and the body of the answer or
+  /// an error comes back.
+  using sender = std::function<caf::expected<std::string>(std::string_view method, const std::string& path,
+                                                          const std::string& json)>;
+  explicit admin(sender send);
   ~admin();
   admin(admin&&) noexcept;
   admin& operator=(admin&&) noexcept;

@@ -26,6 +26,7 @@
 #include <chrono>
 #include <exception>
 #include <functional>
+#include <stdexcept>
 #include <string>
 #include <utility>
 
@@ -61,6 +62,11 @@
 #endif
 #define STARGATE_LOCAL_MESSAGE(type) CAF_ALLOW_UNSAFE_MESSAGE_TYPE(type)
 /// @}
+
+namespace stargate {
+struct induced_crash;
+} // namespace stargate
+STARGATE_LOCAL_MESSAGE(stargate::induced_crash)
 
 namespace stargate {
 
@@ -191,6 +197,12 @@ void monitor(Self* self, const caf::actor& who) {
 #endif
 }
 
+/// For tests of supervision: whoever is sent this throws, as a defect of its own would make it. Every actor made with
+/// `behave` takes it. @par Source OTP: `sys:terminate/2`, which every server takes.
+struct induced_crash {
+  std::string what;
+};
+
 /// Makes the behavior of `self` from message handlers and signal handlers. An exception that leaves a handler ends
 /// the actor with `caf::sec::runtime_error` and the text of the exception, on both generations of CAF alike.
 template <class Self, class... Handlers>
@@ -205,9 +217,11 @@ template <class Self, class... Handlers>
     }
     return caf::make_error(caf::sec::runtime_error, std::move(what));
   });
+  const auto crash = [](const induced_crash& m) { throw std::runtime_error{m.what}; };
 #if STARGATE_CAF_1
   return caf::behavior{
     std::move(handlers)...,
+    crash,
     [down = std::move(signals.down)](const caf::down_msg& m) {
       if (down)
         down(m.source, m.reason);
@@ -224,7 +238,7 @@ template <class Self, class... Handlers>
     self->set_down_handler([down = std::move(signals.down)](caf::down_msg& m) { down(m.source, m.reason); });
   if (signals.exit)
     self->set_exit_handler([exit = std::move(signals.exit)](caf::exit_msg& m) { exit(m.source, m.reason); });
-  return caf::behavior{std::move(handlers)...};
+  return caf::behavior{std::move(handlers)..., crash};
 #endif
 }
 

@@ -40,6 +40,8 @@ struct registry_options {
   registry_keys keys = registry_keys::unique;
   /// Are sent `name_registered` and `name_unregistered`. @par Source Elixir's `Registry`, `:listeners`.
   std::vector<caf::actor> listeners = {};
+  /// The names of the living stay when the registry's actor ends, for `registry::succeed`.
+  bool keeps_names = false;
 };
 
 /// @name Messages that the registry actor accepts @{
@@ -129,7 +131,14 @@ public:
   /// may be any number of registries in an actor system.
   [[nodiscard]] static registry spawn(caf::actor_system& system, std::string name, registry_options options = {});
 
-  /// The actor, for messages and supervision. When it ends, its names are gone.
+  /// Starts a new actor for the names of a registry whose actor has ended, and that was spawned with `keeps_names`: who
+  /// holds a name and lives holds it still. Names can be looked up all the while. An empty predecessor is none: then it
+  /// is `spawn`, with `keeps_names`.
+  /// @par Source OTP: a table of ETS that outlives its owner by its `heir`.
+  [[nodiscard]] static registry succeed(caf::actor_system& system, const registry& predecessor, std::string name,
+                                        registry_options options = {});
+
+  /// The actor, for messages and supervision. When it ends, its names are gone, unless it `keeps_names`.
   [[nodiscard]] const caf::actor& actor() const { return actor_; }
   [[nodiscard]] const std::string& name() const;
   [[nodiscard]] explicit operator bool() const { return table_ != nullptr; }
@@ -163,8 +172,11 @@ public:
   /// @}
 
 private:
+  static registry spawn_on(caf::actor_system& system, std::shared_ptr<internal::name_table> table,
+                           registry_options options);
+
   caf::actor actor_;
-  std::shared_ptr<const internal::name_table> table_;
+  std::shared_ptr<internal::name_table> table_;
 };
 
 } // namespace stargate

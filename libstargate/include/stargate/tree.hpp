@@ -24,9 +24,14 @@
 
 namespace stargate {
 
+class tree;
+
 namespace internal {
+class environment;
 class site;
 class tree_guard;
+/// `start` in a world of the caller's: for simulations.
+[[nodiscard]] caf::expected<tree> start_in(caf::actor_system& system, options o, std::shared_ptr<environment> world);
 } // namespace internal
 
 /// Takes the answer to one message: the id under which it is stored, or an error.
@@ -69,15 +74,19 @@ struct key_pattern {
   std::optional<std::string> topic = {};
 };
 
-/// A handle to a running tree. The last copy to go stops the tree.
+class weak_tree;
+
+/// A handle to a running tree. The last copy to go stops the tree, and waits until it has stopped; on a thread on which
+/// nobody may wait, such as an actor's on the scheduler, the tree stops by itself instead.
 ///
 /// Every message that is handed to `produce` is answered exactly once: with the id under which the broker stored it,
 /// with the reason why it is not stored, or with `errc::outcome_unknown` when the connection went before the receipt
 /// came and the time was up. An answer of class `error_class::transient` other than `errc::outcome_unknown` means
 /// that sending it again makes no duplicate.
 ///
-/// @par Threads All members may be called from any thread; those that block must not be called from within an actor
-/// of the scheduler, which would keep others from running.
+/// @par Threads All members may be called from any thread. Those that wait refuse to on a thread of the actor system's
+/// scheduler, where they would keep others from running: errc::would_block (with CAF 1.x nobody notices: do not).
+/// @par Errors of every call on a tree that has ended: errc::stopping, at once, with why it ended
 class tree {
 public:
   tree() = default;
@@ -182,19 +191,34 @@ public:
   caf::error stop(std::chrono::milliseconds timeout = std::chrono::seconds{30}) const;
 
   [[nodiscard]] explicit operator bool() const { return site_ != nullptr; }
+  /// A handle that does not keep the tree running: for handlers, which the tree itself keeps.
+  [[nodiscard]] weak_tree weak() const;
 
 private:
   void hand_over(const registry_key& producer, std::vector<message> contents,
                  const std::function<receipt_handler(std::size_t)>& answer) const;
-  [[nodiscard]] caf::actor topics() const;
-  [[nodiscard]] caf::error start_below_topics(std::vector<child_spec> specs) const;
-  [[nodiscard]] caf::error end_below_topics(const child_id& id) const;
   [[nodiscard]] std::vector<caf::expected<message_id>> produce_list(const registry_key& producer,
                                                                     std::vector<message> contents) const;
 
-  friend caf::expected<tree> start(caf::actor_system&, options);
+  friend caf::expected<tree> internal::start_in(caf::actor_system&, options, std::shared_ptr<internal::environment>);
+  friend class weak_tree;
   std::shared_ptr<internal::site> site_;
   std::shared_ptr<internal::tree_guard> guard_;
+};
+
+/// A handle to a tree that does not keep it running. A tree keeps its handlers; one that held a `tree` would keep it for
+/// ever. @par Threads any thread
+class weak_tree {
+public:
+  weak_tree() = default;
+  /// The tree, or an empty handle when the last `tree` has gone.
+  [[nodiscard]] tree lock() const;
+
+private:
+  friend class tree;
+  explicit weak_tree(const tree& of);
+  std::weak_ptr<internal::site> site_;
+  std::weak_ptr<internal::tree_guard> guard_;
 };
 
 /// Starts a tree and returns when it stands. A broker that cannot be reached yet is no error: its sockets connect when

@@ -1,0 +1,99 @@
+/// @file
+/// What carries frames between this process and a broker: WebSocket connections, whoever makes them. It knows no actor:
+/// an observer is told what happens. The event loop is the one that programs use; a simulation has its own.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace stargate::connection {
+
+/// Where to connect to, and how long things may take.
+struct endpoint {
+  std::string host;
+  std::uint16_t port = 0;
+  std::string path;                                              ///< With the query, encoded.
+  std::vector<std::pair<std::string, std::string>> headers = {}; ///< Sent with the handshake; a name ends in a colon.
+  std::chrono::milliseconds connect_timeout{10'000};             ///< Name, connection and handshake together.
+  std::chrono::seconds ping_interval{10};
+  std::chrono::seconds pong_timeout{5};
+  std::size_t max_frame = 16u << 20; ///< A larger frame from the peer ends the connection.
+};
+
+/// Why a connection ended, or never came to be.
+enum class end : std::uint8_t {
+  unresolved,  ///< The host's name does not resolve.
+  unreachable, ///< No connection, or no WebSocket handshake, in time.
+  refused,     ///< The handshake was answered with a status that is not 101.
+  untrusted,   ///< The peer's certificate is not to be trusted, or the peer does not trust ours.
+  lost,        ///< The connection broke, or a ping went unanswered.
+  peer_closed, ///< The peer sent a close frame.
+  too_large,   ///< The peer sent a frame larger than `endpoint::max_frame`.
+  closed,      ///< This side closed it.
+};
+
+struct ended {
+  connection::end how = end::lost;
+  int status = 0;   ///< The HTTP status of a handshake that was refused, or the code of a peer's close frame; else 0.
+  std::string text; ///< More, for people.
+};
+
+/// A text frame to send. It is shared because it may have to be sent again by another connection.
+using frame = std::shared_ptr<const std::string>;
+
+/// Is told what happens to one connection.
+/// @par Threads the transport's own thread: it must not block
+class observer {
+public:
+  observer() = default;
+  observer(const observer&) = delete;
+  observer& operator=(const observer&) = delete;
+  virtual ~observer() = default;
+
+  /// The handshake is done.
+  virtual void on_open() = 0;
+  /// Whole frames, in order; as many as one wake-up of the transport brought.
+  virtual void on_frames(std::vector<std::string> frames) = 0;
+  /// The last call, and exactly one for each connection.
+  virtual void on_end(ended why) = 0;
+};
+
+/// One connection, or the attempt at one. Whoever lets go of it closes it.
+/// @par Threads any thread
+class link {
+public:
+  link() = default;
+  link(const link&) = delete;
+  link& operator=(const link&) = delete;
+  virtual ~link() = default; ///< Closes.
+
+  /// Sends frames in order. What cannot be sent because the connection ended is dropped: who needs it sends it again.
+  virtual void send(std::vector<frame> frames) = 0;
+
+  /// Closes with code 1000 after what was handed to `send` has been written; an attempt to connect is given up.
+  virtual void close() = 0;
+};
+
+/// Makes connections. @par Threads any thread
+class transport {
+public:
+  transport() = default;
+  transport(const transport&) = delete;
+  transport& operator=(const transport&) = delete;
+  virtual ~transport() = default;
+
+  /// Begins to connect. The observer lives until after `on_end`, which comes for every connection, also one that was
+  /// never made.
+  [[nodiscard]] virtual std::unique_ptr<link> connect(endpoint to, std::unique_ptr<observer> observer) = 0;
+
+  /// Closes what is open, waits for it at most a second, and makes no more connections. @par Threads any thread but
+  /// the transport's own
+  virtual void stop() = 0;
+};
+
+} // namespace stargate::connection

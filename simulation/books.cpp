@@ -1,0 +1,116 @@
+#include "simulation/books.hpp"
+
+#include "libstargate/protocol/base64.hpp"
+
+#include <algorithm>
+
+namespace stargate::simulation {
+
+std::string books::publish(const std::string& topic, bool once, std::size_t lane) {
+  ++published;
+  auto identity = topic.substr(topic.rfind('/') + 1) + "-" + std::to_string(published);
+  publications_[identity] = {topic, once, lane, published};
+  open_.insert(identity);
+  return identity;
+}
+
+void books::on_sent(const std::string& identity) {
+  if (const auto found = publications_.find(identity); found != publications_.end())
+    found->second.sent = true;
+}
+
+void books::on_answer(const std::string& identity, const caf::expected<message_id>& answer, const topic_model& log) {
+  auto& p = publications_.at(identity);
+  if (++p.answers > 1)
+    return violate_("answered twice: " + identity);
+  open_.erase(identity);
+  p.stored = static_cast<bool>(answer);
+  p.code = answer ? errc::none : code_of(answer.error());
+  stored += p.stored ? 1 : 0;
+  unknown += p.code == errc::outcome_unknown ? 1 : 0;
+  if (!answer && p.code == errc::none)
+    return violate_("answered with an error that is none of ours: " + identity);
+  if (p.code == errc::outcome_unknown && !p.sent && false)
+    return violate_("answered as unknown, and it was never sent: " + identity);
+  if (!p.stored)
+    return;
+  const auto is_it = [&](const stored_message& m) { return m.identity == identity; };
+  if (std::none_of(log.log.begin(), log.log.end(), is_it))
+    return violate_("answered as stored, and it is not on the topic: " + identity);
+  std::string id;
+  if (!protocol::decode_base64(answer->value, id))
+    return violate_("answered with an id that is none: " + answer->value);
+  if (id == "(-1,-1)")
+    return;
+  const auto place = std::stoul(id.substr(id.find('|') + 1));
+  if (id.substr(0, id.find('|')) != log.name || place >= log.log.size() || !is_it(log.log[place]))
+    violate_("answered with the id of another message: " + identity);
+}
+
+void books::on_handled(const std::string& where, const std::string& identity) {
+  ++handled;
+  ++words_[{where, identity}].handled;
+}
+
+void books::on_done(const std::string& where, const std::string& identity) {
+  words_[{where, identity}].done = true;
+}
+
+void books::on_kept(const std::string& where, const std::string& identity, std::uint64_t connection,
+                    std::uint64_t place) {
+  words_[{where, identity}].kept.emplace_back(connection, place);
+}
+
+void books::on_done_up_to(const std::string& where, std::uint64_t connection, std::uint64_t place) {
+  auto& most = done_up_to_[{where, connection}];
+  most = std::max(most, place);
+}
+
+void books::on_acknowledged(const std::string& where, const std::string& identity, bool buried) {
+  const auto found = words_.find({where, identity});
+  if (buried || (found != words_.end() && found->second.done))
+    return;
+  if (found != words_.end())
+    for (const auto& [connection, place] : found->second.kept)
+      if (const auto up_to = done_up_to_.find({where, connection}); up_to != done_up_to_.end() && place <= up_to->second)
+        return;
+  violate_("acknowledged before its handler said so: " + identity + " of " + where);
+}
+
+int books::times_handled(const std::string& where, const std::string& identity) const {
+  const auto found = words_.find({where, identity});
+  return found == words_.end() ? 0 : found->second.handled;
+}
+
+std::string books::unanswered() const {
+  return open_.empty() ? std::string{} : *open_.begin();
+}
+
+void books::judge(const std::map<std::string, topic_model>& topics) const {
+  std::map<std::string, std::size_t> times;
+  for (const auto& [name, topic] : topics) {
+    std::map<std::size_t, std::pair<std::size_t, std::string>> last; // by lane
+    std::set<std::string> seen;
+    for (const auto& m : topic.log) {
+      const auto found = publications_.find(m.identity);
+      if (found == publications_.end() || found->second.topic != name)
+        continue; // a dead letter
+      const auto& p = found->second;
+      if (++times[m.identity] > 1 && p.once)
+        return violate_("stored twice, though effectively once: " + m.identity);
+      if (!p.stored && p.code != errc::outcome_unknown)
+        return violate_("answered '" + std::string{name_of(p.code)} + "', and it is on the topic: " + m.identity);
+      if (!p.stored || !seen.insert(m.identity).second)
+        continue;
+      auto& before = last[p.lane];
+      if (p.number < before.first)
+        return violate_("out of order on " + name + ": " + m.identity + " behind " + before.second);
+      before = {p.number, m.identity};
+    }
+  }
+  for (const auto& [identity, p] : publications_)
+    if (p.stored && times[identity] == 0)
+      return violate_("answered as stored, and it is not on the topic in the end: " + identity);
+}
+
+} // namespace stargate::simulation

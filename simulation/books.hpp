@@ -1,0 +1,78 @@
+/// @file
+/// What was published, answered, handled and acknowledged, and whether that is what was promised. Pure.
+#pragma once
+
+#include "simulation/broker.hpp"
+
+#include <stargate/error.hpp>
+#include <stargate/message.hpp>
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace stargate::simulation {
+
+class books {
+public:
+  explicit books(std::function<void(const std::string&)> on_violation) : violate_{std::move(on_violation)} {}
+
+  // -- publishing
+
+  struct publication {
+    std::string topic;
+    bool once = false;
+    std::size_t lane = 0; ///< Who published: what one lane publishes is in order.
+    std::size_t number = 0;
+    bool sent = false; ///< It was seen on the network.
+    int answers = 0;
+    bool stored = false;
+    errc code = errc::none;
+  };
+
+  /// Gives the identity of a new message.
+  std::string publish(const std::string& topic, bool once, std::size_t lane);
+  void on_sent(const std::string& identity);
+  /// @param log what is on the topic when the answer comes
+  void on_answer(const std::string& identity, const caf::expected<message_id>& answer, const topic_model& log);
+
+  // -- receiving; `where` is a subscription or a reader
+
+  void on_handled(const std::string& where, const std::string& identity);
+  /// Its handler acknowledged it, or somebody did for it.
+  void on_done(const std::string& where, const std::string& identity);
+  void on_kept(const std::string& where, const std::string& identity, std::uint64_t connection, std::uint64_t place);
+  void on_done_up_to(const std::string& where, std::uint64_t connection, std::uint64_t place);
+  /// The broker is about to take an acknowledgement. @param buried whether it is on a topic of dead letters
+  void on_acknowledged(const std::string& where, const std::string& identity, bool buried);
+
+  [[nodiscard]] int times_handled(const std::string& where, const std::string& identity) const;
+
+  // -- in the end
+
+  /// A publication that has no answer, or nothing.
+  [[nodiscard]] std::string unanswered() const;
+  void judge(const std::map<std::string, topic_model>& topics) const;
+
+  [[nodiscard]] const std::map<std::string, publication>& publications() const { return publications_; }
+  std::uint64_t published = 0, stored = 0, unknown = 0, handled = 0;
+
+private:
+  struct words {
+    int handled = 0;
+    bool done = false;
+    std::vector<std::pair<std::uint64_t, std::uint64_t>> kept; ///< Connection and place.
+  };
+
+  std::function<void(const std::string&)> violate_;
+  std::map<std::string, publication> publications_;
+  std::set<std::string> open_;
+  std::map<std::pair<std::string, std::string>, words> words_;
+  std::map<std::pair<std::string, std::uint64_t>, std::uint64_t> done_up_to_; ///< By place and connection.
+};
+
+} // namespace stargate::simulation

@@ -1,0 +1,510 @@
+#include "simulation/broker.hpp"
+
+#include "libstargate/protocol/base64.hpp"
+#include "libstargate/protocol/json.hpp"
+#include "libstargate/protocol/percent.hpp"
+
+#include <stargate/error.hpp>
+#include <stargate/key.hpp>
+
+#include <algorithm>
+#include <functional>
+#include <string_view>
+
+namespace stargate::simulation {
+
+namespace {
+
+std::string base64(const std::string& text) {
+  std::string out;
+  protocol::append_base64(out, text);
+  return out;
+}
+
+std::string from_base64(std::string_view text) {
+  std::string out;
+  return protocol::decode_base64(text, out) ? out : std::string{};
+}
+
+std::string text_of(const rapidjson::Value& object, const char* name) {
+  const auto* found = protocol::json::find_string(object, name);
+  return found ? std::string{protocol::json::view(*found)} : std::string{};
+}
+
+std::int64_t number_of(const rapidjson::Value& object, const char* name) {
+  const auto found = object.FindMember(name);
+  return found != object.MemberEnd() && found->value.IsInt64() ? found->value.GetInt64() : 0;
+}
+
+std::vector<std::string> split(const std::string& text, char by) {
+  std::vector<std::string> parts;
+  for (std::size_t at = 0; at <= text.size();) {
+    const auto end = std::min(text.find(by, at), text.size());
+    parts.push_back(protocol::percent_decode(text.substr(at, end - at)).value_or(""));
+    at = end + 1;
+  }
+  return parts;
+}
+
+} // namespace
+
+std::string subscription_id(const std::vector<std::string>& topics, const std::string& subscription) {
+  std::string id;
+  for (const auto& t : topics)
+    id += t + ",";
+  return id + "|" + subscription;
+}
+
+broker::broker(network& net, randomness random, network::tracer trace)
+  : net_{net},
+    random_{random},
+    trace_{std::move(trace)} {}
+
+topic_model& broker::topic(const std::string& name) {
+  auto& t = topics_[name];
+  t.name = name;
+  return t;
+}
+
+micros broker::parameter(const client& c, const std::string& name, micros otherwise) const {
+  const auto found = c.query.find(name);
+  return found == c.query.end() ? otherwise : std::stoll(found->second);
+}
+
+// -- connections
+
+void broker::on_open(wire& w) {
+  const auto& path = w.to.path;
+  const auto question = std::min(path.find('?'), path.size());
+  client c;
+  c.w = &w;
+  for (std::size_t at = question + 1; at < path.size();) {
+    const auto end = std::min(path.find('&', at), path.size());
+    const auto equals = path.find('=', at);
+    c.query[path.substr(at, equals - at)] = protocol::percent_decode(path.substr(equals + 1, end - equals - 1)).value_or("");
+    at = end + 1;
+  }
+  const auto parts = split(path.substr(0, question), '/'); // "", ws, v2, producer, persistent, tenant, ns, topic, sub
+  w.role = parts.at(3);
+  if (parts.at(2) == "v3") {
+    c.subscription = w.subscription = parts.at(4);
+    auto list = c.query["topics"];
+    for (const auto& name : split(list, ','))
+      c.topics.push_back(name);
+    w.topic = list;
+  } else {
+    c.topics = {parts.at(4) + "://" + parts.at(5) + "/" + parts.at(6) + "/" + parts.at(7)};
+    w.topic = parts.at(7);
+    if (parts.size() > 8)
+      c.subscription = w.subscription = parts.at(8);
+  }
+  if (!up)
+    return net_.refuse(w, 503);
+  if (random_.chance(refusing))
+    return net_.refuse(w, random_.pick(refusals));
+  if (w.role == "producer")
+    open_producer(c);
+  else if (w.role == "consumer")
+    open_consumer(c);
+  else
+    open_reader(c);
+}
+
+void broker::open_producer(client& c) {
+  const auto given = c.query.find("producerName");
+  c.numbered = c.query.contains("initialSequenceId");
+  c.name = given != c.query.end() ? given->second : "made-up-" + std::to_string(++made_up_);
+  c.number = parameter(c, "initialSequenceId", -1);
+  c.batching = c.query["batchingEnabled"] == "true";
+  c.batch_most = static_cast<std::size_t>(parameter(c, "batchingMaxMessages", 1000));
+  c.batch_delay = parameter(c, "batchingMaxPublishDelay", 1) * 1000;
+  c.pending_most = static_cast<std::size_t>(parameter(c, "maxPendingMessages", 0));
+  for (const auto& [id, other] : clients_)
+    if (other.w->role == "producer" && other.name == c.name && other.topics == c.topics)
+      return net_.refuse(*c.w, 409);
+  topic(c.topics.front());
+  auto& w = *c.w;
+  clients_.emplace(w.id, std::move(c));
+  net_.accept(w);
+}
+
+void broker::open_consumer(client& c) {
+  const auto id = subscription_id(c.topics, c.subscription);
+  const auto type = c.query.contains("subscriptionType") ? c.query["subscriptionType"] : "Exclusive";
+  for (const auto& [other_id, other] : clients_)
+    if (other.w->role == "consumer" && subscription_id(other.topics, other.subscription) == id && type == "Exclusive")
+      return net_.refuse(*c.w, 409);
+  auto& s = subscriptions_[id];
+  if (s.name.empty()) {
+    s.name = c.subscription;
+    s.durable = c.query["subscriptionMode"] != "NonDurable";
+    for (const auto& name : c.topics) {
+      auto& t = topic(name);
+      s.topics.push_back(&t);
+      s.begins[name] = s.next[name] = c.query["subscriptionInitialPosition"] == "Earliest" ? 0 : t.log.size();
+    }
+  }
+  s.type = type;
+  c.pull = c.query["pullMode"] == "true";
+  c.queue = std::min<std::size_t>(1000, static_cast<std::size_t>(parameter(c, "receiverQueueSize", 1000)));
+  auto& w = *c.w;
+  clients_.emplace(w.id, std::move(c));
+  net_.accept(w);
+  deliver();
+}
+
+void broker::open_reader(client& c) {
+  auto& t = topic(c.topics.front());
+  const auto from = c.query.contains("messageId") ? c.query["messageId"] : "latest";
+  if (from == "earliest")
+    c.next = 0;
+  else if (from == "latest")
+    c.next = t.log.size();
+  else if (const auto p = find(from))
+    c.next = p->second + 1;
+  else
+    return net_.refuse(*c.w, 500);
+  c.queue = std::min<std::size_t>(1000, static_cast<std::size_t>(parameter(c, "receiverQueueSize", 1000)));
+  c.reads = spot{&t, 0};
+  auto& w = *c.w;
+  clients_.emplace(w.id, std::move(c));
+  net_.accept(w);
+  deliver();
+}
+
+void broker::on_end(wire& w) {
+  const auto found = clients_.find(w.id);
+  if (found == clients_.end())
+    return;
+  trace_([&] { return "broker loses " + w.name(); });
+  auto c = std::move(found->second);
+  clients_.erase(found);
+  if (c.batching && random_.chance(0.5))
+    flush(c); // otherwise what it gathered is gone
+  if (w.role == "consumer") {
+    const auto id = subscription_id(c.topics, c.subscription);
+    auto& s = subscriptions_[id];
+    for (const auto* list : {&c.refused, &c.overdue})
+      for (const auto& [at, p] : *list)
+        c.unacknowledged.push_back(p);
+    std::sort(c.unacknowledged.begin(), c.unacknowledged.end(),
+              [](const spot& a, const spot& b) { return std::pair{a.first->name, a.second} < std::pair{b.first->name, b.second}; });
+    c.unacknowledged.erase(std::unique(c.unacknowledged.begin(), c.unacknowledged.end()), c.unacknowledged.end());
+    for (const auto& p : c.unacknowledged)
+      if (!s.acknowledged.contains({p.first->name, p.second})) {
+        ++s.count[{p.first->name, p.second}];
+        s.again.push_back(p);
+      }
+    std::sort(s.again.begin(), s.again.end(),
+              [](const spot& a, const spot& b) { return std::pair{a.first->name, a.second} < std::pair{b.first->name, b.second}; });
+    s.again.erase(std::unique(s.again.begin(), s.again.end()), s.again.end());
+    const bool alone = std::none_of(clients_.begin(), clients_.end(), [&](const auto& other) {
+      return other.second.w->role == "consumer" && subscription_id(other.second.topics, other.second.subscription) == id;
+    });
+    if (!s.durable && alone)
+      subscriptions_.erase(id);
+  }
+  deliver();
+}
+
+void broker::drop(wire& w) {
+  if (w.broker != side::open)
+    return;
+  net_.hang_up(w, 1001, "simulated");
+  on_end(w);
+}
+
+void broker::crash() {
+  up = false;
+  net_.unreachable = true;
+  std::vector<std::shared_ptr<wire>> all;
+  for (const auto& [id, w] : net_.wires())
+    all.push_back(w);
+  for (const auto& w : all) {
+    net_.cut(*w, false);
+    w->up.clear();
+    if (std::exchange(w->broker, side::over) == side::open)
+      on_end(*w);
+  }
+}
+
+void broker::restart() {
+  up = true;
+  net_.unreachable = false;
+  deliver();
+}
+
+// -- producing
+
+void broker::on_frame(wire& w, const std::string& text) {
+  const auto found = clients_.find(w.id);
+  if (found == clients_.end())
+    return;
+  if (w.role == "producer")
+    take_message(found->second, text);
+  else
+    take_word(found->second, text);
+}
+
+void broker::take_message(client& c, const std::string& text) {
+  rapidjson::Document json;
+  json.Parse(text.c_str(), text.size());
+  if (json.HasParseError() || !json.IsObject())
+    return net_.reply(*c.w, R"({"result":"send-error:3","errorMsg":"cannot parse","errorCode":0})");
+  const auto context = text_of(json, "context");
+  stored_message m;
+  m.payload = text_of(json, "payload");
+  m.key = text_of(json, "key");
+  if (const auto p = json.FindMember("properties"); p != json.MemberEnd() && p->value.IsObject())
+    m.identity = text_of(p->value, "n");
+  if (const auto param = text_of(json, "encryptionParam"); !param.empty())
+    m.encryption = param + " " + from_base64(c.query["encryptionKeys"]);
+  m.at = net_.now;
+  m.visible_at = net_.now + number_of(json, "deliverAfterMs") * 1000;
+  if (random_.chance(failing)) {
+    if (random_.chance(nameless))
+      return net_.reply(*c.w, R"({"result":"send-error:3","errorMsg":"simulated","errorCode":0})");
+    return net_.reply(*c.w, R"({"result":"send-error:8","errorMsg":"simulated","context":")" + context + R"(","errorCode":0})");
+  }
+  if (!c.batching)
+    return store(c, std::move(m), context);
+  if (c.pending_most > 0 && c.batch.size() >= c.pending_most)
+    return net_.reply(*c.w, R"({"result":"send-error:8","errorMsg":"ProducerQueueIsFullError","context":")" + context + R"(","errorCode":0})");
+  c.batch.emplace_back(context, std::move(m));
+  if (c.batch.size() >= c.batch_most)
+    flush(c);
+  else
+    c.batch_due = std::min(c.batch_due, net_.now + c.batch_delay);
+}
+
+void broker::flush(client& c) {
+  c.batch_due = never;
+  for (auto& [context, m] : std::exchange(c.batch, {}))
+    store(c, std::move(m), context);
+}
+
+void broker::store(client& c, stored_message m, const std::string& context) {
+  auto& t = topic(c.topics.front());
+  auto id = base64("(-1,-1)");
+  ++c.number;
+  const auto last = t.last_number.find(c.name);
+  if (c.numbered && last != t.last_number.end() && c.number <= last->second) {
+    trace_([&] { return "drops " + m.identity + ", number " + std::to_string(c.number) + " of " + c.name; });
+  } else {
+    if (c.numbered)
+      t.last_number[c.name] = c.number;
+    id = base64(t.name + "|" + std::to_string(t.log.size()));
+    trace_([&] { return "stores " + m.identity + " at " + std::to_string(t.log.size()) + " from " + c.w->name(); });
+    t.log.push_back(std::move(m));
+  }
+  net_.reply(*c.w, R"({"result":"ok","messageId":")" + id + R"(","context":")" + context
+                     + R"(","errorCode":0,"schemaVersion":0})");
+  deliver();
+}
+
+// -- delivering
+
+std::optional<spot> broker::find(const std::string& id) {
+  const auto text = from_base64(id);
+  const auto bar = text.find('|');
+  if (bar == std::string::npos)
+    return std::nullopt;
+  return spot{&topic(text.substr(0, bar)), std::stoul(text.substr(bar + 1))};
+}
+
+void broker::send(client& c, const spot& p, int count) {
+  const auto& m = p.first->log.at(p.second);
+  std::string frame = R"({"messageId":")" + base64(p.first->name + "|" + std::to_string(p.second)) + R"(","payload":")" + m.payload
+                      + R"(","properties":{"n":")" + m.identity + R"("},"publishTime":"2026-01-01T00:00:00.000Z","redeliveryCount":)"
+                      + std::to_string(count);
+  if (!m.key.empty())
+    frame += R"(,"key":")" + m.key + '"';
+  net_.reply(*c.w, frame + "}");
+}
+
+bool broker::give(subscription_model& s, client& c, const spot& p) {
+  if (c.pull ? c.permits == 0 : c.pending >= c.queue)
+    return false;
+  c.permits -= c.pull ? 1 : 0;
+  ++c.pending;
+  c.unacknowledged.push_back(p);
+  if (const auto limit = parameter(c, "ackTimeoutMillis", 0); limit > 0)
+    c.overdue.emplace_back(net_.now + limit * 1000, p);
+  send(c, p, s.count[{p.first->name, p.second}]);
+  return true;
+}
+
+void broker::deliver() {
+  if (!up)
+    return;
+  for (auto& [id, s] : subscriptions_)
+    deliver(s);
+  for (auto& [id, c] : clients_)
+    if (c.reads)
+      while (c.next < c.reads->first->log.size() && c.pending < c.queue) {
+        ++c.pending;
+        send(c, {c.reads->first, c.next++}, 0);
+      }
+}
+
+void broker::deliver(subscription_model& s) {
+  std::vector<client*> all;
+  for (auto& [id, c] : clients_)
+    if (c.w->role == "consumer" && c.subscription == s.name && &subscriptions_[subscription_id(c.topics, c.subscription)] == &s)
+      all.push_back(&c);
+  if (all.empty())
+    return;
+  if (s.type == "Failover" || s.type == "Exclusive")
+    all.resize(1);
+  const bool delays = s.type == "Shared" || s.type == "Key_Shared";
+  const auto give_somebody = [&](const spot& p) {
+    if (s.type == "Key_Shared")
+      return give(s, *all[std::hash<std::string>{}(p.first->log[p.second].key) % all.size()], p);
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      auto* c = all[(p.second + i) % all.size()];
+      if (give(s, *c, p))
+        return true;
+    }
+    return false;
+  };
+  while (!s.again.empty()) {
+    const auto p = s.again.front();
+    if (!s.acknowledged.contains({p.first->name, p.second}) && !give_somebody(p))
+      return;
+    s.again.erase(s.again.begin());
+  }
+  for (auto* t : s.topics)
+    for (auto& next = s.next[t->name]; next < t->log.size(); ++next) {
+      const spot p{t, next};
+      if (delays && t->log[next].visible_at > net_.now)
+        s.delayed.emplace_back(t->log[next].visible_at, p);
+      else if (!give_somebody(p))
+        return;
+    }
+}
+
+void broker::take_word(client& c, const std::string& text) {
+  rapidjson::Document json;
+  json.Parse(text.c_str(), text.size());
+  if (json.HasParseError() || !json.IsObject())
+    return drop(*c.w);
+  const auto type = text_of(json, "type");
+  if (type == "isEndOfTopic")
+    return net_.reply(*c.w, R"({"endOfTopic":false})");
+  if (type == "permit") {
+    c.permits += static_cast<std::size_t>(number_of(json, "permitMessages"));
+    return deliver();
+  }
+  if (type == "unsubscribe") {
+    const auto id = subscription_id(c.topics, c.subscription);
+    const auto& w = *c.w;
+    std::size_t others = 0;
+    for (const auto& [other_id, other] : clients_)
+      others += other_id != w.id && other.w->role == "consumer" && subscription_id(other.topics, other.subscription) == id;
+    if (others == 0) {
+      c.unacknowledged.clear();
+      c.refused.clear();
+      c.overdue.clear();
+      c.subscription = "-";
+      subscriptions_.erase(id);
+      trace_([&] { return "subscription gone: " + id; });
+    }
+    return;
+  }
+  const auto p = find(text_of(json, "messageId"));
+  if (!p)
+    return drop(*c.w);
+  c.pending -= c.pending > 0 ? 1 : 0;
+  if (c.reads)
+    return deliver();
+  auto& s = subscriptions_[subscription_id(c.topics, c.subscription)];
+  const auto one = std::find(c.unacknowledged.begin(), c.unacknowledged.end(), *p);
+  const bool held = one != c.unacknowledged.end();
+  if (held)
+    c.unacknowledged.erase(one);
+  std::erase_if(c.overdue, [&](const auto& x) { return x.second == *p; });
+  if (type == "negativeAcknowledge") {
+    if (!s.acknowledged.contains({p->first->name, p->second}))
+      c.refused.emplace_back(net_.now + parameter(c, "negativeAckRedeliveryDelay", 60'000) * 1000, *p);
+  } else if (type.empty()) {
+    std::erase_if(c.refused, [&](const auto& x) { return x.second == *p; });
+    if (on_acknowledged)
+      on_acknowledged(subscription_id(c.topics, c.subscription), p->first->name, p->first->log.at(p->second).identity);
+    s.acknowledged.insert({p->first->name, p->second});
+  } else {
+    on_violation("the client sent an unknown frame: " + text);
+  }
+  deliver();
+}
+
+// -- time
+
+micros broker::next_due() const {
+  micros next = never;
+  for (const auto& [id, c] : clients_) {
+    next = std::min(next, c.batch_due);
+    for (const auto* list : {&c.refused, &c.overdue})
+      for (const auto& [at, p] : *list)
+        next = std::min(next, at);
+  }
+  for (const auto& [id, s] : subscriptions_)
+    for (const auto& [at, p] : s.delayed)
+      next = std::min(next, at);
+  return next;
+}
+
+bool broker::act() {
+  bool did = false;
+  const auto again = [&](subscription_model& s, const spot& p) {
+    if (!s.acknowledged.contains({p.first->name, p.second}) && std::find(s.again.begin(), s.again.end(), p) == s.again.end()) {
+      ++s.count[{p.first->name, p.second}];
+      s.again.push_back(p);
+    }
+    did = true;
+  };
+  for (auto& [id, c] : clients_) {
+    if (c.batch_due <= net_.now) {
+      flush(c);
+      return true;
+    }
+    for (auto* list : {&c.refused, &c.overdue}) {
+      std::vector<spot> due;
+      std::erase_if(*list, [&](const auto& x) {
+        if (x.first > net_.now)
+          return false;
+        due.push_back(x.second);
+        return true;
+      });
+      for (const auto& p : due) {
+        std::erase(c.unacknowledged, p);
+        again(subscriptions_[subscription_id(c.topics, c.subscription)], p);
+      }
+    }
+  }
+  for (auto& [id, s] : subscriptions_)
+    std::erase_if(s.delayed, [&](const auto& x) {
+      if (x.first > net_.now)
+        return false;
+      again(s, x.second);
+      return true;
+    });
+  if (did)
+    deliver();
+  return did;
+}
+
+// -- administration
+
+caf::expected<std::string> broker::rest(std::string_view method, const std::string& path) {
+  if (!up)
+    return make_error(errc::connection_failed, "simulated: no broker");
+  if (method == "GET" && path.ends_with("/deduplication"))
+    return std::string{path.find("once") != std::string::npos ? "true" : "false"};
+  if (method == "GET" && path.ends_with("/partitions"))
+    return std::string{R"({"partitions":0})"};
+  if (method == "GET")
+    return std::string{"{}"};
+  return std::string{};
+}
+
+} // namespace stargate::simulation

@@ -1,0 +1,288 @@
+#include "simulation/scenario.hpp"
+
+#include "simulation/randomness.hpp"
+
+#include <algorithm>
+#include <chrono>
+
+namespace stargate::simulation {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+/// Draws values for options and notes what was drawn.
+class drawing {
+public:
+  explicit drawing(randomness& r) : random{r} {}
+
+  randomness& random;
+  std::vector<std::string> notes;
+
+  bool chance(const std::string& name, double probability) {
+    const bool yes = random.chance(probability);
+    notes.push_back(name + (yes ? "=yes" : "=no"));
+    return yes;
+  }
+  template <class T>
+  T one_of(const std::string& name, std::vector<std::pair<const char*, T>> values) {
+    auto& chosen = random.pick(values);
+    notes.push_back(name + "=" + chosen.first);
+    return chosen.second;
+  }
+};
+
+std::chrono::milliseconds ms(std::int64_t n) {
+  return std::chrono::milliseconds{n};
+}
+
+pipeline_plan make_producer(randomness& random, const std::string& topic) {
+  drawing d{random};
+  pipeline_plan plan;
+  plan.role = pipeline_plan::producer;
+  auto& o = plan.p;
+  o.topic = {.topic = topic};
+  o.send_timeout = d.one_of<std::chrono::milliseconds>("send_timeout", {{"1 s", 1s}, {"5 s", 5s}, {"60 s", 60s}, {"60 s", 60s}});
+  o.max_pending = d.one_of<std::size_t>("max_pending", {{"1", 1}, {"7", 7}, {"50", 50}, {"300", 300}});
+  o.effectively_once = d.chance("effectively_once", 0.45);
+  if (o.effectively_once) {
+    o.topic.ns = "once";
+    if (d.chance("producer_name", 0.3))
+      o.producer_name = "billing";
+  } else if (d.chance("batching", 0.35)) {
+    o.batching = true;
+    if (d.chance("batch_size", 0.5))
+      o.batch_size = static_cast<std::uint32_t>(random.between(1, 20));
+    if (d.chance("batch_delay", 0.5))
+      o.batch_delay = ms(random.between(1, 100));
+    if (d.chance("broker_max_pending", 0.3))
+      o.broker_max_pending = static_cast<std::uint32_t>(o.max_pending + 5);
+  }
+  plan.drawn = std::move(d.notes);
+  return plan;
+}
+
+template <class Options>
+void draw_receiver(drawing& d, Options& o) {
+  auto& random = d.random;
+  o.processors = d.one_of<std::size_t>("processors", {{"1", 1}, {"2", 2}, {"4", 4}});
+  o.max_demand = d.one_of<std::size_t>("max_demand", {{"1", 1}, {"10", 10}, {"100", 100}});
+  o.min_demand = random.below(o.max_demand);
+  o.run_on = d.one_of<run_on>("run_on", {{"own_thread", run_on::own_thread}, {"scheduler", run_on::scheduler}});
+  if (d.chance("receiver_queue_size", 0.7))
+    o.receiver_queue_size = static_cast<std::uint32_t>(random.between(1, 200));
+  o.partition_by_key = d.chance("partition_by_key", 0.25);
+  if (d.chance("batch_size", 0.25)) {
+    o.batch_size = static_cast<std::size_t>(random.between(1, static_cast<std::int64_t>(o.max_demand)));
+    o.batch_delay = ms(random.between(1, 200));
+    if (o.receiver_queue_size && *o.receiver_queue_size < o.batch_size)
+      o.receiver_queue_size = static_cast<std::uint32_t>(o.batch_size);
+  }
+  if (d.chance("handler_timeout", 0.2))
+    o.handler_timeout = ms(random.between(20, 500));
+  if (d.chance("rate_limit", 0.1))
+    o.rate_limit = static_cast<double>(random.between(50, 2000));
+}
+
+pipeline_plan make_consumer(randomness& random, std::vector<topic_name> topics, const std::string& subscription) {
+  drawing d{random};
+  pipeline_plan plan;
+  plan.role = pipeline_plan::consumer;
+  auto& o = plan.c;
+  if (topics.size() == 1)
+    o.topic = topics.front();
+  else
+    o.topics = topics;
+  d.notes.push_back(topics.size() == 1 ? "topics=one" : "topics=several");
+  o.subscription = subscription;
+  draw_receiver(d, o);
+  o.type = d.one_of<subscription_type>("type", {{"exclusive", subscription_type::exclusive},
+                                                {"failover", subscription_type::failover},
+                                                {"shared", subscription_type::shared},
+                                                {"key_shared", subscription_type::key_shared}});
+  if (d.chance("non_durable", 0.08))
+    o.mode = subscription_mode::non_durable;
+  if (d.chance("earliest", 0.85))
+    o.position = initial_position::earliest;
+  o.pull_mode = d.chance("pull_mode", 0.35);
+  o.negative_ack_redelivery_delay = ms(random.between(100, 2000));
+  if (d.chance("ack_timeout", 0.15))
+    o.ack_timeout = ms(random.between(1000, 5000));
+  o.on_failure = d.one_of<failure_action>("on_failure", {{"crash", failure_action::crash},
+                                                         {"nack", failure_action::nack},
+                                                         {"dead_letter", failure_action::dead_letter}});
+  if (o.on_failure == failure_action::dead_letter && topics.size() > 1)
+    o.dead_letter_topic = "dead-letters";
+  plan.drawn = std::move(d.notes);
+  return plan;
+}
+
+pipeline_plan make_reader(randomness& random, const topic_name& topic, const std::string& name) {
+  drawing d{random};
+  pipeline_plan plan;
+  plan.role = pipeline_plan::reader;
+  auto& o = plan.r;
+  o.topic = topic;
+  draw_receiver(d, o);
+  if (d.chance("earliest", 0.85))
+    o.start = start_at::earliest();
+  if (!name.empty())
+    o.reader_name = name;
+  if (d.chance("dead_letter", 0.3)) {
+    o.on_failure = failure_action::dead_letter;
+    o.dead_letter_topic = "dead-letters";
+  }
+  plan.drawn = std::move(d.notes);
+  return plan;
+}
+
+} // namespace
+
+std::string pipeline_plan::name() const {
+  switch (role) {
+    case producer: return "producer of " + to_string(p.topic);
+    case consumer: return "consumer " + c.subscription + " of " + (c.topics.empty() ? to_string(c.topic) : "several topics");
+    default: return "reader " + r.reader_name.value_or("") + " of " + to_string(r.topic);
+  }
+}
+
+std::string to_string(const fault& f) {
+  std::string text{fault_names[static_cast<std::size_t>(f.kind)]};
+  if (f.kind >= fault_kind::kill)
+    text += " " + std::string{victim_names[static_cast<std::size_t>(f.whom)]};
+  if (f.lasts > 0)
+    text += " for " + std::to_string(f.lasts / 1000) + " ms";
+  return text;
+}
+
+std::string to_string(const deed& d) {
+  return std::string{deed_names[static_cast<std::size_t>(d.kind)]} + " " + std::to_string(d.count);
+}
+
+scenario make_scenario(std::uint64_t seed, std::size_t messages) {
+  randomness random{seed, 1};
+  scenario s;
+  s.seed = seed;
+  s.ends = random.between(1_s, 15_s);
+  s.slowest = random.between(1_ms, 30_ms);
+  s.lateness = random.chance(0.5) ? 0.02 : 0;
+  s.yields = random.chance(0.8) ? 0.02 : 0.2;
+
+  auto& o = s.tree;
+  o.name = "sim";
+  o.hosts = random.chance(0.3) ? std::vector<host>{{"a", 8080}, {"b", 8080}} : std::vector<host>{{"a", 8080}};
+  const bool gives_up = random.chance(0.12);
+  o.intensity = gives_up ? 3 : 1'000'000;
+  o.period = gives_up ? 5s : 1s;
+  o.shutdown = random.chance(0.3) ? 200ms : 5000ms;
+  o.connect_timeout = random.chance(0.5) ? 10'000ms : 1000ms;
+  o.ping_interval = std::chrono::seconds{random.between(1, 10)};
+  o.pong_timeout = std::chrono::seconds{random.between(1, 5)};
+  o.backoff = {.first = ms(random.between(1, 100)), .most = ms(random.between(100, 5000)), .stable = ms(random.between(100, 10'000))};
+
+  const auto topics = static_cast<std::size_t>(random.between(1, 2));
+  std::vector<topic_name> names;
+  for (std::size_t t = 0; t < topics; ++t) {
+    auto p = make_producer(random, "t" + std::to_string(t));
+    names.push_back(p.p.topic);
+    s.pipelines.push_back(std::move(p));
+    for (std::int64_t c = random.between(0, 2); c > 0; --c)
+      s.pipelines.push_back(make_consumer(random, {names.back()}, "s" + std::to_string(c)));
+    for (std::int64_t r = random.between(0, 3) - 1; r > 0; --r)
+      s.pipelines.push_back(make_reader(random, names.back(), r == 1 ? "" : "r" + std::to_string(r)));
+  }
+  if (topics > 1 && random.chance(0.2))
+    s.pipelines.push_back(make_consumer(random, names, "several"));
+  const bool dynamic = random.chance(0.35);
+  if (dynamic) {
+    s.pipelines.push_back(make_producer(random, "d0"));
+    s.pipelines.back().from_the_start = false;
+    const auto topic = s.pipelines.back().p.topic;
+    s.pipelines.push_back(make_consumer(random, {topic}, "ds"));
+    s.pipelines.back().from_the_start = false;
+  }
+
+  const bool careless = random.chance(0.5);
+  auto& h = s.handlers;
+  h.throws = careless && random.chance(0.6) ? 0.01 : 0;
+  h.refuses = careless ? 0.02 : 0;
+  h.keeps = random.chance(0.5) ? 0.1 : 0;
+  h.keeps_and_settles_first = random.chance(0.4) ? 0.05 : 0;
+  h.slow = random.chance(0.4) ? 0.01 : 0;
+  h.slowness = random.between(1_ms, 700_ms);
+
+  // -- what its users do
+
+  const auto at_random = [&] { return random.between(0, s.ends); };
+  for (std::size_t published = 0; published < messages;) {
+    deed d{at_random(), deed_kind::publish, random.next(), static_cast<std::size_t>(random.between(1, 20))};
+    const auto way = random.below(20);
+    d.kind = way < 12 ? deed_kind::publish : way < 15 ? deed_kind::publish_list : way < 16 ? deed_kind::publish_to_actor
+             : way < 18 ? deed_kind::publish_and_wait : deed_kind::publish_list_and_wait;
+    published += d.kind == deed_kind::publish_and_wait ? 1 : d.count;
+    s.deeds.push_back(d);
+  }
+  if (h.keeps > 0)
+    for (micros at = 0; at < s.ends; at += random.between(10_ms, 500_ms))
+      s.deeds.push_back({at, deed_kind::settle_kept, random.next(), 1 + random.below(20)});
+  const auto sometimes = [&](double chance, deed_kind kind, std::int64_t most) {
+    if (random.chance(chance))
+      for (std::int64_t n = random.between(1, most); n > 0; --n)
+        s.deeds.push_back({at_random(), kind, random.next(), 1});
+  };
+  if (dynamic) {
+    sometimes(1, deed_kind::add, 4);
+    sometimes(0.7, deed_kind::remove, 3);
+  }
+  sometimes(0.15, deed_kind::start_child, 3);
+  sometimes(0.1, deed_kind::terminate_child, 3);
+  sometimes(0.05, deed_kind::unsubscribe, 1);
+  sometimes(0.15, deed_kind::ask_end_of_topic, 2);
+  sometimes(0.15, deed_kind::wait_ready, 2);
+  sometimes(0.15, deed_kind::inspect, 2);
+  sometimes(0.06, deed_kind::stop_and_start, 2);
+  sometimes(0.04, deed_kind::drop_handle, 1);
+  std::stable_sort(s.deeds.begin(), s.deeds.end(), [](const deed& a, const deed& b) { return a.at < b.at; });
+
+  // -- what goes wrong
+
+  const auto count = random.chance(0.1) ? 0 : random.chance(0.5) ? random.between(1, 6) : random.between(1, 40);
+  std::vector<fault_kind> kinds; // few kinds at a time in most worlds, so that they get far
+  for (std::int64_t n = random.between(1, 5); n > 0; --n)
+    kinds.push_back(random.chance(0.4) ? fault_kind::kill : static_cast<fault_kind>(random.below(fault_names.size())));
+  for (std::int64_t n = 0; n < count; ++n) {
+    fault f{at_random(), random.pick(kinds), static_cast<victim>(random.below(victim_names.size() - 1)), random.next(), 0,
+            random.chance(0.3)};
+    if (random.chance(0.15))
+      f.at = random.between(0, 30_ms); // while it starts
+    if (random.chance(0.005))
+      f.whom = victim::top;
+    if (f.kind == fault_kind::stall || f.kind == fault_kind::crash || f.kind == fault_kind::refuse_handshakes
+        || f.kind == fault_kind::silent_handshakes || f.kind == fault_kind::error_receipts || f.kind == fault_kind::nameless_errors)
+      f.lasts = random.between(10_ms, 3_s);
+    s.faults.push_back(f);
+    while (random.chance(0.25)) { // two at once, or nearly
+      f.whom = static_cast<victim>(random.below(victim_names.size() - 1));
+      f.which = random.next();
+      f.at += random.chance(0.5) ? 0 : random.between(1, 2_ms);
+      if (random.chance(0.5))
+        f.kind = random.pick(kinds);
+      s.faults.push_back(f);
+    }
+  }
+  std::stable_sort(s.faults.begin(), s.faults.end(), [](const fault& a, const fault& b) { return a.at < b.at; });
+  return s;
+}
+
+scenario without(scenario s, const omissions& o) {
+  const auto leave_out = [](auto& from, const std::vector<std::size_t>& places) {
+    std::size_t at = 0;
+    std::erase_if(from, [&](const auto&) { return std::find(places.begin(), places.end(), at++) != places.end(); });
+  };
+  leave_out(s.faults, o.faults);
+  leave_out(s.deeds, o.deeds);
+  leave_out(s.pipelines, o.pipelines);
+  return s;
+}
+
+} // namespace stargate::simulation

@@ -1,0 +1,108 @@
+/// @file
+/// What a seed means: a tree, what its users do, and what goes wrong, when. Pure: nothing runs here.
+#pragma once
+
+#include "simulation/network.hpp"
+
+#include <stargate/options.hpp>
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace stargate::simulation {
+
+/// One producer, consumer or reader, with what was drawn for it.
+struct pipeline_plan {
+  enum { producer, consumer, reader } role = producer;
+  producer_options p;
+  consumer_options c;
+  reader_options r;
+  bool from_the_start = true; ///< Otherwise it is added and removed while the tree runs.
+  std::vector<std::string> drawn; ///< `option=value`, for the table of what was covered.
+
+  [[nodiscard]] std::string name() const;
+};
+
+enum class fault_kind : std::uint8_t {
+  // the network
+  cut, half_open, stall, duplicate_frame, spoil_frame_down, spoil_frame_up,
+  // the broker
+  close_frame, crash, refuse_handshakes, silent_handshakes, error_receipts, nameless_errors,
+  // actors
+  kill, ask_to_end, throwing,
+};
+inline constexpr std::array<std::string_view, 15> fault_names{
+  "cut", "half-open", "stall", "duplicated frame", "spoilt frame, down", "spoilt frame, up", "closed by the broker",
+  "broker crash", "handshakes refused", "handshakes unanswered", "error receipts", "errors without a context", "kill",
+  "polite exit", "throw"};
+
+/// Whom a fault of an actor hits.
+enum class victim : std::uint8_t {
+  producer, producer_ack, producer_sup, consumer, dispatcher, processor, consumer_ack, consumer_sup, reader,
+  reader_dispatcher, reader_processor, reader_ack, reader_sup, instance_sup, topics, registry, reconciler, top,
+};
+inline constexpr std::array<std::string_view, 18> victim_names{
+  "producer", "producer_ack", "producer_sup", "consumer", "dispatcher", "processor", "consumer_ack", "consumer_sup",
+  "reader", "reader_dispatcher", "reader_processor", "reader_ack", "reader_sup", "pipelines_", "topics_", "reg_", "plan_",
+  "sup_"};
+
+struct fault {
+  micros at = 0;
+  fault_kind kind = fault_kind::cut;
+  victim whom = victim::producer; ///< Of a fault of an actor.
+  std::uint64_t which = 0;        ///< Of those that there are.
+  micros lasts = 0;
+  bool in_handler = false; ///< At once, within the turn of an actor that is then running.
+};
+[[nodiscard]] std::string to_string(const fault& f);
+
+enum class deed_kind : std::uint8_t {
+  publish, publish_list, publish_to_actor, publish_and_wait, publish_list_and_wait, settle_kept, add, remove, start_child,
+  terminate_child, unsubscribe, ask_end_of_topic, wait_ready, inspect, stop_and_start, drop_handle,
+};
+inline constexpr std::array<std::string_view, 16> deed_names{
+  "publish", "publish list", "publish to an actor", "publish and wait", "publish list and wait", "settle what was kept", "add",
+  "remove", "start_child", "terminate_child", "unsubscribe", "is_end_of_topic", "wait_ready", "inspect", "stop and start",
+  "drop the handle"};
+
+struct deed {
+  micros at = 0;
+  deed_kind kind = deed_kind::publish;
+  std::uint64_t which = 0;
+  std::size_t count = 1;
+};
+[[nodiscard]] std::string to_string(const deed& d);
+
+/// What handlers do, as chances.
+struct manners {
+  double throws = 0, refuses = 0, keeps = 0, keeps_and_settles_first = 0, slow = 0;
+  micros slowness = 0;
+};
+
+struct scenario {
+  std::uint64_t seed = 0;
+  options tree; ///< Without pipelines.
+  std::vector<pipeline_plan> pipelines;
+  std::vector<deed> deeds;
+  std::vector<fault> faults;
+  manners handlers;
+  micros slowest = 20_ms;
+  double lateness = 0.02;
+  double yields = 0.02; ///< How often something else happens although actors could go on.
+  double producer_ttl = 0;
+  micros ends = 0; ///< When faults are over, and everything has to come to rest.
+};
+
+/// @param messages about how many are published in all
+[[nodiscard]] scenario make_scenario(std::uint64_t seed, std::size_t messages);
+
+/// The scenario with fewer parts: those whose places stand in the lists are left out.
+struct omissions {
+  std::vector<std::size_t> faults, deeds, pipelines;
+};
+[[nodiscard]] scenario without(scenario s, const omissions& o);
+
+} // namespace stargate::simulation
