@@ -1,53 +1,165 @@
+// The burial of one message: it is produced to the dead-letter topic, and acknowledged once it is stored there.
+//
+// accepts  produced, for its copy; link_open and link_end of the connection by which it has the topic held
+// sends    publish to the producer of the dead-letter topic; by the message itself, its acknowledgement
+// dies of  the message being settled; the end of the consumer or reader that received it: then it comes again
+//
+// A consumer's message that cannot be buried goes back to the broker. A reader cannot give one back, so that is tried
+// again, for as long as the reader lives.
 #include "actors/dead_letter.hpp"
 
 #include "actors/messages.hpp"
+#include "actors/to_actor.hpp"
+#include "libstargate/protocol/option_table.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace stargate::internal {
 
 namespace {
 
-void produce_again_and_again(const site_ptr& tree, const pipeline_ptr& pipeline, const received_message& original,
-                             const std::string& why);
+constexpr std::chrono::milliseconds first_wait{100}, longest_wait{5'000};
 
-void on_answer(const site_ptr& tree, const pipeline_ptr& pipeline, const received_message& original,
-               const std::string& why, const caf::expected<message_id>& answer) {
-  if (answer)
-    return original.acknowledge();
-  const auto code = code_of(answer.error());
-  tree->say(log_level::error, pipeline->keys.supervisor(),
-            "message " + original.id.value + " is not on the dead-letter topic: " + describe(answer.error()));
-  if (!pipeline->position)
-    return original.negative_acknowledge();
-  if (class_of(code) == error_class::transient && code != errc::stopping && code != errc::not_registered)
-    produce_again_and_again(tree, pipeline, original, why);
-}
+struct burial_state {
+  static inline const char* name = "stargate.burial";
 
-void produce_again_and_again(const site_ptr& tree, const pipeline_ptr& pipeline, const received_message& original,
-                             const std::string& why) {
-  message copy{.payload = original.payload, .key = original.key, .properties = original.properties};
-  copy.event_time = original.event_time;
-  copy.properties["REAL_TOPIC"] = to_string(original.topic());
-  copy.properties["ORIGIN_MESSAGE_ID"] = original.id.value;
-  copy.properties["EXCEPTION"] = why;
-  publish batch;
-  batch.waits_for_room = true;
-  batch.items.push_back(std::make_shared<publication>(
-    std::move(copy), [tree, pipeline, original, why](const caf::expected<message_id>& answer) {
-      on_answer(tree, pipeline, original, why, answer);
-    }));
-  const pipeline_keys keys{role::producer, pipeline->dead_letters, {}};
-  if (const auto acknowledger = tree->registry().whereis(keys.acknowledger()))
-    post(acknowledger, std::move(batch));
-  else
-    batch.items.front()->answer(make_error(errc::not_registered, "its producer is being restarted"));
+  caf::stateful_actor<burial_state>* self = nullptr;
+  caf::actor myself; ///< Nobody else keeps it while it waits. It goes with the state when the actor ends.
+  site_ptr tree;
+  pipeline_ptr pipeline;
+  received_message original;
+  std::string why;
+  std::chrono::milliseconds wait = first_wait;
+  std::unique_ptr<connection::link> holding;
+  bool is_held = false;
+
+  ~burial_state() {
+    if (holding)
+      tree->holds.given_up(to_string(pipeline->dead_letters));
+  }
+
+  [[nodiscard]] std::string topic() const { return to_string(pipeline->dead_letters); }
+
+  /// Nobody keeps what stands on a topic without a subscription: the broker deletes the topic with it (apache/pulsar
+  /// 13408). So the topic gets one before the first message.
+  void go_on() {
+    if (has_ended(original.origin->acknowledger) || tree->board.why_ended())
+      return self->quit();
+    if (pipeline->dead_letter_subscription.empty() || pipeline->dead_letters.persistence == persistence::non_persistent)
+      return produce();
+    switch (tree->holds.look(topic())) {
+      case topic_holds::held: return produce();
+      case topic_holds::busy: return later([this] { go_on(); }, first_wait);
+      case topic_holds::yours: return hold();
+    }
+  }
+
+  void hold() {
+    consumer_options o;
+    o.topic = pipeline->dead_letters;
+    o.subscription = pipeline->dead_letter_subscription;
+    o.type = subscription_type::shared;
+    o.position = initial_position::earliest;
+    o.pull_mode = true; // and no permit: it takes nothing
+    auto to = endpoint_to(tree->description, tree->description.hosts[tree->world->random() % tree->description.hosts.size()],
+                          protocol::request_path(o));
+    if (!to) {
+      tree->holds.given_up(topic());
+      return failed(to.error());
+    }
+    holding = tree->transport->connect(std::move(*to), std::make_unique<to_actor>(self->address(), 1));
+  }
+
+  void on_held() {
+    tree->holds.done(topic());
+    is_held = true;
+    holding = nullptr; // the subscription stays
+    produce();
+  }
+
+  void on_not_held(const connection::ended& end) {
+    if (is_held || !holding)
+      return;
+    constexpr int conflict = 409; // somebody else is on it
+    if (end.how == connection::end::refused && end.status == conflict)
+      return on_held();
+    holding = nullptr;
+    tree->holds.given_up(topic());
+    failed(make_error(errc::broker_unavailable, topic() + ": no subscription '" + pipeline->dead_letter_subscription
+                                                  + "' could be made to keep dead letters (status "
+                                                  + std::to_string(end.status) + ", " + end.text + ")"));
+  }
+
+  void produce() {
+    message copy{.payload = original.payload, .key = original.key, .properties = original.properties};
+    copy.event_time = original.event_time;
+    copy.properties["REAL_TOPIC"] = to_string(original.topic());
+    copy.properties["ORIGIN_MESSAGE_ID"] = original.id.value;
+    copy.properties["EXCEPTION"] = why;
+    const pipeline_keys keys{role::producer, pipeline->dead_letters, {}};
+    const auto acknowledger = tree->registry().whereis(keys.acknowledger());
+    if (!acknowledger)
+      return failed(make_error(errc::not_registered, topic() + ": its producer is being restarted"));
+    publish batch;
+    batch.waits_for_room = true;
+    batch.items.push_back(std::make_shared<publication>(
+      std::move(copy), [to = caf::actor_cast<caf::actor>(self)](caf::expected<message_id> answer) {
+        produced result;
+        if (answer)
+          result.id = std::move(*answer);
+        else
+          result.failure = std::move(answer.error());
+        post(to, std::move(result));
+      }));
+    send(self, acknowledger, std::move(batch));
+  }
+
+  void on_answer(const produced& answer) {
+    if (answer.failure)
+      return failed(answer.failure);
+    original.acknowledge();
+    self->quit();
+  }
+
+  void failed(const caf::error& how) {
+    tree->say(log_level::error, pipeline->keys.supervisor(),
+              "message " + original.id.value + " is not on the dead-letter topic: " + describe(how));
+    if (!pipeline->position) {
+      original.negative_acknowledge();
+      return self->quit();
+    }
+    later([this] { go_on(); }, std::exchange(wait, std::min(2 * wait, longest_wait)));
+  }
+
+  void later(std::function<void()> what, std::chrono::milliseconds delay) {
+    send_later(self, delay, deferred{std::move(what)});
+  }
+
+  caf::behavior make_behavior() {
+    go_on();
+    return behave(
+      self, {}, [this](const produced& answer) { on_answer(answer); }, [this](const link_open&) { on_held(); },
+      [](const link_frames&) {}, [this](const link_end& end) { on_not_held(end.why); });
+  }
+};
+
+caf::behavior burial_actor(caf::stateful_actor<burial_state>* self, const site_ptr& tree, const pipeline_ptr& pipeline,
+                           const received_message& original, const std::string& why) {
+  auto& state = state_of(self);
+  state.self = self;
+  state.myself = caf::actor_cast<caf::actor>(self);
+  state.tree = tree;
+  state.pipeline = pipeline;
+  state.original = original;
+  state.why = why;
+  return state.make_behavior();
 }
 
 } // namespace
 
 void bury(const site_ptr& tree, const pipeline_ptr& pipeline, const received_message& message, const std::string& why) {
-  produce_again_and_again(tree, pipeline, message, why);
+  tree->counted(tree->system.spawn(burial_actor, tree, pipeline, message, why));
 }
 
 } // namespace stargate::internal

@@ -6,26 +6,44 @@
 
 #include <stargate/supervisor.hpp>
 
+#include <chrono>
 #include <functional>
 #include <string>
 #include <utility>
 
 namespace stargate::internal {
 
-/// Registers `self` under `name`, then runs `ready`. If it cannot have the name it ends with the reason.
+/// How soon to look again for a registry that is being restarted.
+inline constexpr std::chrono::milliseconds registry_interval{20};
+
+/// Registers `self` under `name`, then runs `ready`. If it cannot have the name it ends with the reason. A registry that
+/// is being restarted is waited for: that is no failure of this actor.
 template <class Self>
-void take_name(Self* self, const site_ptr& tree, std::string name, std::function<void()> ready) {
+void take_name(Self* self, const site_ptr& tree, std::string name, std::function<void()> ready,
+               std::chrono::steady_clock::time_point until = {}) {
+  if (until == std::chrono::steady_clock::time_point{})
+    until = tree->now() + tree->name_timeout();
   const auto me = caf::actor_cast<caf::actor>(self);
+  const auto again = [=] {
+    if (tree->now() >= until)
+      return self->quit(make_error(errc::start_failed, "the tree has no registry"));
+    send_later(self, registry_interval, deferred{[=] { take_name(self, tree, name, ready, until); }});
+  };
   const auto registry = tree->registry().actor();
   if (!registry)
-    return self->quit(make_error(errc::start_failed, "the tree has no registry"));
-  request(self, registry, tree->start_timeout(), register_name{std::move(name), me, tree->name_timeout()})
+    return again();
+  request(self, registry, tree->start_timeout(), register_name{name, me, tree->name_timeout()})
     .then(
-      [tree, ready = std::move(ready)](const registered&) {
+      [tree, ready](const registered&) {
         tree->note_arrival();
         ready();
       },
-      [self](const caf::error& why) { self->quit(why); });
+      [self, again](const caf::error& why) {
+        if (why == caf::sec::request_receiver_down)
+          again();
+        else
+          self->quit(why);
+      });
 }
 
 /// `take_name`, then `ready`, and tells the supervisor unless that gave false: then it has ended the actor.

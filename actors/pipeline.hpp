@@ -30,7 +30,8 @@ struct pipeline {
   bool many_topics = false;
   crypto_failure_action on_crypto_failure;
   decryption decryption_keys;
-  topic_name dead_letters;                          ///< Where `failure_action::dead_letter` puts messages.
+  topic_name dead_letters;              ///< Where `failure_action::dead_letter` puts messages,
+  std::string dead_letter_subscription; ///< and the subscription that keeps them there.
   std::function<caf::expected<std::string>()> path; ///< Of the handshake; for the acknowledger only.
   /// Of a reader: the id of the last message up to which all were acknowledged, or where it starts. It outlives the
   /// reader's actors, and belongs to the acknowledger, of which there is one at a time. Empty for a consumer.
@@ -54,6 +55,7 @@ struct pipeline {
       receiver_queue_size{o.receiver_queue_size.value_or(1000)},
       on_crypto_failure{o.crypto_failure_action.value_or(crypto_failure_action::fail)},
       dead_letters{protocol::dead_letter_topic_of(o)},
+      dead_letter_subscription{o.dead_letter_subscription},
       path{std::move(p)},
       position{std::move(at)} {
     if constexpr (requires { o.pull_mode; }) {

@@ -51,7 +51,7 @@ struct reconciler_state {
     outcome = {};
     request(self, topics, patience, which_children{})
       .then([this](const children& running) { bring_to(tree->plan.now(), running); },
-            [](const caf::error&) {}); // it has ended: this one is about to be stopped, and its successor begins anew
+            [](const caf::error&) {}); // it is gone
   }
 
   void bring_to(const plan::items& wanted, const children& running) {
@@ -94,6 +94,8 @@ struct reconciler_state {
     request(self, topics, patience, start_child{spec_of(tree, item)})
       .then([this](const found_child&) { answered(); },
             [this, id = item->id](const caf::error& why) {
+              if (is_gone(why))
+                return;
               outcome.failures.emplace(id, why);
               answered();
             });
@@ -109,9 +111,16 @@ struct reconciler_state {
           answered();
         },
         [this, then](const caf::error& why) {
+          if (is_gone(why))
+            return;
           then(why);
           answered();
         });
+  }
+
+  /// The supervisor of topics has ended: this one is about to be stopped, and its successor begins anew.
+  [[nodiscard]] static bool is_gone(const caf::error& why) {
+    return why == caf::sec::request_receiver_down || code_of(why) == errc::stopping;
   }
 
   void answered() {

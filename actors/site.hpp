@@ -7,6 +7,7 @@
 #include "actors/plan.hpp"
 #include "actors/roster.hpp"
 #include "actors/socket_board.hpp"
+#include "actors/topic_holds.hpp"
 
 #include <stargate/error.hpp>
 #include <stargate/options.hpp>
@@ -37,6 +38,7 @@ public:
   socket_board board;
   internal::census census;
   internal::roster roster;
+  topic_holds holds;
 
   [[nodiscard]] environment::clock::time_point now() const { return system.clock().now(); }
 

@@ -14,6 +14,7 @@
 
 #include "actors/join.hpp"
 #include "actors/messages.hpp"
+#include "actors/to_actor.hpp"
 #include "libstargate/protocol/backoff.hpp"
 
 #include <stargate/vitals.hpp>
@@ -27,24 +28,6 @@ namespace {
 
 constexpr std::uint32_t refusals_to_give_up = 3;
 constexpr std::chrono::milliseconds most_after_conflict{5'000};
-
-/// Turns what happens on the transport's thread into messages. It does not keep the actor alive.
-class to_actor final : public connection::observer {
-public:
-  to_actor(caf::actor_addr socket, std::uint64_t number) : socket_{std::move(socket)}, number_{number} {}
-  void on_open() override { tell(link_open{number_}); }
-  void on_frames(std::vector<std::string> frames) override { tell(link_frames{number_, std::move(frames)}); }
-  void on_end(connection::ended why) override { tell(link_end{number_, std::move(why)}); }
-
-private:
-  template <class Content>
-  void tell(Content content) {
-    if (const auto socket = caf::actor_cast<caf::actor>(socket_))
-      post(socket, std::move(content));
-  }
-  caf::actor_addr socket_;
-  std::uint64_t number_;
-};
 
 errc code_for_status(int status) {
   switch (status) {
@@ -117,6 +100,8 @@ struct socket_state {
             await_name{config->keys.acknowledger(), tree->name_timeout()})
       .then([this](const found& f) { adopt(f.who); },
             [this](const caf::error& why) {
+              if (why == caf::sec::request_receiver_down) // the registry is being restarted
+                return send_later(self, registry_interval, deferred{[this] { find_owner(); }});
               self->quit(make_error(exit_code::owner_down, "no acknowledger: " + describe(why)));
             });
   }
@@ -129,8 +114,9 @@ struct socket_state {
 
   void on_owner_down() {
     owner = nullptr;
+    // There is nothing to wait for any more, and who comes after the owner wants the name. The link closes by itself.
     if (leaving)
-      return close();
+      return self->quit(make_error(exit_code::shutdown, "the owner has ended"));
     if (!is_producer())
       return self->quit(make_error(exit_code::owner_down, "the dispatcher has ended"));
     // Receipts that are still to come on this connection belong to a ledger that is gone.
@@ -153,24 +139,12 @@ struct socket_state {
   void connect(handshake& m) {
     if (m.connection != number || closing || link)
       return;
-    const auto& o = tree->description;
-    auto& path = m.path;
-    if (!path)
-      return wait_and_connect(path.error());
-    connection::endpoint to;
-    if (o.token) {
-      auto token = o.token();
-      if (!token)
-        return wait_and_connect(make_error(errc::no_token, place() + ": " + context_of(token.error())));
-      to.headers.emplace_back("Authorization:", "Bearer " + *token);
-    }
-    to.host = current_host().name;
-    to.port = current_host().port;
-    to.path = std::move(*path);
-    to.connect_timeout = o.connect_timeout;
-    to.ping_interval = o.ping_interval;
-    to.pong_timeout = o.pong_timeout;
-    link = tree->transport->connect(std::move(to), std::make_unique<to_actor>(self->address(), number));
+    if (!m.path)
+      return wait_and_connect(m.path.error());
+    auto to = endpoint_to(tree->description, current_host(), std::move(*m.path));
+    if (!to)
+      return wait_and_connect(make_error(code_of(to.error()), place() + ": " + context_of(to.error())));
+    link = tree->transport->connect(std::move(*to), std::make_unique<to_actor>(self->address(), number));
   }
 
   void on_open(std::uint64_t connection) {

@@ -68,8 +68,12 @@ void books::on_done_up_to(const std::string& where, std::uint64_t connection, st
 
 void books::on_acknowledged(const std::string& where, const std::string& identity, bool buried) {
   const auto found = words_.find({where, identity});
-  if (buried || (found != words_.end() && found->second.done))
+  if (found != words_.end() && found->second.done)
     return;
+  if (buried) {
+    buried_.insert(identity);
+    return;
+  }
   if (found != words_.end())
     for (const auto& [connection, place] : found->second.kept)
       if (const auto up_to = done_up_to_.find({where, connection}); up_to != done_up_to_.end() && place <= up_to->second)
@@ -86,7 +90,7 @@ std::string books::unanswered() const {
   return open_.empty() ? std::string{} : *open_.begin();
 }
 
-void books::judge(const std::map<std::string, topic_model>& topics) const {
+void books::judge(const std::map<std::string, topic_model>& topics, const std::set<std::string>& unordered) const {
   std::map<std::string, std::size_t> times;
   for (const auto& [name, topic] : topics) {
     std::map<std::size_t, std::pair<std::size_t, std::string>> last; // by lane
@@ -103,7 +107,7 @@ void books::judge(const std::map<std::string, topic_model>& topics) const {
       if (!p.stored || !seen.insert(m.identity).second)
         continue;
       auto& before = last[p.lane];
-      if (p.number < before.first)
+      if (p.number < before.first && !unordered.contains(name))
         return violate_("out of order on " + name + ": " + m.identity + " behind " + before.second);
       before = {p.number, m.identity};
     }

@@ -50,13 +50,16 @@ public:
   /// The broker is about to take an acknowledgement. @param buried whether it is on a topic of dead letters
   void on_acknowledged(const std::string& where, const std::string& identity, bool buried);
 
+  /// What was acknowledged because it was buried.
+  [[nodiscard]] const std::set<std::string>& buried() const { return buried_; }
   [[nodiscard]] int times_handled(const std::string& where, const std::string& identity) const;
 
   // -- in the end
 
   /// A publication that has no answer, or nothing.
   [[nodiscard]] std::string unanswered() const;
-  void judge(const std::map<std::string, topic_model>& topics) const;
+  /// @param unordered topics on which the broker refused messages
+  void judge(const std::map<std::string, topic_model>& topics, const std::set<std::string>& unordered) const;
 
   [[nodiscard]] const std::map<std::string, publication>& publications() const { return publications_; }
   std::uint64_t published = 0, stored = 0, unknown = 0, handled = 0;
@@ -73,6 +76,7 @@ private:
   std::set<std::string> open_;
   std::map<std::pair<std::string, std::string>, words> words_;
   std::map<std::pair<std::string, std::uint64_t>, std::uint64_t> done_up_to_; ///< By place and connection.
+  std::set<std::string> buried_;
 };
 
 } // namespace stargate::simulation

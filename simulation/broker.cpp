@@ -46,6 +46,13 @@ std::vector<std::string> split(const std::string& text, char by) {
   return parts;
 }
 
+constexpr micros inactive = 3_s; // a broker takes 60 s or more
+
+/// Of the application's own topics every message is remembered, for the judge.
+bool deletes(const topic_model& t) {
+  return t.name.find("DLQ") != std::string::npos || t.name.find("dead-letters") != std::string::npos;
+}
+
 } // namespace
 
 std::string subscription_id(const std::vector<std::string>& topics, const std::string& subscription) {
@@ -261,14 +268,17 @@ void broker::take_message(client& c, const std::string& text) {
     m.encryption = param + " " + from_base64(c.query["encryptionKeys"]);
   m.at = net_.now;
   m.visible_at = net_.now + number_of(json, "deliverAfterMs") * 1000;
-  if (random_.chance(failing)) {
+  // What is refused may or may not have a number, so that nobody could send again rightly what was refused in silence:
+  // Pulsar refuses a numbered producer only with its connection.
+  if (!c.numbered && random_.chance(failing)) {
+    refused_on.insert(c.topics.front());
     if (random_.chance(nameless))
       return net_.reply(*c.w, R"({"result":"send-error:3","errorMsg":"simulated","errorCode":0})");
     return net_.reply(*c.w, R"({"result":"send-error:8","errorMsg":"simulated","context":")" + context + R"(","errorCode":0})");
   }
   if (!c.batching)
     return store(c, std::move(m), context);
-  if (c.pending_most > 0 && c.batch.size() >= c.pending_most)
+  if (c.pending_most > 0 && c.batch.size() >= c.pending_most && refused_on.insert(c.topics.front()).first != refused_on.end())
     return net_.reply(*c.w, R"({"result":"send-error:8","errorMsg":"ProducerQueueIsFullError","context":")" + context + R"(","errorCode":0})");
   c.batch.emplace_back(context, std::move(m));
   if (c.batch.size() >= c.batch_most)
@@ -337,6 +347,15 @@ bool broker::give(subscription_model& s, client& c, const spot& p) {
 void broker::deliver() {
   if (!up)
     return;
+  for (auto& [name, t] : topics_) {
+    const auto& topic_name = name;
+    const bool used = std::any_of(clients_.begin(), clients_.end(), [&](const auto& c) {
+      return c.second.topics.front() == topic_name;
+    }) || std::any_of(subscriptions_.begin(), subscriptions_.end(), [&](const auto& s) {
+      return s.second.begins.contains(topic_name);
+    });
+    t.unused_since = used ? never : std::min(t.unused_since, net_.now);
+  }
   for (auto& [id, s] : subscriptions_)
     deliver(s);
   for (auto& [id, c] : clients_)
@@ -388,6 +407,8 @@ void broker::take_word(client& c, const std::string& text) {
   json.Parse(text.c_str(), text.size());
   if (json.HasParseError() || !json.IsObject())
     return drop(*c.w);
+  if (c.subscription == "-")
+    return; // it has given that up
   const auto type = text_of(json, "type");
   if (type == "isEndOfTopic")
     return net_.reply(*c.w, R"({"endOfTopic":false})");
@@ -450,11 +471,21 @@ micros broker::next_due() const {
   for (const auto& [id, s] : subscriptions_)
     for (const auto& [at, p] : s.delayed)
       next = std::min(next, at);
+  for (const auto& [name, t] : topics_)
+    if (deletes(t) && t.unused_since != never && t.deleted < t.log.size())
+      next = std::min(next, t.unused_since + inactive);
   return next;
 }
 
 bool broker::act() {
   bool did = false;
+  for (auto& [name, t] : topics_)
+    if (deletes(t) && t.unused_since != never && t.unused_since + inactive <= net_.now && t.deleted < t.log.size()) {
+      trace_([&] { return "deletes what is on " + t.name; });
+      t.deleted = t.log.size();
+      return true;
+    }
+
   const auto again = [&](subscription_model& s, const spot& p) {
     if (!s.acknowledged.contains({p.first->name, p.second}) && std::find(s.again.begin(), s.again.end(), p) == s.again.end()) {
       ++s.count[{p.first->name, p.second}];

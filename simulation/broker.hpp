@@ -33,6 +33,8 @@ struct topic_model {
   std::string name;
   std::vector<stored_message> log;
   std::map<std::string, std::int64_t> last_number; ///< By producer name.
+  micros unused_since = never; ///< Nobody produces, and there is no subscription: the broker deletes it after a while.
+  std::size_t deleted = 0;     ///< How many of the first messages went with it.
 };
 
 /// Which message: by its topic and its place there.
@@ -60,6 +62,9 @@ public:
   std::function<void(const std::string&)> on_violation;
   [[nodiscard]] std::map<std::string, topic_model>& topics() { return topics_; }
   [[nodiscard]] std::map<std::string, subscription_model>& subscriptions() { return subscriptions_; }
+
+  /// On which topics a message was refused: when it is sent again it may be stored, behind those after it.
+  std::set<std::string> refused_on;
 
   // -- faults
   bool up = true;

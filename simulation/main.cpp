@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
+#include <cctype>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
@@ -78,6 +79,7 @@ child start(const Work& work) {
     std::exit(3);
   }
   child c;
+  std::cout.flush(); // or the child has it, too
   c.pid = ::fork();
   if (c.pid == 0) {
     ::close(ends[0]);
@@ -131,7 +133,11 @@ std::string run_apart(const scenario& s, bool trace) {
 
 /// The same kind of violation, whatever messages and numbers it names.
 std::string kind_of(const std::string& violation) {
-  return violation.substr(0, violation.find_first_of(":0123456789"));
+  std::string kind;
+  for (const auto c : violation.substr(0, violation.find("persistent://")))
+    if (std::isdigit(static_cast<unsigned char>(c)) == 0)
+      kind += c;
+  return kind.substr(0, std::min(kind.size(), kind.find(": ") == std::string::npos ? kind.size() : kind.find(": ") + 12));
 }
 
 /// Leaves out parts of a scenario for as long as what goes wrong stays the same.
@@ -357,7 +363,8 @@ int run_many(const settings& with) {
   std::cout << sum.worlds << " worlds of seeds from " << with.from << " on, in " << static_cast<std::uint64_t>(seconds()) << " s ("
             << static_cast<std::uint64_t>(static_cast<double>(sum.worlds) / seconds() / with.jobs * 60)
             << " a processor-minute): " << sum.published << " messages published, " << sum.stored << " stored, " << sum.unknown
-            << " unknown, " << sum.handled << " handled, " << sum.faults << " faults, " << sum.lasted / 1'000'000
+            << " unknown, " << sum.handled << " handled, " << sum.faults << " faults, " << sum.steps << " steps, "
+            << sum.lasted / 1'000'000
             << " s of virtual time\n";
   if (with.keep_going)
     return violations.empty() ? 0 : 1;

@@ -213,6 +213,9 @@ std::vector<option_row<Options>> receiver_rows() {
                  else
                    return r.on_failure != failure_action::dead_letter || r.dead_letter_topic || !is_multi_topic(r);
                }),
+    o::option("dead_letter_subscription", &Options::dead_letter_subscription,
+              "A subscription that on_failure makes on the dead-letter topic, since the broker deletes a topic that has "
+              "none; empty for none."),
     o::option("handler_timeout", &Options::handler_timeout,
               "How long a handler may take for a message or a batch; 0 is as long as it takes.")
       .between(milliseconds{0}, day, "0 to a day"),

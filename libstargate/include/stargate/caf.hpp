@@ -65,8 +65,10 @@
 
 namespace stargate {
 struct induced_crash;
+struct deferred;
 } // namespace stargate
 STARGATE_LOCAL_MESSAGE(stargate::induced_crash)
+STARGATE_LOCAL_MESSAGE(stargate::deferred)
 
 namespace stargate {
 
@@ -203,6 +205,11 @@ struct induced_crash {
   std::string what;
 };
 
+/// What an actor sends itself to do something later (`send_later`). Every actor made with `behave` takes it.
+struct deferred {
+  std::function<void()> what;
+};
+
 /// Makes the behavior of `self` from message handlers and signal handlers. An exception that leaves a handler ends
 /// the actor with `caf::sec::runtime_error` and the text of the exception, on both generations of CAF alike.
 template <class Self, class... Handlers>
@@ -218,10 +225,12 @@ template <class Self, class... Handlers>
     return caf::make_error(caf::sec::runtime_error, std::move(what));
   });
   const auto crash = [](const induced_crash& m) { throw std::runtime_error{m.what}; };
+  const auto later = [](const deferred& m) { m.what(); };
 #if STARGATE_CAF_1
   return caf::behavior{
     std::move(handlers)...,
     crash,
+    later,
     [down = std::move(signals.down)](const caf::down_msg& m) {
       if (down)
         down(m.source, m.reason);
@@ -238,7 +247,7 @@ template <class Self, class... Handlers>
     self->set_down_handler([down = std::move(signals.down)](caf::down_msg& m) { down(m.source, m.reason); });
   if (signals.exit)
     self->set_exit_handler([exit = std::move(signals.exit)](caf::exit_msg& m) { exit(m.source, m.reason); });
-  return caf::behavior{std::move(handlers)..., crash};
+  return caf::behavior{std::move(handlers)..., crash, later};
 #endif
 }
 

@@ -138,6 +138,8 @@ struct consumer_options {
   std::optional<std::chrono::milliseconds> negative_ack_redelivery_delay = {}; ///< Unset: the broker's, a minute.
   std::optional<std::uint32_t> max_redeliver_count = {}; ///< After so many deliveries the broker gives a message up.
   std::optional<std::string> dead_letter_topic = {};     ///< Unset: `<topic>-<subscription>-DLQ`.
+  /// Made on the dead-letter topic before the first message, so that the broker keeps the topic; empty: none is made.
+  std::string dead_letter_subscription = "dead-letters";
   bool pull_mode = false;                                ///< The broker sends only what the processors asked for.
   std::optional<stargate::crypto_failure_action> crypto_failure_action = {}; ///< Unset: fail.
   decryption decryption_keys = {};                                           ///< Opens encrypted messages on this side.
@@ -184,6 +186,8 @@ struct reader_options {
   stargate::run_on run_on = stargate::run_on::own_thread; ///< Where the handlers run.
   failure_action on_failure = failure_action::crash;      ///< When a handler throws or takes too long; never `nack`.
   std::optional<std::string> dead_letter_topic = {};      ///< Required for `failure_action::dead_letter`.
+  /// Made on the dead-letter topic before the first message, so that the broker keeps the topic; empty: none is made.
+  std::string dead_letter_subscription = "dead-letters";
   std::chrono::milliseconds handler_timeout{0};           ///< For one message or batch; 0 is as long as it takes.
   std::size_t batch_size = 1;                             ///< More than one: the handler gets batches.
   std::chrono::milliseconds batch_delay{100};             ///< How long a batch waits to become full.

@@ -31,6 +31,7 @@ template <class Self>
 STARGATE_BEGIN_TYPES(stargate_vitals, STARGATE_FIRST_TYPE_ID + 150)
 STARGATE_VITALS_MESSAGES(STARGATE_ID)
 STARGATE_TYPE(stargate_vitals, stargate::induced_crash)
+STARGATE_TYPE(stargate_vitals, stargate::deferred)
 STARGATE_END_TYPES(stargate_vitals)
 #undef STARGATE_ID
 STARGATE_VITALS_MESSAGES(STARGATE_LOCAL_MESSAGE)

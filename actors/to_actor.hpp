@@ -1,0 +1,51 @@
+/// @file
+/// How an actor hears of its connection, and where that goes.
+#pragma once
+
+#include "actors/messages.hpp"
+
+#include <stargate/error.hpp>
+#include <stargate/options.hpp>
+
+#include <string>
+#include <utility>
+
+namespace stargate::internal {
+
+/// Turns what happens on the transport's thread into messages. It does not keep the actor alive.
+class to_actor final : public connection::observer {
+public:
+  to_actor(caf::actor_addr who, std::uint64_t number) : who_{std::move(who)}, number_{number} {}
+  void on_open() override { tell(link_open{number_}); }
+  void on_frames(std::vector<std::string> frames) override { tell(link_frames{number_, std::move(frames)}); }
+  void on_end(connection::ended why) override { tell(link_end{number_, std::move(why)}); }
+
+private:
+  template <class Content>
+  void tell(Content content) {
+    if (const auto who = caf::actor_cast<caf::actor>(who_))
+      post(who, std::move(content));
+  }
+  caf::actor_addr who_;
+  std::uint64_t number_;
+};
+
+/// Where a connection goes, with the tree's credentials. @par Errors errc::no_token
+[[nodiscard]] inline caf::expected<connection::endpoint> endpoint_to(const options& o, const host& at, std::string path) {
+  connection::endpoint to;
+  if (o.token) {
+    auto token = o.token();
+    if (!token)
+      return make_error(errc::no_token, context_of(token.error()));
+    to.headers.emplace_back("Authorization:", "Bearer " + *token);
+  }
+  to.host = at.name;
+  to.port = at.port;
+  to.path = std::move(path);
+  to.connect_timeout = o.connect_timeout;
+  to.ping_interval = o.ping_interval;
+  to.pong_timeout = o.pong_timeout;
+  return to;
+}
+
+} // namespace stargate::internal
