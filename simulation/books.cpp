@@ -81,6 +81,12 @@ void books::on_acknowledged(const std::string& where, const std::string& identit
   violate_("acknowledged before its handler said so: " + identity + " of " + where);
 }
 
+void books::for_each_done(const std::function<void(const std::string&, const std::string&)>& check) const {
+  for (const auto& [key, w] : words_)
+    if (w.done)
+      check(key.first, key.second);
+}
+
 int books::times_handled(const std::string& where, const std::string& identity) const {
   const auto found = words_.find({where, identity});
   return found == words_.end() ? 0 : found->second.handled;

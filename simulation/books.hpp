@@ -50,6 +50,8 @@ public:
   /// The broker is about to take an acknowledgement. @param buried whether it is on a topic of dead letters
   void on_acknowledged(const std::string& where, const std::string& identity, bool buried);
 
+  /// Calls `check` for everything that is done, with where and what.
+  void for_each_done(const std::function<void(const std::string&, const std::string&)>& check) const;
   /// What was acknowledged because it was buried.
   [[nodiscard]] const std::set<std::string>& buried() const { return buried_; }
   [[nodiscard]] int times_handled(const std::string& where, const std::string& identity) const;

@@ -414,6 +414,8 @@ void broker::take_word(client& c, const std::string& text) {
     return net_.reply(*c.w, R"({"endOfTopic":false})");
   if (type == "permit") {
     c.permits += static_cast<std::size_t>(number_of(json, "permitMessages"));
+    if (on_permitted)
+      on_permitted(*c.w, c.permits, c.unacknowledged.size());
     return deliver();
   }
   if (type == "unsubscribe") {

@@ -58,6 +58,8 @@ public:
   // -- for the judge
   /// Is told before an acknowledgement is taken. Subscription, topic, identity.
   std::function<void(const std::string&, const std::string&, const std::string&)> on_acknowledged;
+  /// Told in pull mode: a wire, what it may be sent now, and what it has and has not settled.
+  std::function<void(const wire&, std::size_t, std::size_t)> on_permitted;
   /// What must not be: the text says what.
   std::function<void(const std::string&)> on_violation;
   [[nodiscard]] std::map<std::string, topic_model>& topics() { return topics_; }

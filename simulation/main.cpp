@@ -36,7 +36,7 @@ struct settings {
   double minutes = 0;
   std::size_t messages = 300;
   unsigned jobs = std::max(1u, std::thread::hardware_concurrency());
-  bool trace = false, no_shrink = false, keep_going = false, quiet = false;
+  bool trace = false, no_shrink = false, keep_going = false, quiet = false, first = false;
   std::vector<std::string> leave_out;
 };
 
@@ -343,6 +343,13 @@ int run_many(const settings& with) {
         violations.emplace(c.seed, c.violation);
         if (with.keep_going)
           std::cout << "seed " << c.seed << ": " << c.violation << "\n" << std::flush;
+        if (with.first) {
+          std::cout << "found by seed " << c.seed << ": " << c.violation << "\n" << std::flush;
+          for (const auto& other : children)
+            if (other.fd >= 0)
+              ::kill(other.pid, SIGKILL);
+          return 1;
+        }
         if ((with.keep_going || violations.size() < 3) && c.seed + with.jobs < with.to) {
           const auto next = c.seed + with.jobs;
           children.push_back(start([&] { work(with, next, with.jobs, until); }));
@@ -389,6 +396,7 @@ int main(int argc, char** argv) {
   app.add_option("--without", with.leave_out, "of one seed: leaves out faults (f3), deeds (d7), pipelines (p0)")->delimiter(',');
   app.add_flag("--no-shrink", with.no_shrink, "does not make what was found smaller");
   app.add_flag("--keep-going", with.keep_going, "goes on after violations, and only lists them");
+  app.add_flag("--first", with.first, "ends with the first violation, and says only that");
   app.add_flag("--quiet", with.quiet, "no progress and no tables");
   CLI11_PARSE(app, argc, argv);
   stargate::init_caf();

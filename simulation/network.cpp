@@ -153,7 +153,7 @@ void network::cut(wire& w, bool half_open) {
   const auto noticed = half_open ? now + random_.between(1_ms, w.client == side::open ? ping : time_out)
                                  : now + random_.between(0, 20_ms);
   end_client(w, {w.client == side::open ? connection::end::lost : connection::end::unreachable, 0, "simulated"}, noticed);
-  w.last_up = std::max(w.last_up, now + random_.between(0, half_open ? 60_s : 3_s));
+  w.last_up = std::max(w.last_up, now + random_.between(0, half_open ? 20_s : 3_s));
   if (w.broker != side::over)
     w.up.push_back({wire::event::end, {}, {}, w.last_up});
 }
@@ -244,6 +244,8 @@ void network::deliver_down(wire& w) {
       frames.push_back(std::move(w.down.front().text));
       w.down.pop_front();
     }
+    if (on_received)
+      on_received(w, frames.size());
     trace_([&] { return "to client " + w.name() + ": " + std::to_string(frames.size()) + " frames, first " + frames.front(); });
     return w.who->on_frames(std::move(frames));
   }

@@ -119,6 +119,8 @@ public:
 
   /// Asked before a frame goes out, for the judge.
   std::function<void(const wire&, const std::string&)> on_sent;
+  /// Told when frames come in.
+  std::function<void(const wire&, std::size_t)> on_received;
 
 private:
   micros delay();

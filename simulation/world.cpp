@@ -56,6 +56,10 @@ public:
     broker_.on_acknowledged = [this](const std::string& sub, const std::string&, const std::string& identity) {
       on_acknowledged(sub, identity);
     };
+    net_->on_received = [this](const wire& w, std::size_t count) { on_received(w, count); };
+    broker_.on_permitted = [this](const wire& w, std::size_t permits, std::size_t unsettled) {
+      on_permitted(w, permits, unsettled);
+    };
     broker_.on_violation = [this](const std::string& what) { violate(what); };
     config_.set("scheduler.policy", caf::atom("testing"));
     system_.emplace(config_);
@@ -418,6 +422,8 @@ private:
     say([&] { return "answers " + identity + ": " + (a ? "stored" : describe(a.error())); });
     if (handing_over_)
       violate("answered on the caller's own stack: " + identity);
+    if (!a && calm_ && now_ - calm_since_ > 40_s && !gives_up())
+      violate("not stored although nothing goes wrong: " + identity + ": " + describe(a.error()));
     books_.on_answer(identity, a, broker_.topics()[topic]);
   }
 
@@ -822,9 +828,29 @@ private:
 
   // -- the network's side of the books
 
+  /// Bounds: what awaits a receipt, on the network,
+  void on_received(const wire& w, std::size_t count) {
+    if (w.role == "producer")
+      outstanding_[w.id] -= std::min(outstanding_[w.id], count);
+  }
+
+  /// and what the broker may send, with what is unsettled.
+  void on_permitted(const wire& w, std::size_t permits, std::size_t unsettled) {
+    for (const auto& p : s_.pipelines)
+      if (p.role == pipeline_plan::consumer && p.c.subscription == w.subscription && p.c.topic.topic == w.topic
+          && permits + unsettled > p.c.receiver_queue_size.value_or(1000) + p.c.processors * p.c.max_demand)
+        violate(w.name() + " permits " + std::to_string(permits) + " messages more, with " + std::to_string(unsettled)
+                + " unsettled");
+  }
+
   void on_sent(const wire& w, const std::string& frame) {
     if (!w.role.empty() && w.role != "producer")
       return;
+    const auto open = ++outstanding_[w.id];
+    for (const auto* o : producers())
+      // What has expired is under way no longer, though its receipt may still come.
+      if (o->topic.topic == w.topic && o->send_timeout >= 60s && open > o->max_pending)
+        violate(w.name() + " has " + std::to_string(open) + " messages under way, more than max_pending");
     constexpr std::string_view member = R"("n":")";
     if (const auto at = frame.find(member); at != std::string::npos)
       books_.on_sent(frame.substr(at + member.size(), frame.find('"', at + member.size()) - at - member.size()));
@@ -845,6 +871,47 @@ private:
   }
 
   // -- the end
+
+  /// Whether supervisors may give up in this world, or have been asked to end.
+  [[nodiscard]] bool gives_up() const { return s_.tree.intensity < 1000 || !ended_.empty(); }
+
+  /// Every producer takes and stores a message; the last of an earlier generation may still be on its way out.
+  void probe() {
+    const auto nested = nest();
+    for (const auto* o : producers()) {
+      const auto topic = to_string(o->topic);
+      for (const auto begun = now_;;) {
+        const auto identity = books_.publish(topic, o->effectively_once, ++last_lane_);
+        const auto answer = tree_.produce({"producer", o->topic, "sim"}, make_message(identity, 1, true));
+        on_answer(identity, topic, answer);
+        if (answer || gives_up())
+          break;
+        if (now_ - begun > 60_s)
+          violate("in the end nothing is produced to " + topic + ": " + describe(answer.error()));
+        const auto limit = now_ + 200_ms;
+        while (now_ < limit && step(limit)) {
+        }
+      }
+    }
+  }
+
+  /// A tree that stops in peace has told the broker all that its handlers have done.
+  void judge_stop() {
+    if (struck_ || s_.tree.shutdown < 1s || s_.handlers.slow > 0) // who is too slow has no say
+      return;
+    const auto limit = now_ + 10_s;
+    while (now_ < limit && step(limit)) {
+    }
+    books_.for_each_done([this](const std::string& where, const std::string& identity) {
+      const auto found = broker_.subscriptions().find(where);
+      if (found == broker_.subscriptions().end() || !found->second.durable)
+        return;
+      for (const auto* t : found->second.topics)
+        for (std::size_t n = 0; n < t->log.size(); ++n)
+          if (t->log[n].identity == identity && !found->second.acknowledged.contains({t->name, n}))
+            violate("handled before the tree stopped, and not acknowledged: " + identity + " of " + where);
+    });
+  }
 
   /// What is not as it has to be in the end, yet.
   std::string unsettled() {
@@ -906,6 +973,8 @@ private:
   void come_to_rest() {
     say("CALM");
     calm_ = true;
+    calm_since_ = now_;
+    bool probed = false;
     for (auto& [at, undo] : std::exchange(ongoing_, {}))
       undo();
     next_end_ = never;
@@ -928,8 +997,11 @@ private:
       while (now_ < limit && step(limit)) {
       }
       const auto missing = unsettled();
-      if (missing.empty() && kept_.empty())
-        return;
+      if (missing.empty() && kept_.empty()) {
+        if (std::exchange(probed, true) || !tree_ || has_ended(tree_.supervisor()))
+          return;
+        probe();
+      }
       if (now_ - begun > most_calm)
         violate("not at rest after " + std::to_string(most_calm / 1_s) + " s without a fault: " + missing);
     }
@@ -1010,6 +1082,7 @@ private:
     may_wait_ = before;
     t = tree_ = {};
     nothing_is_left("a tree that was stopped");
+    judge_stop();
     stopping_ = false;
   }
 
@@ -1066,6 +1139,8 @@ private:
   std::set<std::string> ended_;
   std::map<std::string, producer_options> instances_;
   std::size_t last_lane_ = 0;
+  micros calm_since_ = 0;
+  std::map<std::uint64_t, std::size_t> outstanding_; ///< By connection.
   tree tree_;
   std::weak_ptr<internal::site> site_;
   verdict result_;
