@@ -897,7 +897,8 @@ private:
 
   /// A tree that stops in peace has told the broker all that its handlers have done.
   void judge_stop() {
-    if (struck_ || s_.tree.shutdown < 1s || s_.handlers.slow > 0) // who is too slow has no say
+    // Who is too slow has no say, and what comes again after a crash may be refused.
+    if (struck_ || s_.tree.shutdown < 1s || s_.handlers.slow > 0 || s_.handlers.throws > 0 || gives_up())
       return;
     const auto limit = now_ + 10_s;
     while (now_ < limit && step(limit)) {
