@@ -13,8 +13,9 @@
 
 namespace stargate::internal {
 
-/// How soon to look again for a registry that is being restarted.
-inline constexpr std::chrono::milliseconds registry_interval{20};
+/// How soon to look again for a registry that is being restarted, and for how long: its supervisor may be the one that
+/// waits for whoever looks, and can restart the registry only after that.
+inline constexpr std::chrono::milliseconds registry_interval{20}, registry_patience{500};
 
 /// Registers `self` under `name`, then runs `ready`. If it cannot have the name it ends with the reason. A registry that
 /// is being restarted is waited for: that is no failure of this actor.
@@ -22,7 +23,7 @@ template <class Self>
 void take_name(Self* self, const site_ptr& tree, std::string name, std::function<void()> ready,
                std::chrono::steady_clock::time_point until = {}) {
   if (until == std::chrono::steady_clock::time_point{})
-    until = tree->now() + tree->name_timeout();
+    until = tree->now() + registry_patience;
   const auto me = caf::actor_cast<caf::actor>(self);
   const auto again = [=] {
     if (tree->now() >= until)

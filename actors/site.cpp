@@ -63,6 +63,7 @@ void site::note_end(const caf::error& why) {
   const auto how = why == caf::exit_reason::kill ? "it was killed" : describe(why);
   board.end(make_error(errc::stopping, "the tree '" + description.name + "' has ended: " + how));
   note_arrival();
+  registry().clear();
   plan.clear();
 }
 

@@ -241,6 +241,11 @@ registry registry::spawn_on(caf::actor_system& system, std::shared_ptr<internal:
   return result;
 }
 
+void registry::clear() const {
+  if (table_)
+    table_->clear();
+}
+
 const std::string& registry::name() const {
   static const std::string none;
   return table_ ? table_->registry() : none;

@@ -947,6 +947,46 @@ private:
           if (!sub.acknowledged.contains({t->name, n}))
             return "not acknowledged by " + p.name() + ": " + t->log[n].identity;
     }
+    return unplanned(seen);
+  }
+
+  /// The plan and what runs are the same.
+  std::string unplanned(const tree_snapshot& seen) {
+    std::set<std::string> wanted, there;
+    const auto want_dead_letters = [&](const auto& o) {
+      if (o.on_failure == failure_action::dead_letter)
+        wanted.insert(internal::keys_of(producer_options{.topic = protocol::dead_letter_topic_of(o)}).supervisor());
+    };
+    for (const auto i : running_) {
+      const auto& p = s_.pipelines[i];
+      if (p.role == pipeline_plan::producer)
+        wanted.insert(internal::keys_of(p.p).supervisor());
+      else if (p.role == pipeline_plan::consumer)
+        wanted.insert(internal::keys_of(p.c).supervisor());
+      else
+        wanted.insert(internal::keys_of(p.r).supervisor());
+      if (p.role == pipeline_plan::consumer)
+        want_dead_letters(p.c);
+      if (p.role == pipeline_plan::reader)
+        want_dead_letters(p.r);
+    }
+    for (const auto& [argument, p] : instances_)
+      wanted.insert("pipelines_pair_" + argument);
+    bool below_topics = false;
+    for (const auto& e : seen.entries) {
+      if (e.depth == 1)
+        below_topics = e.key == "topics_sim";
+      if (e.depth == 2 && below_topics)
+        there.insert(e.key);
+    }
+    if (unsure_.empty() && wanted != there) {
+      std::string difference;
+      for (const auto& k : wanted)
+        difference += there.contains(k) ? "" : " missing " + k;
+      for (const auto& k : there)
+        difference += wanted.contains(k) ? "" : " too much " + k;
+      return "what runs is not what was planned:" + difference;
+    }
     return {};
   }
 
@@ -1020,42 +1060,6 @@ private:
     if (!tree_ || has_ended(tree_.supervisor()))
       return;
     const auto seen = look();
-    // The plan and what runs are the same.
-    std::set<std::string> wanted, there;
-    const auto want_dead_letters = [&](const auto& o) {
-      if (o.on_failure == failure_action::dead_letter)
-        wanted.insert(internal::keys_of(producer_options{.topic = protocol::dead_letter_topic_of(o)}).supervisor());
-    };
-    for (const auto i : running_) {
-      const auto& p = s_.pipelines[i];
-      if (p.role == pipeline_plan::producer)
-        wanted.insert(internal::keys_of(p.p).supervisor());
-      else if (p.role == pipeline_plan::consumer)
-        wanted.insert(internal::keys_of(p.c).supervisor());
-      else
-        wanted.insert(internal::keys_of(p.r).supervisor());
-      if (p.role == pipeline_plan::consumer)
-        want_dead_letters(p.c);
-      if (p.role == pipeline_plan::reader)
-        want_dead_letters(p.r);
-    }
-    for (const auto& [argument, p] : instances_)
-      wanted.insert("pipelines_pair_" + argument);
-    bool below_topics = false;
-    for (const auto& e : seen.entries) {
-      if (e.depth == 1)
-        below_topics = e.key == "topics_sim";
-      if (e.depth == 2 && below_topics)
-        there.insert(e.key);
-    }
-    if (unsure_.empty() && wanted != there) {
-      std::string difference;
-      for (const auto& k : wanted)
-        difference += there.contains(k) ? "" : " missing " + k;
-      for (const auto& k : there)
-        difference += wanted.contains(k) ? "" : " too much " + k;
-      violate("what runs is not what was planned:" + difference);
-    }
     // Weather is no crash: without a fault of an actor or a handler nothing is restarted.
     const bool crashes = std::any_of(s_.faults.begin(), s_.faults.end(), [](const fault& f) {
       return f.kind >= fault_kind::kill || f.kind == fault_kind::spoil_frame_down || f.kind == fault_kind::refuse_handshakes;

@@ -111,3 +111,26 @@ TEST_CASE_METHOD(fixture, "what a handler still had in hand is acknowledged when
   settle_one(2, 1, disposition::continue_); // counts anew
   CHECK(sent().empty());
 }
+
+TEST_CASE_METHOD(fixture, "an acknowledgement settles a message, also when it overtakes the handler's continue_") {
+  begin(role::consumer);
+  settle_one(1, 1); // from whoever keeps it
+  settle_one(1, 1, disposition::continue_);
+  CHECK(sent() == list{R"({"messageId":"id1"})"});
+  const auto how = answer_of<vitals>(subject, report_vitals{});
+  REQUIRE(how);
+  CHECK(how->in_flight == 0);
+  settle_one(1, 1);
+  CHECK(sent().empty());
+}
+
+TEST_CASE_METHOD(fixture, "the first message that is handled is progress") {
+  begin(role::consumer);
+  settle_one(1, 1, disposition::nack);
+  run();
+  CHECK_FALSE(take<progress>());
+  settle_one(1, 2);
+  CHECK(take<progress>());
+  settle_one(1, 3);
+  CHECK_FALSE(take<progress>());
+}

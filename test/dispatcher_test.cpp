@@ -156,3 +156,25 @@ TEST_CASE_METHOD(fixture, "leaving a subscription stops what is given out") {
   bring(1, {"a"});
   CHECK(delivered() == 0);
 }
+
+TEST_CASE_METHOD(fixture, "in pull mode what handlers keep is bounded as in push mode") {
+  o.pull_mode = true;
+  o.receiver_queue_size = 3;
+  o.max_demand = 2;
+  o.min_demand = 1;
+  begin();
+  std::size_t permitted = 0;
+  for (int i = 0; i < 10; ++i) { // whatever comes is kept, and more is asked for
+    ask_for(2);
+    const auto frame = told();
+    if (frame.empty())
+      break;
+    const auto count = static_cast<std::size_t>(frame.at(frame.size() - 2) - '0');
+    permitted += count;
+    bring(1, std::vector<std::string>(count, "k"));
+    CHECK(delivered() == count);
+  }
+  CHECK(permitted == 5); // the queue's size, and what processors may have in hand
+  post(subject, settled_count{1, 2});
+  CHECK(told() == R"({"type":"permit","permitMessages":2})");
+}

@@ -163,3 +163,31 @@ TEST_CASE("a callback that throws takes nobody along") {
   CHECK(l.stored(1, {"b"}));
   CHECK(answered == 1);
 }
+
+TEST_CASE_METHOD(fixture, "what an earlier connection sent, and is refused when it is sent again, may be stored") {
+  publish(1);
+  publish(2);
+  CHECK(l.take_new().size() == 2);
+  CHECK(l.rejected(0, "no"));
+  CHECK(last() == errc::rejected); // sent once, refused once
+  CHECK(l.take_all().size() == 1);
+  CHECK(l.rejected(1, "no"));
+  CHECK(last() == errc::outcome_unknown);
+}
+
+TEST_CASE_METHOD(fixture, "it says how many were given up that were never sent") {
+  publish(1);
+  CHECK(l.take_new().size() == 1);
+  publish(2);
+  CHECK(l.expire(now + 10s) == 1);
+  CHECK(l.first() == 2);
+}
+
+TEST_CASE_METHOD(fixture, "a ledger that was closed can be opened again") {
+  l.close();
+  publish(1);
+  CHECK(last() == errc::stopping);
+  l.open();
+  publish(2);
+  CHECK(l.pending() == 1);
+}

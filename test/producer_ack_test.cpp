@@ -11,15 +11,17 @@ namespace {
 
 /// The acknowledger, between callers and a socket that the test plays.
 struct fixture : test::actor_fixture {
+  explicit fixture(bool once = false) {
+    const pipeline_keys keys{role::producer, {.topic = "x"}, {}};
+    producer_options o{.topic = keys.topic(), .send_timeout = 10s, .max_pending = 100};
+    o.effectively_once = once;
+    watch(spawn_producer_ack(tree, keys, o, nullptr, me()));
+  }
+
   // Shared, since what the actor has not answered it answers as it goes, which is after this.
   std::shared_ptr<std::vector<caf::expected<message_id>>> box =
     std::make_shared<std::vector<caf::expected<message_id>>>();
   std::vector<caf::expected<message_id>>& answers = *box;
-
-  fixture() {
-    const pipeline_keys keys{role::producer, {.topic = "x"}, {}};
-    watch(spawn_producer_ack(tree, keys, {.topic = keys.topic(), .send_timeout = 10s, .max_pending = 100}, nullptr, me()));
-  }
 
   void produce(std::string payload) {
     publish p;
@@ -29,9 +31,15 @@ struct fixture : test::actor_fixture {
     post(subject, std::move(p));
   }
   void connect(std::uint64_t connection) {
-    post(subject, handshake_wanted{connection, me()});
-    REQUIRE(take<handshake>());
+    ask(connection);
     post(subject, socket_up{connection, me()});
+  }
+  /// The path of the handshake for a connection.
+  std::string ask(std::uint64_t connection, const caf::actor& socket = {}) {
+    post(subject, handshake_wanted{connection, socket ? socket : me()});
+    const auto answer = take<handshake>();
+    REQUIRE((socket || (answer && answer->path)));
+    return answer ? *answer->path : "";
   }
   void broker_says(std::uint64_t connection, std::vector<std::string> frames) {
     post(subject, frames_in{connection, std::move(frames)});
@@ -45,6 +53,30 @@ struct fixture : test::actor_fixture {
     return result;
   }
 };
+
+struct numbered : fixture {
+  numbered() : fixture{true} {}
+  static std::string initial(const std::string& path) {
+    const auto at = path.find("initialSequenceId=") + 18;
+    return path.substr(at, path.find('&', at) - at);
+  }
+  static std::string known_as(const std::string& path) {
+    const auto at = path.find("producerName=") + 13;
+    return path.substr(at, path.find('&', at) - at);
+  }
+  /// A connection of a deduplicating broker.
+  void stand(std::uint64_t connection) {
+    connect(connection);
+    post(subject, deduplication_checked{});
+    run();
+  }
+};
+
+/// A socket of its own, which does nothing but end.
+caf::behavior idle(caf::event_based_actor* self) {
+  return behave(
+    self, {}, [](const handshake&) {}, [](const transmit&) {}, [](const drained&) {});
+}
 
 const std::string ok0 = R"({"result":"ok","messageId":"A","context":"0"})";
 const std::string ok1 = R"({"result":"ok","messageId":"B","context":"1"})";
@@ -165,4 +197,98 @@ TEST_CASE_METHOD(fixture, "it drains before it says so, and takes nothing new") 
   CHECK_FALSE(take<drained>());
   broker_says(1, {ok0});
   CHECK(take<drained>());
+}
+
+TEST_CASE_METHOD(fixture, "a socket that drained and ended is followed by one that carries again") {
+  const auto first = system().spawn(idle);
+  ask(1, first);
+  post(subject, drain{first});
+  produce("1");
+  run();
+  REQUIRE(answers.size() == 1);
+  CHECK(code_of(answers[0].error()) == errc::stopping);
+  send_exit(first, caf::exit_reason::user_shutdown);
+  run();
+  connect(2);
+  produce("2");
+  CHECK(sent().size() == 1);
+  CHECK(answers.size() == 1);
+}
+
+TEST_CASE_METHOD(fixture, "the end of a socket is the end of its connection, whether it says so or not") {
+  const auto first = system().spawn(idle);
+  ask(1, first);
+  post(subject, socket_up{1, first});
+  produce("1");
+  run();
+  send_exit(first, caf::exit_reason::kill);
+  run();
+  broker_says(1, {ok0}); // it lay in the mailbox: nobody knows any more for which connection it is
+  CHECK(answers.empty());
+  connect(2);
+  CHECK(sent().size() == 1);
+}
+
+TEST_CASE_METHOD(fixture, "the first receipt of a connection is progress") {
+  connect(1);
+  produce("1");
+  produce("2");
+  CHECK(sent().size() == 2);
+  broker_says(1, {ok0});
+  CHECK(take<progress>());
+  broker_says(1, {ok1});
+  CHECK_FALSE(take<progress>());
+}
+
+TEST_CASE_METHOD(numbered, "a connection after a killed socket numbers from what is settled") {
+  const auto first = system().spawn(idle);
+  ask(1, first);
+  CHECK(initial(ask(2)) == "-1");
+  stand(2);
+  for (const auto* payload : {"1", "2", "3"})
+    produce(payload);
+  CHECK(sent().size() == 3);
+  broker_says(2, {ok0, ok1});
+  CHECK(initial(ask(3)) == "1");
+  post(subject, socket_up{3, me()});
+  CHECK(sent().size() == 1);
+}
+
+TEST_CASE_METHOD(numbered, "messages given up while a connection is made cost that connection") {
+  produce("1");
+  const auto path = ask(1);
+  CHECK(initial(path) == "-1");
+  advance(10s);
+  REQUIRE(answers.size() == 1);
+  produce("2");
+  post(subject, socket_up{1, me()});
+  post(subject, deduplication_checked{});
+  CHECK(take<reset_connection>());
+  CHECK(known_as(ask(2)) == known_as(path));
+}
+
+TEST_CASE_METHOD(numbered, "a refusal leaves what was sent unknown, and the rest goes on under another name") {
+  const auto path = ask(1);
+  stand(1);
+  produce("1");
+  produce("2");
+  CHECK(sent().size() == 2);
+  broker_says(1, {R"({"result":"send-error:8","errorMsg":"full","context":"0","errorCode":0})"});
+  REQUIRE(answers.size() == 2);
+  CHECK(code_of(answers[1].error()) == errc::outcome_unknown);
+  const auto next = ask(2);
+  CHECK(known_as(next) != known_as(path));
+  CHECK(initial(next) == "-1");
+}
+
+TEST_CASE_METHOD(numbered, "a receipt that overtakes another is not believed") {
+  stand(1);
+  produce("1");
+  produce("2");
+  const auto first = sent();
+  broker_says(1, {ok1});
+  CHECK(answers.empty());
+  CHECK(take<reset_connection>());
+  connect(2);
+  CHECK(sent() == first);
 }

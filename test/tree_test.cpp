@@ -1,12 +1,15 @@
 // What a tree promises without a broker: everything that does not need one.
 #include "actors/messages.hpp"
+#include "test/fake_world.hpp"
 
 #include <stargate/stargate.hpp>
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <future>
+#include <mutex>
 #include <vector>
 
 using namespace stargate;
@@ -211,4 +214,256 @@ TEST_CASE_METHOD(fixture, "all trees of an actor system can be stopped at once, 
   CHECK_FALSE(stop_all(system));
   CHECK_FALSE(here->whereis(registry_key{orders}));
   CHECK(elsewhere->whereis(registry_key{orders}));
+}
+
+TEST_CASE_METHOD(fixture, "a receipt that nobody wants leaves room for the next message") {
+  auto o = nowhere();
+  o.producers.front().send_timeout = 20ms;
+  const auto t = start(system, std::move(o));
+  REQUIRE(t);
+  for (int i = 0; i < 2; ++i)
+    t->produce(registry_key{orders}, message{.payload = "x"}, receipt_handler{});
+  // Once their time is up there is room again: until then it is full.
+  const auto deadline = std::chrono::steady_clock::now() + 5s;
+  for (errc code = errc::queue_full; code == errc::queue_full;) {
+    REQUIRE(std::chrono::steady_clock::now() < deadline);
+    std::promise<errc> answer;
+    t->produce(registry_key{orders}, message{.payload = "x"},
+               [&](caf::expected<message_id> a) { answer.set_value(a ? errc::none : code_of(a.error())); });
+    code = answer.get_future().get();
+  }
+}
+
+TEST_CASE_METHOD(fixture, "an asynchronous produce never answers on the caller's own stack, and logs what the answer throws") {
+  auto o = nowhere();
+  std::mutex mutex;
+  std::string logged;
+  std::promise<void> thrown;
+  o.log = [&](log_level level, std::string_view, std::string_view text) {
+    const std::lock_guard guard{mutex};
+    if (level == log_level::error && text.find("not today") != std::string_view::npos)
+      thrown.set_value();
+  };
+  const auto t = start(system, std::move(o));
+  REQUIRE(t);
+  std::mutex held; // whoever answers needs it
+  std::promise<errc> unknown, full;
+  {
+    const std::lock_guard guard{held};
+    t->produce(make_registry_key("public", "default", "other"), message{.payload = "x"}, [&](caf::expected<message_id> a) {
+      const std::lock_guard inner{held};
+      unknown.set_value(code_of(a.error()));
+    });
+    for (int i = 0; i < 2; ++i)
+      t->produce(registry_key{orders}, message{.payload = "x"}, [](const caf::expected<message_id>&) {});
+    t->produce(registry_key{orders}, message{.payload = "x"}, [&](caf::expected<message_id> a) {
+      const std::lock_guard inner{held};
+      full.set_value(code_of(a.error()));
+      throw std::runtime_error{"not today"};
+    });
+  }
+  CHECK(unknown.get_future().get() == errc::not_registered);
+  CHECK(full.get_future().get() == errc::queue_full);
+  CHECK(thrown.get_future().wait_for(5s) == std::future_status::ready);
+}
+
+TEST_CASE_METHOD(fixture, "only the key of a producer, and of this tree, is produced to") {
+  const auto t = start(system, nowhere());
+  REQUIRE(t);
+  for (const auto* component : {"consumer/s", "banana"}) {
+    const auto id = t->produce(registry_key{component, orders}, "x");
+    REQUIRE_FALSE(id);
+    CHECK(code_of(id.error()) == errc::not_registered);
+    CHECK(describe(id.error()).find("component is 'producer'") != std::string::npos);
+  }
+  const auto id = t->produce(registry_key{"producer", orders, "elsewhere"}, "x");
+  REQUIRE_FALSE(id);
+  CHECK(describe(id.error()).find("'elsewhere'") != std::string::npos);
+  CHECK(describe(id.error()).find("'default'") != std::string::npos);
+}
+
+TEST_CASE_METHOD(fixture, "no two trees of one name run in one actor system") {
+  auto first = start(system, nowhere());
+  REQUIRE(first);
+  const auto second = start(system, nowhere());
+  REQUIRE_FALSE(second);
+  CHECK(code_of(second.error()) == errc::already_registered);
+  CHECK_FALSE(first->stop());
+  CHECK(start(system, nowhere()));
+}
+
+TEST_CASE_METHOD(fixture, "every call on a tree that has ended answers at once, with why") {
+  const auto t = start(system, nowhere());
+  REQUIRE(t);
+  CHECK_FALSE(t->stop());
+  const auto begun = std::chrono::steady_clock::now();
+  const registry_key consumer{"consumer/s", orders};
+  for (const auto& failure :
+       {t->produce(registry_key{orders}, "x").error(), t->add(producer_options{.topic = {.topic = "new"}}),
+        t->remove(consumer), t->start_child("none", "x"), t->terminate_child("none", "x"), t->wait_ready(1h),
+        t->await(consumer, 1h).error(), t->is_end_of_topic(consumer).error(), t->unsubscribe(consumer)}) {
+    CHECK(code_of(failure) == errc::stopping);
+    CHECK(describe(failure).find("has ended") != std::string::npos);
+  }
+  std::promise<errc> answer;
+  t->produce(registry_key{orders}, message{.payload = "x"},
+             [&](caf::expected<message_id> a) { answer.set_value(code_of(a.error())); });
+  CHECK(answer.get_future().get() == errc::stopping);
+  CHECK(std::chrono::steady_clock::now() - begun < 5s);
+}
+
+TEST_CASE_METHOD(fixture, "a topic that gave up says why, at once") {
+  const auto world = std::make_shared<test::fake_world>(system);
+  world->on_connect = [](test::fake_world::connection& c) { c.who->on_end({connection::end::refused, 404, {}}); };
+  auto o = nowhere();
+  o.backoff = {.first = 1ms, .most = 1ms};
+  o.producers.front().send_timeout = 60s;
+  const auto t = internal::start_in(system, std::move(o), world);
+  REQUIRE(t);
+  // A message that waits when the topic gives up, and one after that.
+  const auto begun = std::chrono::steady_clock::now();
+  for (int i = 0; i < 2; ++i) {
+    auto answer = t->produce(registry_key{orders}, "x");
+    while (!answer && code_of(answer.error()) == errc::not_sent) // its acknowledger went with the topic
+      answer = t->produce(registry_key{orders}, "x");
+    REQUIRE_FALSE(answer);
+    CHECK(code_of(answer.error()) == errc::not_found);
+    CHECK(describe(answer.error()).find("404") != std::string::npos);
+  }
+  CHECK(std::chrono::steady_clock::now() - begun < 30s);
+}
+
+TEST_CASE_METHOD(fixture, "a call that waits is refused on a thread of the scheduler, with what to do instead") {
+  const auto t = start(system, nowhere());
+  REQUIRE(t);
+  std::promise<std::vector<caf::error>> answer;
+  system.spawn([&](caf::event_based_actor*) {
+    answer.set_value({t->produce(registry_key{orders}, "x").error(), t->wait_ready(1h), t->stop(),
+                      t->add(producer_options{.topic = {.topic = "new"}}), t->remove(registry_key{orders}),
+                      t->await(registry_key{orders}, 1h).error()});
+  });
+  for (const auto& failure : answer.get_future().get()) {
+    CHECK(code_of(failure) == errc::would_block);
+    CHECK(describe(failure).find("scheduler") != std::string::npos);
+  }
+}
+
+TEST_CASE_METHOD(fixture, "the last handle may go inside an actor, and blocks nobody") {
+  auto t = std::make_shared<tree>(*start(system, nowhere()));
+  const auto supervisor = t->supervisor();
+  std::promise<std::chrono::steady_clock::duration> took;
+  system.spawn([&, mine = std::exchange(t, nullptr)](caf::event_based_actor*) mutable {
+    const auto begun = std::chrono::steady_clock::now();
+    mine = nullptr;
+    took.set_value(std::chrono::steady_clock::now() - begun);
+  });
+  CHECK(took.get_future().get() < 2s);
+  const auto deadline = std::chrono::steady_clock::now() + 10s;
+  while (!has_ended(supervisor))
+    REQUIRE(std::chrono::steady_clock::now() < deadline);
+}
+
+TEST_CASE_METHOD(fixture, "a handler holds a weak handle, and the tree goes with the last strong one") {
+  auto where = std::make_shared<weak_tree>();
+  auto o = nowhere();
+  o.consumers.front().handler = [where](const received_message&) {
+    return where->lock() ? disposition::ack : disposition::nack;
+  };
+  caf::actor supervisor;
+  {
+    const auto t = start(system, std::move(o));
+    REQUIRE(t);
+    *where = t->weak();
+    CHECK(where->lock());
+    supervisor = t->supervisor();
+  }
+  CHECK(has_ended(supervisor));
+  CHECK_FALSE(where->lock());
+}
+
+TEST_CASE_METHOD(fixture, "what handlers hold is let go when the tree has stopped") {
+  const auto held = std::make_shared<int>(1);
+  auto o = nowhere();
+  o.consumers.front().handler = [held](const received_message&) { return disposition::ack; };
+  const auto t = start(system, std::move(o));
+  REQUIRE(t);
+  CHECK_FALSE(t->stop());
+  const auto deadline = std::chrono::steady_clock::now() + 10s;
+  while (held.use_count() > 1) // the actors' objects go in their own time
+    REQUIRE(std::chrono::steady_clock::now() < deadline);
+}
+
+namespace {
+
+std::vector<std::string> below_topics(const tree& t) {
+  std::vector<std::string> keys;
+  for (const auto& e : t.inspect().entries)
+    if (e.depth == 2)
+      keys.push_back(e.key);
+  std::sort(keys.begin(), keys.end());
+  return keys;
+}
+
+} // namespace
+
+TEST_CASE_METHOD(fixture, "a producer of dead letters goes with the last who needs it, and gives way to one that is described") {
+  auto o = nowhere();
+  o.intensity = 100;
+  o.templates["tenant"] = [](const std::string& tenant) {
+    return pipelines{.consumers = {{.topic = {.tenant = tenant, .topic = "orders"},
+                                    .subscription = "s",
+                                    .dead_letter_topic = "public/default/dead",
+                                    .handler = [](const received_message&) { return disposition::ack; },
+                                    .on_failure = failure_action::dead_letter}}};
+  };
+  const auto t = start(system, std::move(o));
+  REQUIRE(t);
+  const auto before = below_topics(*t);
+  const registry_key dead{topic_name{.topic = "dead"}};
+  for (const auto* tenant : {"a", "b"})
+    CHECK_FALSE(t->start_child("tenant", tenant));
+  CHECK(t->whereis(dead));
+  CHECK(below_topics(*t).size() == before.size() + 3);
+  CHECK_FALSE(t->terminate_child("tenant", "a"));
+  CHECK(t->whereis(dead)); // b needs it
+
+  const auto implicit = t->whereis(dead);
+  CHECK_FALSE(t->add(producer_options{.topic = dead.topic, .max_pending = 7}));
+  CHECK(t->await(dead, 5s) != implicit);
+  std::promise<errc> eighth;
+  for (int i = 0; i < 7; ++i)
+    t->produce(dead, message{.payload = "x"}, receipt_handler{});
+  t->produce(dead, message{.payload = "x"}, [&](caf::expected<message_id> a) { eighth.set_value(code_of(a.error())); });
+  CHECK(eighth.get_future().get() == errc::queue_full); // its own options count
+
+  CHECK_FALSE(t->remove(dead));
+  CHECK(t->await(dead, 5s)); // b still needs one
+  CHECK_FALSE(t->terminate_child("tenant", "b"));
+  CHECK(below_topics(*t) == before);
+  CHECK_FALSE(t->whereis(dead));
+}
+
+TEST_CASE_METHOD(fixture, "names outlive the registry's actor, so that no two generations of a producer run side by side") {
+  auto o = nowhere();
+  o.intensity = 100;
+  o.shutdown = 1s;
+  const auto t = start(system, std::move(o));
+  REQUIRE(t);
+  // Its ledger is not empty, so that it takes its time to drain.
+  for (int i = 0; i < 2; ++i)
+    t->produce(registry_key{orders}, message{.payload = "x"}, receipt_handler{});
+  const registry_key acknowledger{"producer_ack", orders};
+  const auto first = t->whereis(acknowledger);
+  send_exit(t->registry().whereis("reg_default"), caf::exit_reason::kill);
+  send_exit(t->registry().whereis("topics_default"), caf::exit_reason::kill);
+  const auto deadline = std::chrono::steady_clock::now() + 20s;
+  for (;;) {
+    const auto now = t->whereis(acknowledger);
+    if (now && now != first) {
+      CHECK(has_ended(first));
+      break;
+    }
+    REQUIRE(std::chrono::steady_clock::now() < deadline);
+  }
+  CHECK_FALSE(t->stop());
 }

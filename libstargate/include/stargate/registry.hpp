@@ -138,6 +138,10 @@ public:
   [[nodiscard]] static registry succeed(caf::actor_system& system, const registry& predecessor, std::string name,
                                         registry_options options = {});
 
+  /// Forgets all names, for a registry that `keeps_names` and gets no successor: until then the table keeps whoever held
+  /// one from being freed. @par Threads any thread
+  void clear() const;
+
   /// The actor, for messages and supervision. When it ends, its names are gone, unless it `keeps_names`.
   [[nodiscard]] const caf::actor& actor() const { return actor_; }
   [[nodiscard]] const std::string& name() const;

@@ -1,0 +1,117 @@
+#include "actors/socket.hpp"
+#include "test/actor_fixture.hpp"
+#include "test/fake_world.hpp"
+
+#include <catch2/catch.hpp>
+
+using namespace stargate;
+using namespace stargate::internal;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// A producer's socket, between an acknowledger and a network that the test plays both.
+struct fixture : test::deterministic {
+  std::shared_ptr<test::fake_world> world = std::make_shared<test::fake_world>(system());
+  site_ptr tree = [this] {
+    options o;
+    o.log = [](log_level, std::string_view, std::string_view) {};
+    o.backoff = {.first = 100ms, .most = 30s, .stable = 10s};
+    auto site = std::make_shared<internal::site>(system(), std::move(o), world);
+    site->set_registry(registry::spawn(system(), "reg_test"));
+    return site;
+  }();
+  const pipeline_keys keys{role::producer, {.topic = "x"}, {}};
+  caf::actor socket;
+
+  fixture() {
+    REQUIRE(answer_of<registered>(tree->registry().actor(), register_name{keys.acknowledger(), me()}));
+    socket = spawn_socket(tree, {keys, false}, me());
+    self()->monitor(socket);
+    run();
+    REQUIRE(take<child_started>());
+  }
+  ~fixture() {
+    send_exit(socket, caf::exit_reason::kill);
+    send_exit(tree->registry().actor(), caf::exit_reason::kill);
+    run();
+    socket = nullptr;
+  }
+
+  /// Answers the socket's question with a path; gives the number of the connection.
+  std::uint64_t answer(const std::string& path) {
+    const auto wanted = take<handshake_wanted>();
+    REQUIRE(wanted);
+    REQUIRE(wanted->socket == socket);
+    post(socket, handshake{wanted->connection, path});
+    run();
+    return wanted->connection;
+  }
+  void lose() {
+    world->last()->who->on_end({connection::end::lost, 0, "test"});
+    run();
+  }
+};
+
+} // namespace
+
+TEST_CASE_METHOD(fixture, "a socket asks its owner before each attempt how the handshake goes") {
+  answer("/first");
+  REQUIRE(world->count() == 1);
+  CHECK(world->last()->to.path == "/first");
+  lose();
+  advance(100ms);
+  answer("/second");
+  REQUIRE(world->count() == 2);
+  CHECK(world->last()->to.path == "/second");
+}
+
+TEST_CASE_METHOD(fixture, "progress ends a backoff, and a connection that only stands does not") {
+  auto wait = 100ms;
+  for (int i = 0; i < 4; ++i, wait *= 2) { // a peer that accepts and cuts at once is backed off from
+    answer("/");
+    world->last()->who->on_open();
+    run();
+    lose();
+    CHECK_FALSE(take<handshake_wanted>());
+    advance(wait - 1ms);
+    CHECK_FALSE(take<handshake_wanted>());
+    advance(1ms);
+  }
+  const auto number = answer("/");
+  world->last()->who->on_open();
+  run();
+  post(socket, progress{number});
+  run();
+  lose();
+  advance(100ms);
+  CHECK(take<handshake_wanted>());
+}
+
+TEST_CASE_METHOD(fixture, "what an owner says of an earlier attempt is not heard") {
+  const auto wanted = take<handshake_wanted>();
+  REQUIRE(wanted);
+  post(socket, handshake{wanted->connection + 7, std::string{"/other"}});
+  run();
+  CHECK(world->count() == 0);
+  post(socket, handshake{wanted->connection, std::string{"/this"}});
+  post(socket, handshake{wanted->connection, std::string{"/again"}});
+  run();
+  CHECK(world->count() == 1);
+}
+
+TEST_CASE_METHOD(fixture, "asked to end, a producer's socket has its owner drain, and closes then") {
+  answer("/");
+  world->last()->who->on_open();
+  run();
+  send_exit(socket, make_error(exit_code::shutdown, "test"));
+  run();
+  CHECK(take<drain>());
+  CHECK_FALSE(world->last()->closed);
+  post(socket, drained{me()});
+  run();
+  CHECK(world->last()->closed);
+  const auto down = take<caf::down_msg>();
+  REQUIRE(down);
+  CHECK(is_normal_exit(down->reason));
+}
