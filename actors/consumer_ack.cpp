@@ -1,8 +1,8 @@
 // The acknowledger of a consumer or reader: it sends what the handlers settled to the broker.
 //
 // accepts  settle settle_up_to from processors and from whoever kept a message; handshake_wanted socket_up socket_down
-//          drained from the dispatcher; report_vitals from anybody; look_after from itself; the dispatcher's down message;
-//          exit messages
+//          drained from the dispatcher; report_vitals from anybody; look_after from itself; the dispatcher's down
+//          message; exit messages
 // sends    acknowledger_up settled_count drain to the dispatcher; handshake transmit progress to the socket;
 //          child_started to its supervisor
 // dies of  an exit message, after the processors have finished what is in hand; its dispatcher's end
@@ -36,9 +36,9 @@ struct consumer_ack_state {
   caf::actor dispatcher;
   caf::actor socket;
   std::uint64_t connection = 0; ///< 0 while there is none.
-  settlements done;           ///< Of this connection,
-  std::size_t done_count = 0; ///< and how many.
-  bool progressed = false;    ///< On this connection.
+  settlements done;             ///< Of this connection,
+  std::size_t done_count = 0;   ///< and how many.
+  bool progressed = false;      ///< On this connection.
   struct kept_message {
     message_id id;
     std::chrono::steady_clock::time_point since;
@@ -75,8 +75,8 @@ struct consumer_ack_state {
   /// By its handler or by whoever kept it, in any order: the first counts.
   void settle_one(settled& message) {
     const bool ask_again = message.what == disposition::nack && !pipeline->position;
-    auto frame = ask_again ? protocol::encode_negative_acknowledgement(message.id)
-                           : protocol::encode_acknowledgement(message.id);
+    auto frame =
+      ask_again ? protocol::encode_negative_acknowledgement(message.id) : protocol::encode_acknowledgement(message.id);
     if (!done.settle(message.sequence, std::move(message.id)))
       return;
     ++done_count;

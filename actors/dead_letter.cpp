@@ -62,8 +62,9 @@ struct burial_state {
     o.type = subscription_type::shared;
     o.position = initial_position::earliest;
     o.pull_mode = true; // and no permit: it takes nothing
-    auto to = endpoint_to(tree->description, tree->description.hosts[tree->world->random() % tree->description.hosts.size()],
-                          protocol::request_path(o));
+    auto to =
+      endpoint_to(tree->description, tree->description.hosts[tree->world->random() % tree->description.hosts.size()],
+                  protocol::request_path(o));
     if (!to) {
       tree->holds.given_up(topic());
       return failed(to.error());

@@ -1,9 +1,11 @@
 // The dispatcher of a consumer or reader: it owns the demand, and starts and watches the socket.
 //
 // accepts  handshake_wanted socket_up socket_down frames_in child_started from its socket; ask from processors;
-//          acknowledger_up settled_count drain from the acknowledger; drained from processors; ask_end_of_topic leave_subscription report_vitals from
-//          anybody; dispatch_again look_after from itself; down messages; exit messages
-// sends    deliver socket_down drain to processors; handshake_wanted socket_up socket_down drained to the acknowledger; transmit to
+//          acknowledger_up settled_count drain from the acknowledger; drained from processors; ask_end_of_topic
+//          leave_subscription report_vitals from anybody; dispatch_again look_after from itself; down messages; exit
+//          messages
+// sends    deliver socket_down drain to processors; handshake_wanted socket_up socket_down drained to the acknowledger;
+// transmit to
 //          the socket; child_started to its supervisor
 // dies of  its socket's end, with its reason; a handler over its time, where that is a crash; an exit message, after
 //          its socket has closed
@@ -141,8 +143,8 @@ struct dispatcher_state {
     return count;
   }
 
-  /// In pull mode, lets the broker send as many messages as are asked for and are neither here nor under way. Those that
-  /// handlers keep, with `continue_`, are bounded as the broker bounds them in push mode.
+  /// In pull mode, lets the broker send as many messages as are asked for and are neither here nor under way. Those
+  /// that handlers keep, with `continue_`, are bounded as the broker bounds them in push mode.
   void permit_more() {
     if (!pipeline->pull_mode || draining || !origin)
       return;

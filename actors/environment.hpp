@@ -1,6 +1,6 @@
 /// @file
-/// What a tree takes from the world around it: its transport, its randomness, how a thread waits. Programs have the real
-/// one; a simulation gives one of its own, in which a whole tree runs on one thread, in virtual time, from a seed.
+/// What a tree takes from the world around it: its transport, its randomness, how a thread waits. Programs have the
+/// real one; a simulation gives one of its own, in which a whole tree runs on one thread, in virtual time, from a seed.
 ///
 /// The time is that of the actor system (`site::now`), which is virtual on CAF's deterministic scheduler.
 #pragma once
@@ -44,10 +44,10 @@ public:
   [[nodiscard]] virtual bool has_threads() const = 0;
   /// Whether this thread may wait. One of the scheduler's may not: those it waits for may need it to run.
   [[nodiscard]] virtual bool may_wait() const = 0;
-  /// Waits on `changed` until `done`, which is asked with the lock held, or the time is up; gives what `done` says then.
+  /// Waits on `changed` until `done`, which is asked with the lock held, or the time is up; gives what `done` says
+  /// then.
   virtual bool wait(std::unique_lock<std::mutex>& lock, std::condition_variable& changed, clock::time_point until,
-                    const std::function<bool()>& done)
-    = 0;
+                    const std::function<bool()>& done) = 0;
 };
 
 /// The environment of programs: libwebsockets, the system's clock and randomness, threads.

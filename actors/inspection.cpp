@@ -58,8 +58,7 @@ public:
     if (!supervisor || left <= std::chrono::milliseconds::zero())
       return;
     children found;
-    if (auto answer
-        = internal::ask_and_wait<children>(tree_.system, *tree_.world, supervisor, left, which_children{}))
+    if (auto answer = internal::ask_and_wait<children>(tree_.system, *tree_.world, supervisor, left, which_children{}))
       found = std::move(*answer);
     out.restarts += found.restarts;
     for (const auto& child : found.list) {

@@ -17,8 +17,8 @@ namespace stargate::internal {
 /// waits for whoever looks, and can restart the registry only after that.
 inline constexpr std::chrono::milliseconds registry_interval{20}, registry_patience{500};
 
-/// Registers `self` under `name`, then runs `ready`. If it cannot have the name it ends with the reason. A registry that
-/// is being restarted is waited for: that is no failure of this actor.
+/// Registers `self` under `name`, then runs `ready`. If it cannot have the name it ends with the reason. A registry
+/// that is being restarted is waited for: that is no failure of this actor.
 template <class Self>
 void take_name(Self* self, const site_ptr& tree, std::string name, std::function<void()> ready,
                std::chrono::steady_clock::time_point until = {}) {

@@ -97,9 +97,10 @@ bool ledger::rejected(std::uint64_t sequence, const std::string& why) {
   auto* e = find(sequence);
   if (e == nullptr)
     return false;
-  settle(*e, e->sent_before ? failure(errc::outcome_unknown, "the broker refused the message when it was sent again: " + why
-                                                               + "; an earlier connection had sent it, and it may be stored")
-                            : failure(errc::rejected, "the broker refused the message: " + why));
+  settle(*e, e->sent_before
+               ? failure(errc::outcome_unknown, "the broker refused the message when it was sent again: " + why
+                                                  + "; an earlier connection had sent it, and it may be stored")
+               : failure(errc::rejected, "the broker refused the message: " + why));
   pop_settled();
   admit_waiting();
   return true;

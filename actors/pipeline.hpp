@@ -30,8 +30,8 @@ struct pipeline {
   bool many_topics = false;
   crypto_failure_action on_crypto_failure;
   decryption decryption_keys;
-  topic_name dead_letters;              ///< Where `failure_action::dead_letter` puts messages,
-  std::string dead_letter_subscription; ///< and the subscription that keeps them there.
+  topic_name dead_letters;                          ///< Where `failure_action::dead_letter` puts messages,
+  std::string dead_letter_subscription;             ///< and the subscription that keeps them there.
   std::function<caf::expected<std::string>()> path; ///< Of the handshake; for the acknowledger only.
   /// Of a reader: the id of the last message up to which all were acknowledged, or where it starts. It outlives the
   /// reader's actors, and belongs to the acknowledger, of which there is one at a time. Empty for a consumer.

@@ -127,8 +127,7 @@ caf::error plan::check_and_take(items next) {
     const auto old = before.find(name);
     const bool same = old != before.end() && old->second->entrance.most() == p.max_pending
                       && old->second->send_timeout == p.send_timeout;
-    auto entry = same ? old->second
-                      : std::make_shared<producing>(name, p.send_timeout, p.max_pending, with_.log);
+    auto entry = same ? old->second : std::make_shared<producing>(name, p.send_timeout, p.max_pending, with_.log);
     producing_.emplace(std::move(name), std::move(entry));
   };
   for (const auto& p : all.producers)
@@ -173,8 +172,8 @@ caf::expected<plan::items> plan::add(const instance& who) {
     return make_error(errc::start_failed,
                       "the template '" + who.first + "' threw for '" + who.second + "': " + e.what());
   } catch (...) {
-    return make_error(errc::start_failed, "the template '" + who.first + "' threw for '" + who.second
-                                            + "' what is not a std::exception");
+    return make_error(errc::start_failed,
+                      "the template '" + who.first + "' threw for '" + who.second + "' what is not a std::exception");
   }
   const std::lock_guard guard{mutex_};
   if (find(who))
@@ -197,8 +196,8 @@ void plan::remove(const items& what) {
 bool plan::remove(const std::string& socket) {
   const std::lock_guard guard{mutex_};
   auto next = described_;
-  const auto found
-    = std::erase_if(next, [&](const auto& i) { return !i->made_of && i->sockets.front() == socket; }) > 0;
+  const auto found =
+    std::erase_if(next, [&](const auto& i) { return !i->made_of && i->sockets.front() == socket; }) > 0;
   if (found)
     static_cast<void>(check_and_take(std::move(next)));
   return found;

@@ -1,6 +1,7 @@
 // A processor of a consumer or reader: it decodes messages and runs the application's handler on them.
 //
-// accepts  deliver socket_down drain from the dispatcher; report_vitals from anybody; handle_next batch_due from itself;
+// accepts  deliver socket_down drain from the dispatcher; report_vitals from anybody; handle_next batch_due from
+// itself;
 //          exit messages
 // sends    ask drained to the dispatcher; settle to the acknowledger; child_started to its supervisor
 // dies of  an exception out of the handler, unless on_failure says otherwise; a frame that is not a message; its

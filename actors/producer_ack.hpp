@@ -11,7 +11,6 @@
 namespace stargate::internal {
 
 [[nodiscard]] caf::actor spawn_producer_ack(site_ptr tree, pipeline_keys keys, producer_options options,
-                                            std::shared_ptr<const protocol::encryptor> encrypts,
-                                            caf::actor supervisor);
+                                            std::shared_ptr<const protocol::encryptor> encrypts, caf::actor supervisor);
 
 } // namespace stargate::internal

@@ -1,12 +1,12 @@
 // The reconciler: it brings the children of the supervisor of all topics to what the plan says.
 //
 // accepts  reconcile, answered with reconciled; report_vitals
-// sends    which_children terminate_child delete_child start_child to the supervisor of topics; child_started to its own
-// dies of  an exit message: with the supervisor of topics its own supervisor restarts it, too
+// sends    which_children terminate_child delete_child start_child to the supervisor of topics; child_started to its
+// own dies of  an exit message: with the supervisor of topics its own supervisor restarts it, too
 //
 // There is one truth, the plan. Whoever changes it asks for a reconciliation and waits; one that was asked for while
-// another was under way begins when that is done, and is the answer to all who asked meanwhile. It begins with one, so that
-// what was under way when it was restarted is finished.
+// another was under way begins when that is done, and is the answer to all who asked meanwhile. It begins with one, so
+// that what was under way when it was restarted is finished.
 #include "actors/reconciler.hpp"
 
 #include "actors/join.hpp"

@@ -11,9 +11,9 @@
 
 namespace stargate::internal {
 
-/// Messages are numbered from 1 and settled in any order, by their handler or by whoever kept them: who is first counts.
-/// It remembers runs of settled messages, of which there are no more than messages are unsettled: the broker bounds
-/// those.
+/// Messages are numbered from 1 and settled in any order, by their handler or by whoever kept them: who is first
+/// counts. It remembers runs of settled messages, of which there are no more than messages are unsettled: the broker
+/// bounds those.
 class settlements {
 public:
   /// False when the message was settled before.

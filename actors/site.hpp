@@ -1,5 +1,6 @@
 /// @file
-/// What all actors of one tree share: its description, its world, its registry, its transport, the state of its sockets.
+/// What all actors of one tree share: its description, its world, its registry, its transport, the state of its
+/// sockets.
 #pragma once
 
 #include "actors/census.hpp"
@@ -57,7 +58,9 @@ public:
   }
 
   /// How long a name may still be held by an actor that is on its way out, such as the child of a killed supervisor.
-  [[nodiscard]] std::chrono::milliseconds name_timeout() const { return description.shutdown + std::chrono::seconds{3}; }
+  [[nodiscard]] std::chrono::milliseconds name_timeout() const {
+    return description.shutdown + std::chrono::seconds{3};
+  }
   /// How long an actor may take to start: longer than it may wait for its name.
   [[nodiscard]] std::chrono::milliseconds start_timeout() const { return name_timeout() + std::chrono::seconds{2}; }
 

@@ -1,8 +1,8 @@
 // The socket of a producer, consumer or reader: it connects, reconnects, and carries frames both ways.
 //
 // accepts  link_open link_frames link_end from the transport; handshake transmit progress reset_connection
-//          refuse_connection drained from its owner; publish, for its owner; report_vitals from anybody; the down message
-//          of its owner; exit messages
+//          refuse_connection drained from its owner; publish, for its owner; report_vitals from anybody; the down
+//          message of its owner; exit messages
 // sends    handshake_wanted socket_up socket_down frames_in drain to its owner; child_started to who started it
 // dies of  an exit message, after it closed the connection; its owner's end, where the owner started it; a broker that
 //          refuses it for good, after a few attempts

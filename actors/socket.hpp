@@ -5,7 +5,6 @@
 #include "actors/roles.hpp"
 #include "actors/site.hpp"
 
-
 namespace stargate::internal {
 
 struct socket_config {

@@ -31,7 +31,8 @@ private:
 };
 
 /// Where a connection goes, with the tree's credentials. @par Errors errc::no_token
-[[nodiscard]] inline caf::expected<connection::endpoint> endpoint_to(const options& o, const host& at, std::string path) {
+[[nodiscard]] inline caf::expected<connection::endpoint> endpoint_to(const options& o, const host& at,
+                                                                     std::string path) {
   connection::endpoint to;
   if (o.token) {
     auto token = o.token();

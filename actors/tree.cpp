@@ -144,7 +144,8 @@ caf::expected<tree> internal::start_in(caf::actor_system& system, options o, std
     return failure ? *failure : make_error(errc::start_failed, "the tree did not stand in time");
   try {
     if (!site.description.inspection_socket.empty())
-      result.guard_->inspection = std::make_unique<internal::inspection_server>(result.site_, result.guard_->supervisor);
+      result.guard_->inspection =
+        std::make_unique<internal::inspection_server>(result.site_, result.guard_->supervisor);
   } catch (const std::exception& e) {
     return make_error(errc::invalid_option, e.what()); // and the tree is stopped with the last handle to it
   }
@@ -174,9 +175,7 @@ tree weak_tree::lock() const {
 std::vector<caf::expected<message_id>> tree::produce_list(const registry_key& producer,
                                                           std::vector<message> contents) const {
   auto& world = *site_->world;
-  const auto all = [&](const caf::error& why) {
-    return std::vector<caf::expected<message_id>>(contents.size(), why);
-  };
+  const auto all = [&](const caf::error& why) { return std::vector<caf::expected<message_id>>(contents.size(), why); };
   if (!world.may_wait())
     return all(internal::would_block("tree::produce"));
   if (auto wrong = not_a_producer(*site_, producer))
@@ -222,10 +221,11 @@ void tree::hand_over(const registry_key& producer, std::vector<message> contents
     if (wrong)
       refused.add(std::make_shared<internal::publication>(message{}, answer(i), to), wrong);
     else if (!to->entrance.enter())
-      refused.add(std::make_shared<internal::publication>(message{}, answer(i), to),
-                  make_error(errc::queue_full, to->topic + ": " + std::to_string(to->entrance.most())
-                                                 + " messages await their receipts, as many as max_pending allows; slow "
-                                                   "down, or raise max_pending"));
+      refused.add(
+        std::make_shared<internal::publication>(message{}, answer(i), to),
+        make_error(errc::queue_full, to->topic + ": " + std::to_string(to->entrance.most())
+                                       + " messages await their receipts, as many as max_pending allows; slow "
+                                         "down, or raise max_pending"));
     else
       batch.items.push_back(std::make_shared<internal::publication>(std::move(contents[i]), answer(i), to, true));
   }
@@ -383,8 +383,8 @@ caf::expected<internal::reconciled> reconcile(internal::site& tree) {
     if (!who)
       return who.error();
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - tree.now());
-    auto answer
-      = internal::ask_and_wait<internal::reconciled>(tree.system, *tree.world, *who, left, internal::reconcile{});
+    auto answer =
+      internal::ask_and_wait<internal::reconciled>(tree.system, *tree.world, *who, left, internal::reconcile{});
     if (answer || code_of(answer.error()) != errc::stopping)
       return answer;
   }

@@ -343,7 +343,12 @@ void add_perf(CLI::App& app, const global_options& g, std::function<int()>& run)
   auto reader = std::make_shared<reader_options>();
   auto* read = perf->add_subcommand("read", "Read with a handler that does nothing");
   add_common(*read, orr);
-  add_table(*read, reader, {{"topic", ""}, {"start", "--from"}, {"on_failure", ""}, {"dead_letter_topic", ""}, {"dead_letter_subscription", ""}});
+  add_table(*read, reader,
+            {{"topic", ""},
+             {"start", "--from"},
+             {"on_failure", ""},
+             {"dead_letter_topic", ""},
+             {"dead_letter_subscription", ""}});
   read->callback([orr, reader, &g, &run] {
     check(orr->topic);
     run = [orr, reader, &g] { return perf_receive(g, *orr, *reader, &options::readers); };

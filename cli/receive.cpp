@@ -188,7 +188,12 @@ void add_read(CLI::App& app, const global_options& g, std::function<int()>& run)
   auto* sub = app.add_subcommand("read", "Read a topic from a place on, without a subscription");
   sub->add_option("TOPIC", o->topic, "The topic")->required();
   add_common(*sub, o);
-  add_table(*sub, reader, {{"topic", ""}, {"start", "--from"}, {"on_failure", ""}, {"dead_letter_topic", ""}, {"dead_letter_subscription", ""}});
+  add_table(*sub, reader,
+            {{"topic", ""},
+             {"start", "--from"},
+             {"on_failure", ""},
+             {"dead_letter_topic", ""},
+             {"dead_letter_subscription", ""}});
   sub->callback([o, reader, &g, &run] {
     reader->topic = checked_topic(o->topic);
     run = [o, reader, &g] {

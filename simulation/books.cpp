@@ -76,7 +76,8 @@ void books::on_acknowledged(const std::string& where, const std::string& identit
   }
   if (found != words_.end())
     for (const auto& [connection, place] : found->second.kept)
-      if (const auto up_to = done_up_to_.find({where, connection}); up_to != done_up_to_.end() && place <= up_to->second)
+      if (const auto up_to = done_up_to_.find({where, connection});
+          up_to != done_up_to_.end() && place <= up_to->second)
         return;
   violate_("acknowledged before its handler said so: " + identity + " of " + where);
 }

@@ -88,7 +88,8 @@ void broker::on_open(wire& w) {
   for (std::size_t at = question + 1; at < path.size();) {
     const auto end = std::min(path.find('&', at), path.size());
     const auto equals = path.find('=', at);
-    c.query[path.substr(at, equals - at)] = protocol::percent_decode(path.substr(equals + 1, end - equals - 1)).value_or("");
+    c.query[path.substr(at, equals - at)] =
+      protocol::percent_decode(path.substr(equals + 1, end - equals - 1)).value_or("");
     at = end + 1;
   }
   const auto parts = split(path.substr(0, question), '/'); // "", ws, v2, producer, persistent, tenant, ns, topic, sub
@@ -194,19 +195,22 @@ void broker::on_end(wire& w) {
     for (const auto* list : {&c.refused, &c.overdue})
       for (const auto& [at, p] : *list)
         c.unacknowledged.push_back(p);
-    std::sort(c.unacknowledged.begin(), c.unacknowledged.end(),
-              [](const spot& a, const spot& b) { return std::pair{a.first->name, a.second} < std::pair{b.first->name, b.second}; });
+    std::sort(c.unacknowledged.begin(), c.unacknowledged.end(), [](const spot& a, const spot& b) {
+      return std::pair{a.first->name, a.second} < std::pair{b.first->name, b.second};
+    });
     c.unacknowledged.erase(std::unique(c.unacknowledged.begin(), c.unacknowledged.end()), c.unacknowledged.end());
     for (const auto& p : c.unacknowledged)
       if (!s.acknowledged.contains({p.first->name, p.second})) {
         ++s.count[{p.first->name, p.second}];
         s.again.push_back(p);
       }
-    std::sort(s.again.begin(), s.again.end(),
-              [](const spot& a, const spot& b) { return std::pair{a.first->name, a.second} < std::pair{b.first->name, b.second}; });
+    std::sort(s.again.begin(), s.again.end(), [](const spot& a, const spot& b) {
+      return std::pair{a.first->name, a.second} < std::pair{b.first->name, b.second};
+    });
     s.again.erase(std::unique(s.again.begin(), s.again.end()), s.again.end());
     const bool alone = std::none_of(clients_.begin(), clients_.end(), [&](const auto& other) {
-      return other.second.w->role == "consumer" && subscription_id(other.second.topics, other.second.subscription) == id;
+      return other.second.w->role == "consumer"
+             && subscription_id(other.second.topics, other.second.subscription) == id;
     });
     if (!s.durable && alone)
       subscriptions_.erase(id);
@@ -274,12 +278,15 @@ void broker::take_message(client& c, const std::string& text) {
     refused_on.insert(c.topics.front());
     if (random_.chance(nameless))
       return net_.reply(*c.w, R"({"result":"send-error:3","errorMsg":"simulated","errorCode":0})");
-    return net_.reply(*c.w, R"({"result":"send-error:8","errorMsg":"simulated","context":")" + context + R"(","errorCode":0})");
+    return net_.reply(*c.w, R"({"result":"send-error:8","errorMsg":"simulated","context":")" + context
+                              + R"(","errorCode":0})");
   }
   if (!c.batching)
     return store(c, std::move(m), context);
-  if (c.pending_most > 0 && c.batch.size() >= c.pending_most && refused_on.insert(c.topics.front()).first != refused_on.end())
-    return net_.reply(*c.w, R"({"result":"send-error:8","errorMsg":"ProducerQueueIsFullError","context":")" + context + R"(","errorCode":0})");
+  if (c.pending_most > 0 && c.batch.size() >= c.pending_most
+      && refused_on.insert(c.topics.front()).first != refused_on.end())
+    return net_.reply(*c.w, R"({"result":"send-error:8","errorMsg":"ProducerQueueIsFullError","context":")" + context
+                              + R"(","errorCode":0})");
   c.batch.emplace_back(context, std::move(m));
   if (c.batch.size() >= c.batch_most)
     flush(c);
@@ -324,9 +331,9 @@ std::optional<spot> broker::find(const std::string& id) {
 
 void broker::send(client& c, const spot& p, int count) {
   const auto& m = p.first->log.at(p.second);
-  std::string frame = R"({"messageId":")" + base64(p.first->name + "|" + std::to_string(p.second)) + R"(","payload":")" + m.payload
-                      + R"(","properties":{"n":")" + m.identity + R"("},"publishTime":"2026-01-01T00:00:00.000Z","redeliveryCount":)"
-                      + std::to_string(count);
+  std::string frame = R"({"messageId":")" + base64(p.first->name + "|" + std::to_string(p.second)) + R"(","payload":")"
+                      + m.payload + R"(","properties":{"n":")" + m.identity
+                      + R"("},"publishTime":"2026-01-01T00:00:00.000Z","redeliveryCount":)" + std::to_string(count);
   if (!m.key.empty())
     frame += R"(,"key":")" + m.key + '"';
   net_.reply(*c.w, frame + "}");
@@ -349,11 +356,10 @@ void broker::deliver() {
     return;
   for (auto& [name, t] : topics_) {
     const auto& topic_name = name;
-    const bool used = std::any_of(clients_.begin(), clients_.end(), [&](const auto& c) {
-      return c.second.topics.front() == topic_name;
-    }) || std::any_of(subscriptions_.begin(), subscriptions_.end(), [&](const auto& s) {
-      return s.second.begins.contains(topic_name);
-    });
+    const bool used = std::any_of(clients_.begin(), clients_.end(),
+                                  [&](const auto& c) { return c.second.topics.front() == topic_name; })
+                      || std::any_of(subscriptions_.begin(), subscriptions_.end(),
+                                     [&](const auto& s) { return s.second.begins.contains(topic_name); });
     t.unused_since = used ? never : std::min(t.unused_since, net_.now);
   }
   for (auto& [id, s] : subscriptions_)
@@ -369,7 +375,8 @@ void broker::deliver() {
 void broker::deliver(subscription_model& s) {
   std::vector<client*> all;
   for (auto& [id, c] : clients_)
-    if (c.w->role == "consumer" && c.subscription == s.name && &subscriptions_[subscription_id(c.topics, c.subscription)] == &s)
+    if (c.w->role == "consumer" && c.subscription == s.name
+        && &subscriptions_[subscription_id(c.topics, c.subscription)] == &s)
       all.push_back(&c);
   if (all.empty())
     return;
@@ -423,7 +430,8 @@ void broker::take_word(client& c, const std::string& text) {
     const auto& w = *c.w;
     std::size_t others = 0;
     for (const auto& [other_id, other] : clients_)
-      others += other_id != w.id && other.w->role == "consumer" && subscription_id(other.topics, other.subscription) == id;
+      others +=
+        other_id != w.id && other.w->role == "consumer" && subscription_id(other.topics, other.subscription) == id;
     if (others == 0) {
       c.unacknowledged.clear();
       c.refused.clear();
@@ -489,7 +497,8 @@ bool broker::act() {
     }
 
   const auto again = [&](subscription_model& s, const spot& p) {
-    if (!s.acknowledged.contains({p.first->name, p.second}) && std::find(s.again.begin(), s.again.end(), p) == s.again.end()) {
+    if (!s.acknowledged.contains({p.first->name, p.second})
+        && std::find(s.again.begin(), s.again.end(), p) == s.again.end()) {
       ++s.count[{p.first->name, p.second}];
       s.again.push_back(p);
     }

@@ -1,8 +1,8 @@
 /// @file
 /// A model of Pulsar's broker behind its WebSocket API: what it stores, what it delivers, and what it may forget.
 ///
-/// It follows what was seen of Pulsar 4.0: numbering and dropping by producer name, queues and permits, redelivery after
-/// a connection's end, refusals by status. Compaction, quotas, replication and schemas are not part of it.
+/// It follows what was seen of Pulsar 4.0: numbering and dropping by producer name, queues and permits, redelivery
+/// after a connection's end, refusals by status. Compaction, quotas, replication and schemas are not part of it.
 #pragma once
 
 #include "simulation/network.hpp"
@@ -45,7 +45,7 @@ struct subscription_model {
   bool durable = true;
   std::vector<topic_model*> topics;
   std::map<std::string, std::size_t> begins, next; ///< By topic.
-  std::vector<spot> again;                        ///< To be delivered again, in order.
+  std::vector<spot> again;                         ///< To be delivered again, in order.
   std::map<std::pair<std::string, std::size_t>, int> count;
   std::set<std::pair<std::string, std::size_t>> acknowledged;
   std::vector<std::pair<micros, spot>> delayed; ///< Not to be seen before their time.

@@ -41,7 +41,8 @@ std::string table(const std::string& title, const std::map<std::pair<std::string
     out += padded(r, width);
     for (const auto& c : columns) {
       const auto found = cells.find({r, c});
-      out += "  " + padded(found == cells.end() ? "0" : std::to_string(found->second), std::max<std::size_t>(9, c.size()));
+      out +=
+        "  " + padded(found == cells.end() ? "0" : std::to_string(found->second), std::max<std::size_t>(9, c.size()));
     }
     out += "\n";
   }

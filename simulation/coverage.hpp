@@ -23,7 +23,8 @@ public:
   void clear() { cells_.clear(); }
 
 private:
-  std::map<std::string, std::uint64_t> cells_; ///< `fault|kind|role|state`, `option|kind|role|option=value`, and counts.
+  std::map<std::string, std::uint64_t>
+    cells_; ///< `fault|kind|role|state`, `option|kind|role|option=value`, and counts.
 };
 
 /// The tables, for people; a cell that nothing filled stands as 0.

@@ -28,7 +28,8 @@ using namespace stargate::simulation;
 
 namespace {
 
-constexpr std::chrono::seconds longest_world{60}; // of real time: more is a world that hangs
+constexpr std::chrono::seconds longest_world{60};   // of real time: more is a world that hangs
+constexpr std::uint64_t worlds_of_a_process = 1000; // then another goes on, with memory as new
 
 struct settings {
   std::uint64_t from = 1, to = 1000;
@@ -66,7 +67,8 @@ struct child {
   pid_t pid = -1;
   int fd = -1;
   std::string unread;
-  std::uint64_t seed = 0; ///< That it runs.
+  std::uint64_t seed = 0;            ///< That it runs,
+  std::optional<std::uint64_t> next; ///< or where another process goes on.
   std::chrono::steady_clock::time_point since = std::chrono::steady_clock::now();
   std::string violation;
 };
@@ -137,7 +139,8 @@ std::string kind_of(const std::string& violation) {
   for (const auto c : violation.substr(0, violation.find("persistent://")))
     if (std::isdigit(static_cast<unsigned char>(c)) == 0)
       kind += c;
-  return kind.substr(0, std::min(kind.size(), kind.find(": ") == std::string::npos ? kind.size() : kind.find(": ") + 12));
+  return kind.substr(0,
+                     std::min(kind.size(), kind.find(": ") == std::string::npos ? kind.size() : kind.find(": ") + 12));
 }
 
 /// Leaves out parts of a scenario for as long as what goes wrong stays the same.
@@ -224,7 +227,8 @@ int run_one(const settings& with) {
   describe(s);
   std::cout.flush();
   const auto violation = run_apart(s, with.trace);
-  std::cout << (violation.empty() ? "every promise was kept" : "seed " + std::to_string(*with.seed) + ": " + violation) << "\n";
+  std::cout << (violation.empty() ? "every promise was kept" : "seed " + std::to_string(*with.seed) + ": " + violation)
+            << "\n";
   if (!violation.empty() && !with.trace && with.leave_out.empty())
     show(with, *with.seed, violation);
   return violation.empty() ? 0 : 1;
@@ -233,19 +237,24 @@ int run_one(const settings& with) {
 /// What a worker tells in the end, and in between.
 void tell_totals(const verdict& v, std::uint64_t worlds, coverage& covered) {
   std::ostringstream out;
-  out << "T " << worlds << ' ' << v.published << ' ' << v.stored << ' ' << v.unknown << ' ' << v.handled << ' ' << v.faults << ' '
-      << v.steps << ' ' << v.lasted << '\n';
+  out << "T " << worlds << ' ' << v.published << ' ' << v.stored << ' ' << v.unknown << ' ' << v.handled << ' '
+      << v.faults << ' ' << v.steps << ' ' << v.lasted << '\n';
   for (const auto& [cell, count] : covered.cells())
     out << "C " << count << ' ' << cell << '\n';
   tell(out.str());
   covered.clear();
 }
 
-void work(const settings& with, std::uint64_t from, std::uint64_t step, std::optional<std::chrono::steady_clock::time_point> until) {
+void work(const settings& with, std::uint64_t from, std::uint64_t step,
+          std::optional<std::chrono::steady_clock::time_point> until) {
   coverage covered;
   verdict sum;
-  std::uint64_t worlds = 0;
+  std::uint64_t worlds = 0, all = 0;
   for (auto seed = from; seed < with.to; seed += step) {
+    if (all++ == worlds_of_a_process) {
+      tell("N " + std::to_string(seed) + "\n");
+      break;
+    }
     if (until && std::chrono::steady_clock::now() >= *until)
       break;
     tell("S " + std::to_string(seed) + "\n");
@@ -289,6 +298,8 @@ int run_many(const settings& with) {
     if (line.starts_with("S ")) {
       in >> c.seed;
       c.since = clock::now();
+    } else if (line.starts_with("N ")) {
+      c.next = std::stoull(line.substr(2));
     } else if (line.starts_with("V ")) {
       c.violation = line.substr(2);
     } else if (line.starts_with("C ")) {
@@ -339,6 +350,11 @@ int run_many(const settings& with) {
       c.fd = -1;
       if (c.violation.empty())
         c.violation = violation_of_status(status);
+      if (c.violation.empty() && c.next) {
+        const auto next = *c.next;
+        children.push_back(start([&] { work(with, next, with.jobs, until); }));
+        break; // the lists do not fit each other any more
+      }
       if (!c.violation.empty()) {
         violations.emplace(c.seed, c.violation);
         if (with.keep_going)
@@ -360,19 +376,20 @@ int run_many(const settings& with) {
     std::erase_if(children, [](const child& c) { return c.fd < 0; });
     if (!with.quiet && clock::now() - told > std::chrono::seconds{10}) {
       told = clock::now();
-      std::cout << sum.worlds << " worlds, " << static_cast<std::uint64_t>(static_cast<double>(sum.worlds) / seconds() * 60)
-                << " a minute, " << violations.size() << " violations\n"
+      std::cout << sum.worlds << " worlds, "
+                << static_cast<std::uint64_t>(static_cast<double>(sum.worlds) / seconds() * 60) << " a minute, "
+                << violations.size() << " violations\n"
                 << std::flush;
     }
   }
   if (!with.quiet)
     std::cout << "\n" << to_table(covered) << "\n";
-  std::cout << sum.worlds << " worlds of seeds from " << with.from << " on, in " << static_cast<std::uint64_t>(seconds()) << " s ("
+  std::cout << sum.worlds << " worlds of seeds from " << with.from << " on, in "
+            << static_cast<std::uint64_t>(seconds()) << " s ("
             << static_cast<std::uint64_t>(static_cast<double>(sum.worlds) / seconds() / with.jobs * 60)
-            << " a processor-minute): " << sum.published << " messages published, " << sum.stored << " stored, " << sum.unknown
-            << " unknown, " << sum.handled << " handled, " << sum.faults << " faults, " << sum.steps << " steps, "
-            << sum.lasted / 1'000'000
-            << " s of virtual time\n";
+            << " a processor-minute): " << sum.published << " messages published, " << sum.stored << " stored, "
+            << sum.unknown << " unknown, " << sum.handled << " handled, " << sum.faults << " faults, " << sum.steps
+            << " steps, " << sum.lasted / 1'000'000 << " s of virtual time\n";
   if (with.keep_going)
     return violations.empty() ? 0 : 1;
   for (const auto& [seed, violation] : violations)
@@ -384,7 +401,8 @@ int run_many(const settings& with) {
 } // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{"Runs whole trees in simulated worlds, from seeds: network, broker, application and faults, in virtual time."};
+  CLI::App app{
+    "Runs whole trees in simulated worlds, from seeds: network, broker, application and faults, in virtual time."};
   settings with;
   std::string seeds;
   app.add_option("--seeds", seeds, "the seeds A..B, B not among them (default 1..1000)");
@@ -393,7 +411,8 @@ int main(int argc, char** argv) {
   app.add_option("--messages", with.messages, "about how many messages a world publishes (default 300)");
   app.add_option("--jobs", with.jobs, "how many processes (default: one for each processor)");
   app.add_flag("--trace", with.trace, "of one seed: everything that happens");
-  app.add_option("--without", with.leave_out, "of one seed: leaves out faults (f3), deeds (d7), pipelines (p0)")->delimiter(',');
+  app.add_option("--without", with.leave_out, "of one seed: leaves out faults (f3), deeds (d7), pipelines (p0)")
+    ->delimiter(',');
   app.add_flag("--no-shrink", with.no_shrink, "does not make what was found smaller");
   app.add_flag("--keep-going", with.keep_going, "goes on after violations, and only lists them");
   app.add_flag("--first", with.first, "ends with the first violation, and says only that");

@@ -38,7 +38,8 @@ void network::to_broker(wire& w, wire::event e) {
 }
 
 void network::end_client(wire& w, connection::ended why, micros at) {
-  const bool known = std::any_of(w.down.begin(), w.down.end(), [](const auto& e) { return e.what == wire::event::end; });
+  const bool known =
+    std::any_of(w.down.begin(), w.down.end(), [](const auto& e) { return e.what == wire::event::end; });
   if (known)
     return;
   w.last_down = std::max(w.last_down, at);
@@ -148,11 +149,13 @@ void network::cut(wire& w, bool half_open) {
   w.cut = true;
   w.up.resize(static_cast<std::size_t>(random_.below(w.up.size() + 1)));
   w.down.resize(static_cast<std::size_t>(random_.below(w.down.size() + 1)));
-  const auto ping = std::chrono::duration_cast<std::chrono::microseconds>(w.to.ping_interval + w.to.pong_timeout).count();
+  const auto ping =
+    std::chrono::duration_cast<std::chrono::microseconds>(w.to.ping_interval + w.to.pong_timeout).count();
   const auto time_out = std::chrono::duration_cast<std::chrono::microseconds>(w.to.connect_timeout).count();
-  const auto noticed = half_open ? now + random_.between(1_ms, w.client == side::open ? ping : time_out)
-                                 : now + random_.between(0, 20_ms);
-  end_client(w, {w.client == side::open ? connection::end::lost : connection::end::unreachable, 0, "simulated"}, noticed);
+  const auto noticed =
+    half_open ? now + random_.between(1_ms, w.client == side::open ? ping : time_out) : now + random_.between(0, 20_ms);
+  end_client(w, {w.client == side::open ? connection::end::lost : connection::end::unreachable, 0, "simulated"},
+             noticed);
   w.last_up = std::max(w.last_up, now + random_.between(0, half_open ? 20_s : 3_s));
   if (w.broker != side::over)
     w.up.push_back({wire::event::end, {}, {}, w.last_up});
@@ -246,7 +249,9 @@ void network::deliver_down(wire& w) {
     }
     if (on_received)
       on_received(w, frames.size());
-    trace_([&] { return "to client " + w.name() + ": " + std::to_string(frames.size()) + " frames, first " + frames.front(); });
+    trace_([&] {
+      return "to client " + w.name() + ": " + std::to_string(frames.size()) + " frames, first " + frames.front();
+    });
     return w.who->on_frames(std::move(frames));
   }
   const auto e = std::move(w.down.front());

@@ -93,8 +93,8 @@ public:
 
   // -- faults
 
-  /// Cuts a connection: of what is under way a part arrives, each side's own; the client learns of it soon, or, where it
-  /// is half open, by its pings; the broker reads what arrived, for seconds, and then learns of it.
+  /// Cuts a connection: of what is under way a part arrives, each side's own; the client learns of it soon, or, where
+  /// it is half open, by its pings; the broker reads what arrived, for seconds, and then learns of it.
   void cut(wire& w, bool half_open);
   /// Nothing moves for so long; nothing is lost.
   void stall(wire& w, micros time);

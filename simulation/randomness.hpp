@@ -23,11 +23,12 @@ public:
   /// From 0 to before `n`; 0 for 0.
   std::uint64_t below(std::uint64_t n) { return n == 0 ? 0 : next() % n; }
   std::int64_t between(std::int64_t least, std::int64_t most) {
-    return least + static_cast<std::int64_t>(below(static_cast<std::uint64_t>(std::max<std::int64_t>(0, most - least)) + 1));
+    return least
+           + static_cast<std::int64_t>(below(static_cast<std::uint64_t>(std::max<std::int64_t>(0, most - least)) + 1));
   }
   bool chance(double probability) { return static_cast<double>(next() >> 11) / 9007199254740992.0 < probability; }
   template <class Range>
-  auto& pick(Range& from) {
+  auto& pick(Range&& from) {
     return from[static_cast<std::size_t>(below(from.size()))];
   }
 

@@ -42,7 +42,8 @@ pipeline_plan make_producer(randomness& random, const std::string& topic) {
   plan.role = pipeline_plan::producer;
   auto& o = plan.p;
   o.topic = {.topic = topic};
-  o.send_timeout = d.one_of<std::chrono::milliseconds>("send_timeout", {{"1 s", 1s}, {"5 s", 5s}, {"60 s", 60s}, {"60 s", 60s}});
+  o.send_timeout =
+    d.one_of<std::chrono::milliseconds>("send_timeout", {{"1 s", 1s}, {"5 s", 5s}, {"60 s", 60s}, {"60 s", 60s}});
   o.max_pending = d.one_of<std::size_t>("max_pending", {{"1", 1}, {"7", 7}, {"50", 50}, {"300", 300}});
   o.effectively_once = d.chance("effectively_once", 0.45);
   if (o.effectively_once) {
@@ -108,9 +109,9 @@ pipeline_plan make_consumer(randomness& random, std::vector<topic_name> topics, 
   o.negative_ack_redelivery_delay = ms(random.between(100, 2000));
   if (d.chance("ack_timeout", 0.15))
     o.ack_timeout = ms(random.between(1000, 5000));
-  o.on_failure = d.one_of<failure_action>("on_failure", {{"crash", failure_action::crash},
-                                                         {"nack", failure_action::nack},
-                                                         {"dead_letter", failure_action::dead_letter}});
+  o.on_failure = d.one_of<failure_action>(
+    "on_failure",
+    {{"crash", failure_action::crash}, {"nack", failure_action::nack}, {"dead_letter", failure_action::dead_letter}});
   if (o.on_failure == failure_action::dead_letter && topics.size() > 1)
     o.dead_letter_topic = "dead-letters";
   plan.drawn = std::move(d.notes);
@@ -141,7 +142,8 @@ pipeline_plan make_reader(randomness& random, const topic_name& topic, const std
 std::string pipeline_plan::name() const {
   switch (role) {
     case producer: return "producer of " + to_string(p.topic);
-    case consumer: return "consumer " + c.subscription + " of " + (c.topics.empty() ? to_string(c.topic) : "several topics");
+    case consumer:
+      return "consumer " + c.subscription + " of " + (c.topics.empty() ? to_string(c.topic) : "several topics");
     default: return "reader " + r.reader_name.value_or("") + " of " + to_string(r.topic);
   }
 }
@@ -178,7 +180,9 @@ scenario make_scenario(std::uint64_t seed, std::size_t messages) {
   o.connect_timeout = random.chance(0.5) ? 10'000ms : 1000ms;
   o.ping_interval = std::chrono::seconds{random.between(1, 10)};
   o.pong_timeout = std::chrono::seconds{random.between(1, 5)};
-  o.backoff = {.first = ms(random.between(1, 100)), .most = ms(random.between(100, 5000)), .stable = ms(random.between(100, 10'000))};
+  o.backoff = {.first = ms(random.between(1, 100)),
+               .most = ms(random.between(100, 5000)),
+               .stable = ms(random.between(100, 10'000))};
 
   const auto topics = static_cast<std::size_t>(random.between(1, 2));
   std::vector<topic_name> names;
@@ -217,8 +221,11 @@ scenario make_scenario(std::uint64_t seed, std::size_t messages) {
   for (std::size_t published = 0; published < messages;) {
     deed d{at_random(), deed_kind::publish, random.next(), static_cast<std::size_t>(random.between(1, 20))};
     const auto way = random.below(20);
-    d.kind = way < 12 ? deed_kind::publish : way < 15 ? deed_kind::publish_list : way < 16 ? deed_kind::publish_to_actor
-             : way < 18 ? deed_kind::publish_and_wait : deed_kind::publish_list_and_wait;
+    d.kind = way < 12   ? deed_kind::publish
+             : way < 15 ? deed_kind::publish_list
+             : way < 16 ? deed_kind::publish_to_actor
+             : way < 18 ? deed_kind::publish_and_wait
+                        : deed_kind::publish_list_and_wait;
     published += d.kind == deed_kind::publish_and_wait ? 1 : d.count;
     s.deeds.push_back(d);
   }
@@ -240,7 +247,7 @@ scenario make_scenario(std::uint64_t seed, std::size_t messages) {
   sometimes(0.15, deed_kind::ask_end_of_topic, 2);
   sometimes(0.15, deed_kind::wait_ready, 2);
   sometimes(0.15, deed_kind::inspect, 2);
-  sometimes(0.06, deed_kind::stop_and_start, 2);
+  sometimes(0.12, deed_kind::stop_and_start, 2);
   sometimes(0.04, deed_kind::drop_handle, 1);
   std::stable_sort(s.deeds.begin(), s.deeds.end(), [](const deed& a, const deed& b) { return a.at < b.at; });
 
@@ -251,14 +258,15 @@ scenario make_scenario(std::uint64_t seed, std::size_t messages) {
   for (std::int64_t n = random.between(1, 5); n > 0; --n)
     kinds.push_back(random.chance(0.4) ? fault_kind::kill : static_cast<fault_kind>(random.below(fault_names.size())));
   for (std::int64_t n = 0; n < count; ++n) {
-    fault f{at_random(), random.pick(kinds), static_cast<victim>(random.below(victim_names.size() - 1)), random.next(), 0,
-            random.chance(0.3)};
+    fault f{at_random(), random.pick(kinds), static_cast<victim>(random.below(victim_names.size() - 1)), random.next(),
+            0,           random.chance(0.3)};
     if (random.chance(0.15))
       f.at = random.between(0, 30_ms); // while it starts
     if (random.chance(0.005))
       f.whom = victim::top;
     if (f.kind == fault_kind::stall || f.kind == fault_kind::crash || f.kind == fault_kind::refuse_handshakes
-        || f.kind == fault_kind::silent_handshakes || f.kind == fault_kind::error_receipts || f.kind == fault_kind::nameless_errors)
+        || f.kind == fault_kind::silent_handshakes || f.kind == fault_kind::error_receipts
+        || f.kind == fault_kind::nameless_errors)
       f.lasts = random.between(10_ms, 3_s);
     s.faults.push_back(f);
     while (random.chance(0.25)) { // two at once, or nearly
@@ -270,6 +278,13 @@ scenario make_scenario(std::uint64_t seed, std::size_t messages) {
       s.faults.push_back(f);
     }
   }
+  for (const auto& d : s.deeds) // and while it stops, and starts anew
+    if ((d.kind == deed_kind::stop_and_start || d.kind == deed_kind::drop_handle) && random.chance(0.6))
+      for (std::int64_t n = random.between(1, 4); n > 0; --n)
+        s.faults.push_back({d.at + random.between(0, random.chance(0.5) ? 2_ms : 200_ms),
+                            random.pick(std::array{fault_kind::kill, fault_kind::kill, fault_kind::ask_to_end,
+                                                   fault_kind::throwing, fault_kind::cut, fault_kind::half_open}),
+                            static_cast<victim>(random.below(victim_names.size() - 1)), random.next(), 0, false});
   std::stable_sort(s.faults.begin(), s.faults.end(), [](const fault& a, const fault& b) { return a.at < b.at; });
   return s;
 }

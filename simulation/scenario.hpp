@@ -20,7 +20,7 @@ struct pipeline_plan {
   producer_options p;
   consumer_options c;
   reader_options r;
-  bool from_the_start = true; ///< Otherwise it is added and removed while the tree runs.
+  bool from_the_start = true;     ///< Otherwise it is added and removed while the tree runs.
   std::vector<std::string> drawn; ///< `option=value`, for the table of what was covered.
 
   [[nodiscard]] std::string name() const;
@@ -28,26 +28,79 @@ struct pipeline_plan {
 
 enum class fault_kind : std::uint8_t {
   // the network
-  cut, half_open, stall, duplicate_frame, spoil_frame_down, spoil_frame_up,
+  cut,
+  half_open,
+  stall,
+  duplicate_frame,
+  spoil_frame_down,
+  spoil_frame_up,
   // the broker
-  close_frame, crash, refuse_handshakes, silent_handshakes, error_receipts, nameless_errors,
+  close_frame,
+  crash,
+  refuse_handshakes,
+  silent_handshakes,
+  error_receipts,
+  nameless_errors,
   // actors
-  kill, ask_to_end, throwing,
+  kill,
+  ask_to_end,
+  throwing,
 };
-inline constexpr std::array<std::string_view, 15> fault_names{
-  "cut", "half-open", "stall", "duplicated frame", "spoilt frame, down", "spoilt frame, up", "closed by the broker",
-  "broker crash", "handshakes refused", "handshakes unanswered", "error receipts", "errors without a context", "kill",
-  "polite exit", "throw"};
+inline constexpr std::array<std::string_view, 15> fault_names{"cut",
+                                                              "half-open",
+                                                              "stall",
+                                                              "duplicated frame",
+                                                              "spoilt frame, down",
+                                                              "spoilt frame, up",
+                                                              "closed by the broker",
+                                                              "broker crash",
+                                                              "handshakes refused",
+                                                              "handshakes unanswered",
+                                                              "error receipts",
+                                                              "errors without a context",
+                                                              "kill",
+                                                              "polite exit",
+                                                              "throw"};
 
 /// Whom a fault of an actor hits.
 enum class victim : std::uint8_t {
-  producer, producer_ack, producer_sup, consumer, dispatcher, processor, consumer_ack, consumer_sup, reader,
-  reader_dispatcher, reader_processor, reader_ack, reader_sup, instance_sup, topics, registry, reconciler, top,
+  producer,
+  producer_ack,
+  producer_sup,
+  consumer,
+  dispatcher,
+  processor,
+  consumer_ack,
+  consumer_sup,
+  reader,
+  reader_dispatcher,
+  reader_processor,
+  reader_ack,
+  reader_sup,
+  instance_sup,
+  topics,
+  registry,
+  reconciler,
+  top,
 };
-inline constexpr std::array<std::string_view, 18> victim_names{
-  "producer", "producer_ack", "producer_sup", "consumer", "dispatcher", "processor", "consumer_ack", "consumer_sup",
-  "reader", "reader_dispatcher", "reader_processor", "reader_ack", "reader_sup", "pipelines_", "topics_", "reg_", "plan_",
-  "sup_"};
+inline constexpr std::array<std::string_view, 18> victim_names{"producer",
+                                                               "producer_ack",
+                                                               "producer_sup",
+                                                               "consumer",
+                                                               "dispatcher",
+                                                               "processor",
+                                                               "consumer_ack",
+                                                               "consumer_sup",
+                                                               "reader",
+                                                               "reader_dispatcher",
+                                                               "reader_processor",
+                                                               "reader_ack",
+                                                               "reader_sup",
+                                                               "pipelines_",
+                                                               "topics_",
+                                                               "reg_",
+                                                               "plan_",
+                                                               "sup_"};
 
 struct fault {
   micros at = 0;
@@ -60,13 +113,39 @@ struct fault {
 [[nodiscard]] std::string to_string(const fault& f);
 
 enum class deed_kind : std::uint8_t {
-  publish, publish_list, publish_to_actor, publish_and_wait, publish_list_and_wait, settle_kept, add, remove, start_child,
-  terminate_child, unsubscribe, ask_end_of_topic, wait_ready, inspect, stop_and_start, drop_handle,
+  publish,
+  publish_list,
+  publish_to_actor,
+  publish_and_wait,
+  publish_list_and_wait,
+  settle_kept,
+  add,
+  remove,
+  start_child,
+  terminate_child,
+  unsubscribe,
+  ask_end_of_topic,
+  wait_ready,
+  inspect,
+  stop_and_start,
+  drop_handle,
 };
-inline constexpr std::array<std::string_view, 16> deed_names{
-  "publish", "publish list", "publish to an actor", "publish and wait", "publish list and wait", "settle what was kept", "add",
-  "remove", "start_child", "terminate_child", "unsubscribe", "is_end_of_topic", "wait_ready", "inspect", "stop and start",
-  "drop the handle"};
+inline constexpr std::array<std::string_view, 16> deed_names{"publish",
+                                                             "publish list",
+                                                             "publish to an actor",
+                                                             "publish and wait",
+                                                             "publish list and wait",
+                                                             "settle what was kept",
+                                                             "add",
+                                                             "remove",
+                                                             "start_child",
+                                                             "terminate_child",
+                                                             "unsubscribe",
+                                                             "is_end_of_topic",
+                                                             "wait_ready",
+                                                             "inspect",
+                                                             "stop and start",
+                                                             "drop the handle"};
 
 struct deed {
   micros at = 0;

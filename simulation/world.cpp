@@ -29,8 +29,8 @@ namespace {
 using clock = std::chrono::steady_clock;
 using namespace std::chrono_literals;
 
-constexpr micros most_calm = 400_s;     // until everything has to be at rest
-constexpr std::size_t deepest = 3;      // how many calls and handlers may wait within each other
+constexpr micros most_calm = 400_s; // until everything has to be at rest
+constexpr std::size_t deepest = 3;  // how many calls and handlers may wait within each other
 constexpr std::uint64_t most_steps = 3'000'000;
 
 } // namespace
@@ -196,12 +196,11 @@ private:
     const auto& timers = scheduler_->clock().schedule();
     if (timers.empty())
       return never;
-    return std::max<micros>(
-      0, std::chrono::ceil<std::chrono::microseconds>(timers.begin()->first - begin_).count());
+    return std::max<micros>(0, std::chrono::ceil<std::chrono::microseconds>(timers.begin()->first - begin_).count());
   }
 
-  /// One thing happens: an actor's turn, or the next in time, up to `limit`, which is where time then stands. False when
-  /// there is nothing more before it.
+  /// One thing happens: an actor's turn, or the next in time, up to `limit`, which is where time then stands. False
+  /// when there is nothing more before it.
   bool step(micros limit) {
     if (!scheduler_->jobs.empty() && !actor_order_.chance(s_.yields))
       return run_actor();
@@ -254,9 +253,7 @@ private:
   options description() {
     auto o = s_.tree;
     o.log = [this](log_level level, std::string_view source, std::string_view text) {
-      say([&] {
-        return "  [" + std::string{name_of(level)} + "] " + std::string{source} + ": " + std::string{text};
-      });
+      say([&] { return "  [" + std::string{name_of(level)} + "] " + std::string{source} + ": " + std::string{text}; });
     };
     for (const auto& p : s_.pipelines)
       if (is_chosen(p))
@@ -278,8 +275,8 @@ private:
     return o;
   }
 
-  void add_to(const pipeline_plan& p, std::vector<producer_options>& producers, std::vector<consumer_options>& consumers,
-              std::vector<reader_options>& readers) {
+  void add_to(const pipeline_plan& p, std::vector<producer_options>& producers,
+              std::vector<consumer_options>& consumers, std::vector<reader_options>& readers) {
     if (p.role == pipeline_plan::producer) {
       producers.push_back(p.p);
     } else if (p.role == pipeline_plan::consumer) {
@@ -503,12 +500,13 @@ private:
           messages[i].context = identities[i];
           t.produce(key, std::move(messages[i]), receiving_actor(topic));
         } else {
-          t.produce(key, std::move(messages[i]), [this, identity = identities[i], topic, throws = d.which % 50 == 3](
-                                                   const caf::expected<message_id>& a) {
-            on_answer(identity, topic, a);
-            if (throws)
-              throw std::runtime_error{"simulated"};
-          });
+          t.produce(
+            key, std::move(messages[i]),
+            [this, identity = identities[i], topic, throws = d.which % 50 == 3](const caf::expected<message_id>& a) {
+              on_answer(identity, topic, a);
+              if (throws)
+                throw std::runtime_error{"simulated"};
+            });
         }
       }
     handing_over_ = false;
@@ -602,7 +600,8 @@ private:
         changing_ = true;
         const auto failure = t.start_child("pair", argument);
         changing_ = false;
-        expect_answer("start_child", failure, {errc::child_running, errc::stopping, errc::start_failed, errc::start_timeout});
+        expect_answer("start_child", failure,
+                      {errc::child_running, errc::stopping, errc::start_failed, errc::start_timeout});
         if (!failure && t.supervisor() == tree_.supervisor())
           instances_[argument] = {.topic = {.topic = "x" + argument}, .send_timeout = 5s};
         return;
@@ -661,7 +660,7 @@ private:
   }
 
   [[nodiscard]] static registry_key socket_key(const pipeline_plan& p) {
-    auto text = p.role == pipeline_plan::producer ? internal::keys_of(p.p).socket()
+    auto text = p.role == pipeline_plan::producer   ? internal::keys_of(p.p).socket()
                 : p.role == pipeline_plan::consumer ? internal::keys_of(p.c).socket()
                                                     : internal::keys_of(p.r).socket();
     auto key = parse_registry_key(text);
@@ -791,11 +790,14 @@ private:
     std::string state = stopping_ ? "stopping" : !tree_ ? "starting" : "running";
     const std::vector<std::string>* drawn = nullptr;
     if (key) {
-      const auto plain = key->component.starts_with("reader") ? "reader"
-                         : key->component.starts_with("producer") ? "producer" : "consumer";
+      const auto plain = key->component.starts_with("reader")     ? "reader"
+                         : key->component.starts_with("producer") ? "producer"
+                                                                  : "consumer";
       const auto slash = key->component.find('/');
       drawn = drawn_for(plain, key->topic.topic,
-                        slash == std::string::npos ? "" : key->component.substr(slash + 1, key->component.find('/', slash + 1) - slash - 1));
+                        slash == std::string::npos
+                          ? ""
+                          : key->component.substr(slash + 1, key->component.find('/', slash + 1) - slash - 1));
       if (state == "running") {
         bool connected = false, connecting = false;
         for (const auto& [id, w] : net_->wires())
@@ -898,7 +900,8 @@ private:
   /// A tree that stops in peace has told the broker all that its handlers have done.
   void judge_stop() {
     // Who is too slow has no say, and what comes again after a crash may be refused.
-    if (struck_ || s_.tree.shutdown < 1s || s_.handlers.slow > 0 || s_.handlers.throws > 0 || gives_up())
+    if (struck_ || s_.tree.shutdown < 1s || s_.handlers.slow > 0 || s_.handlers.throws > 0 || s_.handlers.keeps > 0
+        || gives_up())
       return;
     const auto limit = now_ + 10_s;
     while (now_ < limit && step(limit)) {
@@ -1062,7 +1065,8 @@ private:
     const auto seen = look();
     // Weather is no crash: without a fault of an actor or a handler nothing is restarted.
     const bool crashes = std::any_of(s_.faults.begin(), s_.faults.end(), [](const fault& f) {
-      return f.kind >= fault_kind::kill || f.kind == fault_kind::spoil_frame_down || f.kind == fault_kind::refuse_handshakes;
+      return f.kind >= fault_kind::kill || f.kind == fault_kind::spoil_frame_down
+             || f.kind == fault_kind::refuse_handshakes;
     });
     if (!crashes && s_.handlers.throws == 0 && s_.handlers.slow == 0 && seen.restarts > 0)
       violate("restarted without a crash, " + std::to_string(seen.restarts) + " times");
@@ -1078,8 +1082,12 @@ private:
     const auto failure = t.stop(120s);
     if (failure)
       violate("the tree does not stop: " + describe(failure));
-    for (const auto& what : {t.add(pipelines{}), t.remove(registry_key{}), t.wait_ready(1h), t.start_child("pair", "9"),
-                             t.produce(registry_key{"producer", s_.pipelines.empty() ? topic_name{.topic = "t0"} : topic_name{.topic = "t0"}, "sim"}, "x").error()})
+    for (const auto& what :
+         {t.add(pipelines{}), t.remove(registry_key{}), t.wait_ready(1h), t.start_child("pair", "9"),
+          t.produce(registry_key{"producer",
+                                 s_.pipelines.empty() ? topic_name{.topic = "t0"} : topic_name{.topic = "t0"}, "sim"},
+                    "x")
+            .error()})
       if (code_of(what) != errc::stopping)
         violate("a stopped tree answers " + describe(what));
     if (now_ - begun > 121_s)

@@ -1,6 +1,6 @@
 /// @file
-/// A world from a seed: a tree on CAF's deterministic scheduler, in virtual time, on a simulated network, before a model of
-/// the broker, with an application that produces and handles; and the judge of what they promise.
+/// A world from a seed: a tree on CAF's deterministic scheduler, in virtual time, on a simulated network, before a
+/// model of the broker, with an application that produces and handles; and the judge of what they promise.
 #pragma once
 
 #include "simulation/coverage.hpp"
@@ -19,8 +19,8 @@ struct verdict {
   micros lasted = 0;
 };
 
-/// Runs a scenario to its end. A violation ends it at once: then this process cannot go on, since what runs in the world
-/// cannot be taken apart in the middle. `on_violation` must not return.
+/// Runs a scenario to its end. A violation ends it at once: then this process cannot go on, since what runs in the
+/// world cannot be taken apart in the middle. `on_violation` must not return.
 class world {
 public:
   world(const scenario& s, coverage& covered, std::ostream* trace, void (*on_violation)(const std::string&));

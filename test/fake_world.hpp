@@ -70,8 +70,8 @@ private:
   class fake_transport final : public stargate::connection::transport {
   public:
     explicit fake_transport(fake_world& in) : in_{in} {}
-    std::unique_ptr<stargate::connection::link> connect(
-      stargate::connection::endpoint to, std::unique_ptr<stargate::connection::observer> observer) override {
+    std::unique_ptr<stargate::connection::link>
+    connect(stargate::connection::endpoint to, std::unique_ptr<stargate::connection::observer> observer) override {
       auto c = std::make_shared<connection>();
       c->to = std::move(to);
       c->who = std::move(observer);

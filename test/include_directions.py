@@ -14,6 +14,7 @@ ALLOWED = {
     "supervisor": {"libstargate/include", "supervisor"},
     "actors": {"libstargate/include", "libstargate/protocol", "libstargate/connection", "registry", "supervisor", "actors"},
     "cli": {"libstargate/include", "libstargate/protocol", "cli"},
+    "simulation": {"libstargate/include", "libstargate/protocol", "libstargate/connection", "registry", "supervisor", "actors", "simulation"},
     "integration": {"libstargate/include", "libstargate/protocol", "supervisor", "integration", "test"},
     "examples": {"libstargate/include"},
     "test": {"libstargate/include", "libstargate/protocol", "libstargate/connection", "registry", "supervisor", "actors", "test", "cli"},

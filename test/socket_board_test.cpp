@@ -62,7 +62,8 @@ TEST_CASE_METHOD(fixture, "a socket on its way out has no word any more once its
   CHECK(board.all().at(key).phase == socket_phase::connected);
 }
 
-TEST_CASE_METHOD(fixture, "that the broker took a socket once is remembered for its successors, until it is forgotten") {
+TEST_CASE_METHOD(fixture,
+                 "that the broker took a socket once is remembered for its successors, until it is forgotten") {
   CHECK_FALSE(board.was_accepted(key));
   board.set(key, first, socket_phase::connecting);
   CHECK_FALSE(board.was_accepted(key));

@@ -234,7 +234,8 @@ TEST_CASE_METHOD(fixture, "a receipt that nobody wants leaves room for the next 
   }
 }
 
-TEST_CASE_METHOD(fixture, "an asynchronous produce never answers on the caller's own stack, and logs what the answer throws") {
+TEST_CASE_METHOD(fixture,
+                 "an asynchronous produce never answers on the caller's own stack, and logs what the answer throws") {
   auto o = nowhere();
   std::mutex mutex;
   std::string logged;
@@ -250,10 +251,11 @@ TEST_CASE_METHOD(fixture, "an asynchronous produce never answers on the caller's
   std::promise<errc> unknown, full;
   {
     const std::lock_guard guard{held};
-    t->produce(make_registry_key("public", "default", "other"), message{.payload = "x"}, [&](caf::expected<message_id> a) {
-      const std::lock_guard inner{held};
-      unknown.set_value(code_of(a.error()));
-    });
+    t->produce(make_registry_key("public", "default", "other"), message{.payload = "x"},
+               [&](caf::expected<message_id> a) {
+                 const std::lock_guard inner{held};
+                 unknown.set_value(code_of(a.error()));
+               });
     for (int i = 0; i < 2; ++i)
       t->produce(registry_key{orders}, message{.payload = "x"}, [](const caf::expected<message_id>&) {});
     t->produce(registry_key{orders}, message{.payload = "x"}, [&](caf::expected<message_id> a) {
@@ -406,7 +408,8 @@ std::vector<std::string> below_topics(const tree& t) {
 
 } // namespace
 
-TEST_CASE_METHOD(fixture, "a producer of dead letters goes with the last who needs it, and gives way to one that is described") {
+TEST_CASE_METHOD(fixture,
+                 "a producer of dead letters goes with the last who needs it, and gives way to one that is described") {
   auto o = nowhere();
   o.intensity = 100;
   o.templates["tenant"] = [](const std::string& tenant) {
@@ -443,7 +446,8 @@ TEST_CASE_METHOD(fixture, "a producer of dead letters goes with the last who nee
   CHECK_FALSE(t->whereis(dead));
 }
 
-TEST_CASE_METHOD(fixture, "names outlive the registry's actor, so that no two generations of a producer run side by side") {
+TEST_CASE_METHOD(fixture,
+                 "names outlive the registry's actor, so that no two generations of a producer run side by side") {
   auto o = nowhere();
   o.intensity = 100;
   o.shutdown = 1s;

@@ -168,7 +168,8 @@ TEST_CASE_METHOD(deduplicating,
   const auto reader = run_connected(std::move(reading));
   const auto is_quiet = [&] {
     return last_at != 0
-           && std::chrono::steady_clock::now().time_since_epoch() - std::chrono::steady_clock::duration{last_at.load()} > 3s;
+           && std::chrono::steady_clock::now().time_since_epoch() - std::chrono::steady_clock::duration{last_at.load()}
+                > 3s;
   };
   REQUIRE(wait_until(within(120s), is_quiet));
   std::size_t counts[5] = {}, lost = 0, doubled = 0, untrue = 0;
@@ -185,6 +186,6 @@ TEST_CASE_METHOD(deduplicating,
   CHECK(untrue == 0);
   CHECK(faults == "");
   CHECK(counts[stored] > count / 2);
-  WARN("stored: " << counts[stored] << ", unknown: " << counts[unknown] << ", refused: " << counts[failed] << ", lost: " << lost
-                  << ", twice: " << doubled);
+  WARN("stored: " << counts[stored] << ", unknown: " << counts[unknown] << ", refused: " << counts[failed]
+                  << ", lost: " << lost << ", twice: " << doubled);
 }

@@ -213,9 +213,10 @@ std::vector<option_row<Options>> receiver_rows() {
                  else
                    return r.on_failure != failure_action::dead_letter || r.dead_letter_topic || !is_multi_topic(r);
                }),
-    o::option("dead_letter_subscription", &Options::dead_letter_subscription,
-              "A subscription that on_failure makes on the dead-letter topic, since the broker deletes a topic that has "
-              "none; empty for none."),
+    o::option(
+      "dead_letter_subscription", &Options::dead_letter_subscription,
+      "A subscription that on_failure makes on the dead-letter topic, since the broker deletes a topic that has "
+      "none; empty for none."),
     o::option("handler_timeout", &Options::handler_timeout,
               "How long a handler may take for a message or a batch; 0 is as long as it takes.")
       .between(milliseconds{0}, day, "0 to a day"),
@@ -313,7 +314,7 @@ std::span<const option_row<options>> rows() {
       .between(seconds{1}, seconds{250}),
     o::option("backoff", &options::backoff,
               "The wait before a reconnect doubles from first to most, less up to a half at random; a connection that "
-              "lived for stable starts it anew.")
+              "lived for stable, or that brought a receipt or a handled message, starts it anew.")
       .allowed("first at least 1, most at least first",
                [](const options& t) {
                  return t.backoff.first.count() >= 1 && t.backoff.most >= t.backoff.first

@@ -25,7 +25,7 @@ enum class errc : std::uint8_t {
   not_found,         ///< The broker refuses the handshake with 404: no such tenant, namespace or topic.
   untrusted,         ///< TLS: the broker's certificate is not to be trusted, or the broker does not take ours.
   crypto_failed,     ///< A message cannot be encrypted or decrypted: a key is missing or wrong.
-  would_block,       ///< A call that waits was made on a thread of CAF's scheduler, which would keep others from running.
+  would_block, ///< A call that waits was made on a thread of CAF's scheduler, which would keep others from running.
   // -- transient: a later attempt may succeed
   unresolved_host,    ///< The host's name does not resolve.
   connection_failed,  ///< Nothing answers at the host, or not as a WebSocket server.

@@ -140,7 +140,7 @@ struct consumer_options {
   std::optional<std::string> dead_letter_topic = {};     ///< Unset: `<topic>-<subscription>-DLQ`.
   /// Made on the dead-letter topic before the first message, so that the broker keeps the topic; empty: none is made.
   std::string dead_letter_subscription = "dead-letters";
-  bool pull_mode = false;                                ///< The broker sends only what the processors asked for.
+  bool pull_mode = false; ///< The broker sends only what the processors asked for.
   std::optional<stargate::crypto_failure_action> crypto_failure_action = {}; ///< Unset: fail.
   decryption decryption_keys = {};                                           ///< Opens encrypted messages on this side.
   std::size_t processors = 1;                             ///< How many handlers work at the same time.
@@ -188,11 +188,11 @@ struct reader_options {
   std::optional<std::string> dead_letter_topic = {};      ///< Required for `failure_action::dead_letter`.
   /// Made on the dead-letter topic before the first message, so that the broker keeps the topic; empty: none is made.
   std::string dead_letter_subscription = "dead-letters";
-  std::chrono::milliseconds handler_timeout{0};           ///< For one message or batch; 0 is as long as it takes.
-  std::size_t batch_size = 1;                             ///< More than one: the handler gets batches.
-  std::chrono::milliseconds batch_delay{100};             ///< How long a batch waits to become full.
-  bool partition_by_key = false;                          ///< Messages of one key always go to one processor.
-  double rate_limit = 0;                                  ///< Messages a second at most; 0 is no limit.
+  std::chrono::milliseconds handler_timeout{0}; ///< For one message or batch; 0 is as long as it takes.
+  std::size_t batch_size = 1;                   ///< More than one: the handler gets batches.
+  std::chrono::milliseconds batch_delay{100};   ///< How long a batch waits to become full.
+  bool partition_by_key = false;                ///< Messages of one key always go to one processor.
+  double rate_limit = 0;                        ///< Messages a second at most; 0 is no limit.
 };
 
 /// What runs on topics: the part of a description that can be added to a running tree.

@@ -138,8 +138,8 @@ public:
   [[nodiscard]] static registry succeed(caf::actor_system& system, const registry& predecessor, std::string name,
                                         registry_options options = {});
 
-  /// Forgets all names, for a registry that `keeps_names` and gets no successor: until then the table keeps whoever held
-  /// one from being freed. @par Threads any thread
+  /// Forgets all names, for a registry that `keeps_names` and gets no successor: until then the table keeps whoever
+  /// held one from being freed. @par Threads any thread
   void clear() const;
 
   /// The actor, for messages and supervision. When it ends, its names are gone, unless it `keeps_names`.

@@ -206,8 +206,8 @@ private:
   std::shared_ptr<internal::tree_guard> guard_;
 };
 
-/// A handle to a tree that does not keep it running. A tree keeps its handlers; one that held a `tree` would keep it for
-/// ever. @par Threads any thread
+/// A handle to a tree that does not keep it running. A tree keeps its handlers; one that held a `tree` would keep it
+/// for ever. @par Threads any thread
 class weak_tree {
 public:
   weak_tree() = default;
