@@ -14,6 +14,7 @@ namespace stargate {
 void init_caf() {
 #if STARGATE_CAF_1
   caf::core::init_global_meta_objects();
+  caf::init_global_meta_objects<caf::id_block::stargate_caf>();
   caf::init_global_meta_objects<caf::id_block::stargate_errors>();
   caf::init_global_meta_objects<caf::id_block::stargate_registry>();
   caf::init_global_meta_objects<caf::id_block::stargate_registry_internal>();

@@ -300,6 +300,10 @@ TEST_CASE_METHOD(admin_fixture,
     }));
   }
   CHECK(left_over(name, type) == 0);
+  // Without a subscription the broker would delete the topic, and the message with it.
+  const auto held = broker_admin.subscriptions(dead_topic);
+  REQUIRE(held);
+  CHECK(std::find(held->begin(), held->end(), "dead-letters") != held->end());
 }
 
 TEST_CASE_METHOD(admin_fixture, "on_failure nack restarts nothing; the message comes again") {

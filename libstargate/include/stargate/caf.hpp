@@ -64,11 +64,28 @@
 /// @}
 
 namespace stargate {
-struct induced_crash;
-struct deferred;
+
+// -- what every actor takes ------------------------------------------------------
+
+/// For tests of supervision: whoever is sent this throws, as a defect of its own would make it. Every actor made with
+/// `behave` takes it. @par Source OTP: `sys:terminate/2`, which every server takes.
+struct induced_crash {
+  std::string what;
+};
+
+/// What an actor sends itself to do something later (`send_later`). Every actor made with `behave` takes it.
+struct deferred {
+  std::function<void()> what;
+};
+
 } // namespace stargate
+
 STARGATE_LOCAL_MESSAGE(stargate::induced_crash)
 STARGATE_LOCAL_MESSAGE(stargate::deferred)
+STARGATE_BEGIN_TYPES(stargate_caf, STARGATE_FIRST_TYPE_ID + 160)
+STARGATE_TYPE(stargate_caf, stargate::induced_crash)
+STARGATE_TYPE(stargate_caf, stargate::deferred)
+STARGATE_END_TYPES(stargate_caf)
 
 namespace stargate {
 
@@ -198,17 +215,6 @@ void monitor(Self* self, const caf::actor& who) {
   self->monitor(who);
 #endif
 }
-
-/// For tests of supervision: whoever is sent this throws, as a defect of its own would make it. Every actor made with
-/// `behave` takes it. @par Source OTP: `sys:terminate/2`, which every server takes.
-struct induced_crash {
-  std::string what;
-};
-
-/// What an actor sends itself to do something later (`send_later`). Every actor made with `behave` takes it.
-struct deferred {
-  std::function<void()> what;
-};
 
 /// Makes the behavior of `self` from message handlers and signal handlers. An exception that leaves a handler ends
 /// the actor with `caf::sec::runtime_error` and the text of the exception, on both generations of CAF alike.

@@ -30,8 +30,6 @@ template <class Self>
 #define STARGATE_ID(type) STARGATE_TYPE(stargate_vitals, type)
 STARGATE_BEGIN_TYPES(stargate_vitals, STARGATE_FIRST_TYPE_ID + 150)
 STARGATE_VITALS_MESSAGES(STARGATE_ID)
-STARGATE_TYPE(stargate_vitals, stargate::induced_crash)
-STARGATE_TYPE(stargate_vitals, stargate::deferred)
 STARGATE_END_TYPES(stargate_vitals)
 #undef STARGATE_ID
 STARGATE_VITALS_MESSAGES(STARGATE_LOCAL_MESSAGE)
