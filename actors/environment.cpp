@@ -87,8 +87,9 @@ caf::error would_block(std::string_view call) {
   return make_error(
     errc::would_block,
     std::string{call}
-      + " waits, and was called on a thread of the actor system's scheduler, which would keep the actors "
-        "it waits for from running; call it from a thread of your own or a detached actor, or use the "
+      + " waits, and was called on a thread of the actor system's scheduler, or in a handler of the tree itself, "
+        "which would keep the actors it waits for from running; call it from a thread of your own or a detached actor, "
+        "or use the "
         "form that answers an actor or a callback");
 }
 

@@ -14,6 +14,7 @@
 #include "actors/dead_letter.hpp"
 #include "actors/join.hpp"
 #include "actors/messages.hpp"
+#include "actors/own_handler.hpp"
 #include "libstargate/protocol/crypto.hpp"
 #include "libstargate/protocol/frames.hpp"
 
@@ -187,6 +188,7 @@ struct processor_state {
     const bool limited = pipeline->handler_timeout.count() > 0;
     if (limited)
       in_hand->begin(gathered, tree->now() + pipeline->handler_timeout);
+    const own_handler inside{tree.get()};
     auto failure = thrown_by([&] {
       if (pipeline->batch_size == 1)
         answers.push_back(handler->handle_message(batch.front()));
@@ -240,7 +242,9 @@ struct processor_state {
   }
 
   caf::behavior make_behavior(const caf::actor& supervisor) {
-    join_tree(self, tree, key, supervisor, [this] { return ready(); });
+    // A predecessor whose handler hangs cannot be ended.
+    join_tree(
+      self, tree, key, supervisor, [this] { return ready(); }, name_claim::by_force);
     signal_handlers signals;
     signals.down = [this](const caf::actor_addr&, const caf::error&) {
       self->quit(make_error(exit_code::owner_down, "the dispatcher has ended"));

@@ -1,6 +1,7 @@
 #include "actors/tree_guard.hpp"
 
 #include "actors/messages.hpp"
+#include "actors/own_handler.hpp"
 #include "actors/wiring.hpp"
 
 #include <stargate/tree.hpp>
@@ -155,10 +156,19 @@ tree_guard::tree_guard(site_ptr s, caf::actor top) : site{std::move(s)}, supervi
 
 tree_guard::~tree_guard() {
   constexpr std::chrono::seconds patience{30};
-  if (has_ended(supervisor) || site->world->may_wait())
+  if (is_over() || may_wait())
     static_cast<void>(stop(patience));
   else
     begin_to_stop(patience, true); // it goes on by itself
+}
+
+/// Nothing of the tree is left; the actor system may have gone, too.
+bool tree_guard::is_over() const {
+  return has_ended(supervisor) && site->census.living().empty();
+}
+
+bool tree_guard::may_wait() const {
+  return !own_handler::is_running(site.get()) && site->world->may_wait();
 }
 
 tree_guard::ending tree_guard::begin_to_stop(std::chrono::milliseconds timeout, bool nobody_waits) {
@@ -167,15 +177,15 @@ tree_guard::ending tree_guard::begin_to_stop(std::chrono::milliseconds timeout, 
     return ending_;
   inspection.reset();
   ending_ = std::make_shared<outcome<caf::error>>();
-  if (has_ended(supervisor) && site->census.living().empty())
-    ending_->set({}); // and the actor system may have gone, too
+  if (is_over())
+    ending_->set({});
   else
     site->system.spawn(undertaker_actor, site, supervisor, timeout, ending_, nobody_waits);
   return ending_;
 }
 
 caf::error tree_guard::stop(std::chrono::milliseconds timeout) {
-  if (!has_ended(supervisor) && !site->world->may_wait())
+  if (!is_over() && !may_wait())
     return would_block("tree::stop");
   auto outcome = begin_to_stop(timeout, false)->wait(*site->world, environment::clock::time_point::max());
   site->transport->stop();

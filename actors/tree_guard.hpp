@@ -35,6 +35,8 @@ public:
   caf::error stop(std::chrono::milliseconds timeout);
 
 private:
+  [[nodiscard]] bool is_over() const;
+  [[nodiscard]] bool may_wait() const;
   using ending = std::shared_ptr<outcome<caf::error>>;
   /// Begins to stop, and gives what is set in the end; the same for all who call it.
   ending begin_to_stop(std::chrono::milliseconds timeout, bool nobody_waits);

@@ -85,9 +85,6 @@ child_spec receiver_spec(const site_ptr& tree, const pipeline_ptr& p) {
   }));
   for (std::size_t i = 0; i < p->processors; ++i)
     children.push_back(worker(tree, p->keys.processor(i), [=](const start_context& c) -> caf::expected<caf::actor> {
-      // One whose handler hangs cannot be ended, and is left behind: its successor does not wait for the name.
-      if (auto before = tree->registry().whereis(p->keys.processor(i)))
-        post(tree->registry().actor(), unregister_name{p->keys.processor(i), std::move(before)});
       return spawn_processor(tree, p, i, c.supervisor);
     }));
   children.push_back(worker(tree, p->keys.acknowledger(), [=](const start_context& c) -> caf::expected<caf::actor> {

@@ -471,3 +471,38 @@ TEST_CASE_METHOD(fixture,
   }
   CHECK_FALSE(t->stop());
 }
+
+TEST_CASE_METHOD(fixture, "a handler may let go of its tree, which then stops by itself") {
+  const auto world = std::make_shared<test::fake_world>(system);
+  std::mutex mutex;
+  tree last; // guarded by mutex
+  std::promise<std::pair<errc, std::chrono::steady_clock::duration>> seen;
+  auto o = nowhere();
+  o.producers.clear();
+  o.consumers.front().handler = [&](const received_message&) {
+    const auto begun = std::chrono::steady_clock::now();
+    const std::lock_guard guard{mutex};
+    const auto stopped = last.stop();
+    last = {};
+    seen.set_value({code_of(stopped), std::chrono::steady_clock::now() - begun});
+    return disposition::ack;
+  };
+  world->on_connect = [](test::fake_world::connection& c) {
+    c.who->on_open();
+    c.who->on_frames({R"({"messageId":"CAo=","payload":"","publishTime":"2026-01-01T00:00:00Z"})"});
+  };
+  caf::actor supervisor;
+  {
+    const std::lock_guard guard{mutex};
+    auto t = internal::start_in(system, std::move(o), world);
+    REQUIRE(t);
+    supervisor = t->supervisor();
+    last = std::move(*t);
+  }
+  const auto [code, took] = seen.get_future().get();
+  CHECK(code == errc::would_block); // it would wait for the handler that calls it
+  CHECK(took < 2s);
+  const auto deadline = std::chrono::steady_clock::now() + 10s;
+  while (!has_ended(supervisor))
+    REQUIRE(std::chrono::steady_clock::now() < deadline);
+}
