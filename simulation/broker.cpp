@@ -133,14 +133,15 @@ void broker::open_producer(client& c) {
   topic(c.topics.front());
   auto& w = *c.w;
   clients_.emplace(w.id, std::move(c));
+  note_use();
   net_.accept(w);
 }
 
 void broker::open_consumer(client& c) {
-  const auto id = subscription_id(c.topics, c.subscription);
+  const auto id = c.subscription_id = subscription_id(c.topics, c.subscription);
   const auto type = c.query.contains("subscriptionType") ? c.query["subscriptionType"] : "Exclusive";
   for (const auto& [other_id, other] : clients_)
-    if (other.w->role == "consumer" && subscription_id(other.topics, other.subscription) == id && type == "Exclusive")
+    if (other.w->role == "consumer" && other.subscription_id == id && type == "Exclusive")
       return net_.refuse(*c.w, 409);
   auto& s = subscriptions_[id];
   if (s.name.empty()) {
@@ -157,6 +158,7 @@ void broker::open_consumer(client& c) {
   c.queue = std::min<std::size_t>(1000, static_cast<std::size_t>(parameter(c, "receiverQueueSize", 1000)));
   auto& w = *c.w;
   clients_.emplace(w.id, std::move(c));
+  note_use();
   net_.accept(w);
   deliver();
 }
@@ -176,6 +178,7 @@ void broker::open_reader(client& c) {
   c.reads = spot{&t, 0};
   auto& w = *c.w;
   clients_.emplace(w.id, std::move(c));
+  note_use();
   net_.accept(w);
   deliver();
 }
@@ -190,7 +193,7 @@ void broker::on_end(wire& w) {
   if (c.batching && random_.chance(0.5))
     flush(c); // otherwise what it gathered is gone
   if (w.role == "consumer") {
-    const auto id = subscription_id(c.topics, c.subscription);
+    const auto id = c.subscription_id;
     auto& s = subscriptions_[id];
     for (const auto* list : {&c.refused, &c.overdue})
       for (const auto& [at, p] : *list)
@@ -209,12 +212,12 @@ void broker::on_end(wire& w) {
     });
     s.again.erase(std::unique(s.again.begin(), s.again.end()), s.again.end());
     const bool alone = std::none_of(clients_.begin(), clients_.end(), [&](const auto& other) {
-      return other.second.w->role == "consumer"
-             && subscription_id(other.second.topics, other.second.subscription) == id;
+      return other.second.w->role == "consumer" && other.second.subscription_id == id;
     });
     if (!s.durable && alone)
       subscriptions_.erase(id);
   }
+  note_use();
   deliver();
 }
 
@@ -351,9 +354,8 @@ bool broker::give(subscription_model& s, client& c, const spot& p) {
   return true;
 }
 
-void broker::deliver() {
-  if (!up)
-    return;
+/// After a client or a subscription has come or gone: which topics nobody uses any more.
+void broker::note_use() {
   for (auto& [name, t] : topics_) {
     const auto& topic_name = name;
     const bool used = std::any_of(clients_.begin(), clients_.end(),
@@ -362,8 +364,13 @@ void broker::deliver() {
                                      [&](const auto& s) { return s.second.begins.contains(topic_name); });
     t.unused_since = used ? never : std::min(t.unused_since, net_.now);
   }
+}
+
+void broker::deliver() {
+  if (!up)
+    return;
   for (auto& [id, s] : subscriptions_)
-    deliver(s);
+    deliver(id, s);
   for (auto& [id, c] : clients_)
     if (c.reads)
       while (c.next < c.reads->first->log.size() && c.pending < c.queue) {
@@ -372,11 +379,10 @@ void broker::deliver() {
       }
 }
 
-void broker::deliver(subscription_model& s) {
+void broker::deliver(const std::string& id, subscription_model& s) {
   std::vector<client*> all;
-  for (auto& [id, c] : clients_)
-    if (c.w->role == "consumer" && c.subscription == s.name
-        && &subscriptions_[subscription_id(c.topics, c.subscription)] == &s)
+  for (auto& [number, c] : clients_)
+    if (c.subscription_id == id)
       all.push_back(&c);
   if (all.empty())
     return;
@@ -426,18 +432,19 @@ void broker::take_word(client& c, const std::string& text) {
     return deliver();
   }
   if (type == "unsubscribe") {
-    const auto id = subscription_id(c.topics, c.subscription);
+    const auto id = c.subscription_id;
     const auto& w = *c.w;
     std::size_t others = 0;
     for (const auto& [other_id, other] : clients_)
-      others +=
-        other_id != w.id && other.w->role == "consumer" && subscription_id(other.topics, other.subscription) == id;
+      others += other_id != w.id && other.w->role == "consumer" && other.subscription_id == id;
     if (others == 0) {
       c.unacknowledged.clear();
       c.refused.clear();
       c.overdue.clear();
       c.subscription = "-";
+      c.subscription_id.clear();
       subscriptions_.erase(id);
+      note_use();
       trace_([&] { return "subscription gone: " + id; });
     }
     return;
@@ -448,7 +455,7 @@ void broker::take_word(client& c, const std::string& text) {
   c.pending -= c.pending > 0 ? 1 : 0;
   if (c.reads)
     return deliver();
-  auto& s = subscriptions_[subscription_id(c.topics, c.subscription)];
+  auto& s = subscriptions_[c.subscription_id];
   const auto one = std::find(c.unacknowledged.begin(), c.unacknowledged.end(), *p);
   const bool held = one != c.unacknowledged.end();
   if (held)
@@ -460,7 +467,7 @@ void broker::take_word(client& c, const std::string& text) {
   } else if (type.empty()) {
     std::erase_if(c.refused, [&](const auto& x) { return x.second == *p; });
     if (on_acknowledged)
-      on_acknowledged(subscription_id(c.topics, c.subscription), p->first->name, p->first->log.at(p->second).identity);
+      on_acknowledged(c.subscription_id, p->first->name, p->first->log.at(p->second).identity);
     s.acknowledged.insert({p->first->name, p->second});
   } else {
     on_violation("the client sent an unknown frame: " + text);
@@ -519,7 +526,7 @@ bool broker::act() {
       });
       for (const auto& p : due) {
         std::erase(c.unacknowledged, p);
-        again(subscriptions_[subscription_id(c.topics, c.subscription)], p);
+        again(subscriptions_[c.subscription_id], p);
       }
     }
   }

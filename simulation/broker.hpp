@@ -107,7 +107,7 @@ private:
     std::vector<std::pair<std::string, stored_message>> batch; ///< With their contexts.
     micros batch_due = never;
     // a consumer or reader:
-    std::string subscription;
+    std::string subscription, subscription_id;
     bool pull = false;
     std::size_t queue = 1000, pending = 0, permits = 0;
     std::vector<spot> unacknowledged;
@@ -124,8 +124,9 @@ private:
   void store(client& c, stored_message m, const std::string& context);
   void flush(client& c);
   void take_word(client& c, const std::string& text);
+  void note_use();
   void deliver();
-  void deliver(subscription_model& s);
+  void deliver(const std::string& id, subscription_model& s);
   bool give(subscription_model& s, client& c, const spot& p);
   void send(client& c, const spot& p, int count);
   std::optional<spot> find(const std::string& id);

@@ -11,15 +11,10 @@ namespace stargate::simulation {
 /// One stream of a seed: what one part of the world draws does not disturb the others. (splitmix64)
 class randomness {
 public:
-  randomness(std::uint64_t seed, std::uint64_t stream) : state_{seed * 0x9e3779b97f4a7c15ull + stream} { next(); }
+  /// Mixed, or the stream of a seed would be that of the next, one draw later.
+  randomness(std::uint64_t seed, std::uint64_t stream) : state_{mixed(mixed(seed) + stream)} {}
 
-  std::uint64_t next() {
-    state_ += 0x9e3779b97f4a7c15ull;
-    auto z = state_;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebull;
-    return z ^ z >> 31;
-  }
+  std::uint64_t next() { return mixed(state_ += 0x9e3779b97f4a7c15ull); }
   /// From 0 to before `n`; 0 for 0.
   std::uint64_t below(std::uint64_t n) { return n == 0 ? 0 : next() % n; }
   std::int64_t between(std::int64_t least, std::int64_t most) {
@@ -33,6 +28,12 @@ public:
   }
 
 private:
+  static std::uint64_t mixed(std::uint64_t z) {
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebull;
+    return z ^ z >> 31;
+  }
+
   std::uint64_t state_;
 };
 
