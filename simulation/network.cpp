@@ -184,6 +184,7 @@ bool network::duplicate(wire& w) {
     if (i->what == wire::event::frame) {
       const auto copy = *i;
       w.down.insert(i, copy);
+      w.twice = true;
       return true;
     }
   return false;

@@ -44,6 +44,7 @@ struct wire {
   side broker = side::connecting;
   bool cut = false;     ///< Nothing new gets through, either way.
   bool closing = false; ///< The client closes it.
+  bool twice = false;   ///< A frame was duplicated on it, so that nobody can count any more.
   micros stalled_until = 0;
   std::deque<event> up, down;
   micros last_up = 0, last_down = 0;

@@ -839,7 +839,8 @@ private:
   /// and what the broker may send, with what is unsettled.
   void on_permitted(const wire& w, std::size_t permits, std::size_t unsettled) {
     for (const auto& p : s_.pipelines)
-      if (p.role == pipeline_plan::consumer && p.c.subscription == w.subscription && p.c.topic.topic == w.topic
+      if (!w.twice && p.role == pipeline_plan::consumer && p.c.subscription == w.subscription
+          && p.c.topic.topic == w.topic
           && permits + unsettled > p.c.receiver_queue_size.value_or(1000) + p.c.processors * p.c.max_demand)
         violate(w.name() + " permits " + std::to_string(permits) + " messages more, with " + std::to_string(unsettled)
                 + " unsettled");

@@ -409,14 +409,10 @@ struct supervisor_state {
     say(log_level::error, "more than " + std::to_string(options.intensity) + " restarts within "
                             + std::to_string(options.period.count()) + " s, the last of child '" + c.spec.id
                             + "' which ended with: " + why + "; giving up");
-    tell_give_up(c.last_exit);
+    if (options.on_give_up)
+      options.on_give_up(c.last_exit);
     end_with(make_error(exit_code::shutdown,
                         options.name + " gave up: child '" + c.spec.id + "' ended again and again, last with: " + why));
-  }
-
-  void tell_give_up(const caf::error& why) const {
-    if (options.on_give_up)
-      options.on_give_up(why);
   }
 
   /// Stops everything and ends. It takes the place of the operation that calls it.
@@ -719,11 +715,9 @@ struct supervisor_state {
       else
         for (auto& spec : specs)
           list.add(std::move(spec), now());
-      start_all(pointers(list), [this](const caf::error& failure, child* failed) {
-        if (failure && !ending) {
-          tell_give_up(failed->last_exit ? failed->last_exit : failure);
+      start_all(pointers(list), [this](const caf::error& failure, child*) {
+        if (failure && !ending)
           return end_with(make_error(exit_code::shutdown, describe(failure)));
-        }
         // Temporary children with nothing to run are gone already.
         for (auto* c : pointers(list))
           if (!c->who && c->spec.restart == restart::temporary)

@@ -111,8 +111,8 @@ struct supervisor_options {
   std::vector<child_spec> children = {};
   std::chrono::milliseconds kill_timeout{5'000}; ///< How long a killed child may keep its supervisor waiting.
   log_hook log = {};                             ///< Unset: CAF's logger.
-  /// Is told when the supervisor gives up, before it stops what it has: why the child ended that was its last straw, or
-  /// did not start. @par Threads the supervisor's own: it must not block
+  /// Is told when the supervisor gives up, before it stops what it has: why the child ended that was its last straw.
+  /// @par Threads the supervisor's own: it must not block
   std::function<void(const caf::error& why)> on_give_up = {};
 };
 
