@@ -28,7 +28,6 @@ public:
     bool once = false;
     std::size_t lane = 0; ///< Who published: what one lane publishes is in order.
     std::size_t number = 0;
-    bool sent = false; ///< It was seen on the network.
     int answers = 0;
     bool stored = false;
     errc code = errc::none;
@@ -36,7 +35,6 @@ public:
 
   /// Gives the identity of a new message.
   std::string publish(const std::string& topic, bool once, std::size_t lane);
-  void on_sent(const std::string& identity);
   /// @param log what is on the topic when the answer comes
   void on_answer(const std::string& identity, const caf::expected<message_id>& answer, const topic_model& log);
 

@@ -259,7 +259,7 @@ scenario make_scenario(std::uint64_t seed, std::size_t messages) {
     kinds.push_back(random.chance(0.4) ? fault_kind::kill : static_cast<fault_kind>(random.below(fault_names.size())));
   for (std::int64_t n = 0; n < count; ++n) {
     fault f{at_random(), random.pick(kinds), static_cast<victim>(random.below(victim_names.size() - 1)), random.next(),
-            0,           random.chance(0.3)};
+            0};
     if (random.chance(0.15))
       f.at = random.between(0, 30_ms); // while it starts
     if (random.chance(0.005))
@@ -284,7 +284,7 @@ scenario make_scenario(std::uint64_t seed, std::size_t messages) {
         s.faults.push_back({d.at + random.between(0, random.chance(0.5) ? 2_ms : 200_ms),
                             random.pick(std::array{fault_kind::kill, fault_kind::kill, fault_kind::ask_to_end,
                                                    fault_kind::throwing, fault_kind::cut, fault_kind::half_open}),
-                            static_cast<victim>(random.below(victim_names.size() - 1)), random.next(), 0, false});
+                            static_cast<victim>(random.below(victim_names.size() - 1)), random.next(), 0});
   std::stable_sort(s.faults.begin(), s.faults.end(), [](const fault& a, const fault& b) { return a.at < b.at; });
   return s;
 }

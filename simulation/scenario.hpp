@@ -108,7 +108,6 @@ struct fault {
   victim whom = victim::producer; ///< Of a fault of an actor.
   std::uint64_t which = 0;        ///< Of those that there are.
   micros lasts = 0;
-  bool in_handler = false; ///< At once, within the turn of an actor that is then running.
 };
 [[nodiscard]] std::string to_string(const fault& f);
 
@@ -171,8 +170,7 @@ struct scenario {
   micros slowest = 20_ms;
   double lateness = 0.02;
   double yields = 0.02; ///< How often something else happens although actors could go on.
-  double producer_ttl = 0;
-  micros ends = 0; ///< When faults are over, and everything has to come to rest.
+  micros ends = 0;      ///< When faults are over, and everything has to come to rest.
 };
 
 /// @param messages about how many are published in all

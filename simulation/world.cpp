@@ -43,7 +43,6 @@ public:
       trace_{trace},
       on_violation_{on_violation},
       actor_order_{s.seed, 2},
-      network_random_{s.seed, 3},
       handler_random_{s.seed, 4},
       library_random_{s.seed, 5},
       net_{std::make_shared<network>(randomness{s.seed, 6}, [this](const auto& text) { say(text); })},
@@ -52,7 +51,7 @@ public:
     net_->attach(&broker_);
     net_->slowest = s.slowest;
     net_->lateness = s.lateness;
-    net_->on_sent = [this](const wire& w, const std::string& frame) { on_sent(w, frame); };
+    net_->on_sent = [this](const wire& w, const std::string&) { on_sent(w); };
     broker_.on_acknowledged = [this](const std::string& sub, const std::string&, const std::string& identity) {
       on_acknowledged(sub, identity);
     };
@@ -325,11 +324,10 @@ private:
 
   class handler final : public message_handler {
   public:
-    handler(inside& in, std::string where, bool may_wait, micros time_limit, bool is_reader)
+    handler(inside& in, std::string where, bool may_wait, bool is_reader)
       : in_{in},
         where_{std::move(where)},
         may_wait_{may_wait},
-        time_limit_{time_limit},
         is_reader_{is_reader} {}
 
     disposition handle_message(const received_message& m) override {
@@ -367,17 +365,15 @@ private:
     inside& in_;
     const std::string where_;
     const bool may_wait_;
-    const micros time_limit_;
     const bool is_reader_;
   };
 
   template <class Options>
   handler_factory handler_for(std::string where, const Options& o) {
-    const auto limit = std::chrono::duration_cast<std::chrono::microseconds>(o.handler_timeout).count();
     const bool may_wait = o.run_on == run_on::own_thread;
     constexpr bool is_reader = std::is_same_v<Options, reader_options>;
     return handler_factory{[=, this]() -> std::unique_ptr<message_handler> {
-      return std::make_unique<handler>(*this, where, may_wait, limit, is_reader);
+      return std::make_unique<handler>(*this, where, may_wait, is_reader);
     }};
   }
 
@@ -846,7 +842,7 @@ private:
                 + " unsettled");
   }
 
-  void on_sent(const wire& w, const std::string& frame) {
+  void on_sent(const wire& w) {
     if (!w.role.empty() && w.role != "producer")
       return;
     const auto open = ++outstanding_[w.id];
@@ -854,9 +850,6 @@ private:
       // What has expired is under way no longer, though its receipt may still come.
       if (o->topic.topic == w.topic && o->send_timeout >= 60s && open > o->max_pending)
         violate(w.name() + " has " + std::to_string(open) + " messages under way, more than max_pending");
-    constexpr std::string_view member = R"("n":")";
-    if (const auto at = frame.find(member); at != std::string::npos)
-      books_.on_sent(frame.substr(at + member.size(), frame.find('"', at + member.size()) - at - member.size()));
   }
 
   void on_acknowledged(const std::string& sub, const std::string& identity) {
@@ -1131,7 +1124,7 @@ private:
   coverage& covered_;
   std::ostream* const trace_;
   void (*const on_violation_)(const std::string&);
-  randomness actor_order_, network_random_, handler_random_, library_random_;
+  randomness actor_order_, handler_random_, library_random_;
   micros now_ = 0;
   std::shared_ptr<network> net_;
   broker broker_;
