@@ -375,7 +375,7 @@ TEST_CASE_METHOD(admin_fixture, "batches come by size, and by time when they are
     return std::vector<disposition>(batch.size(), disposition::ack);
   });
   o.consumers[0].batch_size = 10;
-  o.consumers[0].batch_delay = 500ms;
+  o.consumers[0].batch_delay = 2s; // a broker under load pauses between two messages, too
   {
     const auto t = run_connected(std::move(o));
     CHECK(wait_until(within(30s), [&] {
