@@ -100,8 +100,10 @@ struct burial_state {
     copy.properties["EXCEPTION"] = why;
     const pipeline_keys keys{role::producer, pipeline->dead_letters, {}};
     const auto acknowledger = tree->registry().whereis(keys.acknowledger());
-    if (!acknowledger)
-      return failed(make_error(errc::not_registered, topic() + ": its producer is being restarted"));
+    if (!acknowledger) {
+      const auto gone = tree->why_gone(keys.supervisor());
+      return failed(gone ? gone : make_error(errc::not_sent, topic() + ": the producer is being restarted"));
+    }
     publish batch;
     batch.waits_for_room = true;
     batch.items.push_back(std::make_shared<publication>(

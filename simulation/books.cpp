@@ -59,11 +59,12 @@ void books::on_done_up_to(const std::string& where, std::uint64_t connection, st
   most = std::max(most, place);
 }
 
-void books::on_acknowledged(const std::string& where, const std::string& identity, bool buried) {
+void books::on_acknowledged(const std::string& where, const std::string& identity,
+                            const std::function<bool()>& buried) {
   const auto found = words_.find({where, identity});
   if (found != words_.end() && found->second.done)
     return;
-  if (buried) {
+  if (buried()) {
     buried_.insert(identity);
     return;
   }

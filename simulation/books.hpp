@@ -46,7 +46,7 @@ public:
   void on_kept(const std::string& where, const std::string& identity, std::uint64_t connection, std::uint64_t place);
   void on_done_up_to(const std::string& where, std::uint64_t connection, std::uint64_t place);
   /// The broker is about to take an acknowledgement. @param buried whether it is on a topic of dead letters
-  void on_acknowledged(const std::string& where, const std::string& identity, bool buried);
+  void on_acknowledged(const std::string& where, const std::string& identity, const std::function<bool()>& buried);
 
   /// Calls `check` for everything that is done, with where and what.
   void for_each_done(const std::function<void(const std::string&, const std::string&)>& check) const;

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <regex>
 #include <string_view>
 
 namespace stargate::simulation {
@@ -69,8 +70,18 @@ broker::broker(network& net, randomness random, network::tracer trace)
 
 topic_model& broker::topic(const std::string& name) {
   auto& t = topics_[name];
-  t.name = name;
+  if (t.name.empty()) {
+    t.name = name;
+    for (auto& [id, s] : subscriptions_) // a broker looks once a minute
+      if (!s.pattern.empty() && std::regex_match(name, std::regex{s.pattern}))
+        join(s, t);
+  }
   return t;
+}
+
+void broker::join(subscription_model& s, topic_model& t) {
+  s.topics.push_back(&t);
+  s.begins[t.name] = s.next[t.name] = s.from_the_beginning ? 0 : t.log.size();
 }
 
 micros broker::parameter(const client& c, const std::string& name, micros otherwise) const {
@@ -96,9 +107,9 @@ void broker::on_open(wire& w) {
   w.role = parts.at(3);
   if (parts.at(2) == "v3") {
     c.subscription = w.subscription = parts.at(4);
-    auto list = c.query["topics"];
-    for (const auto& name : split(list, ','))
-      c.topics.push_back(name);
+    const bool by_pattern = c.query.contains("topicsPattern");
+    const auto list = c.query[by_pattern ? "topicsPattern" : "topics"];
+    c.topics = by_pattern ? std::vector{list} : split(list, ',');
     w.topic = list;
   } else {
     c.topics = {parts.at(4) + "://" + parts.at(5) + "/" + parts.at(6) + "/" + parts.at(7)};
@@ -147,13 +158,21 @@ void broker::open_consumer(client& c) {
   if (s.name.empty()) {
     s.name = c.subscription;
     s.durable = c.query["subscriptionMode"] != "NonDurable";
-    for (const auto& name : c.topics) {
-      auto& t = topic(name);
-      s.topics.push_back(&t);
-      s.begins[name] = s.next[name] = c.query["subscriptionInitialPosition"] == "Earliest" ? 0 : t.log.size();
+    s.from_the_beginning = c.query["subscriptionInitialPosition"] == "Earliest";
+    if (c.query.contains("topicsPattern")) {
+      s.pattern = c.topics.front();
+      for (auto& [name, t] : topics_)
+        if (std::regex_match(name, std::regex{s.pattern}))
+          join(s, t);
+    } else {
+      for (const auto& name : c.topics)
+        join(s, topic(name));
     }
   }
   s.type = type;
+  s.most_redeliveries = static_cast<int>(parameter(c, "maxRedeliverCount", 0));
+  s.dead_letters =
+    c.query.contains("deadLetterTopic") ? c.query["deadLetterTopic"] : c.topics.front() + "-" + c.subscription + "-DLQ";
   c.pull = c.query["pullMode"] == "true";
   c.queue = std::min<std::size_t>(1000, static_cast<std::size_t>(parameter(c, "receiverQueueSize", 1000)));
   auto& w = *c.w;
@@ -231,9 +250,19 @@ void broker::drop(wire& w) {
 void broker::crash() {
   up = false;
   net_.unreachable = true;
+  lose([](const wire&) { return true; });
+}
+
+void broker::lose_host(const std::string& host) {
+  net_.hosts_down.insert(host);
+  lose([&](const wire& w) { return w.to.host == host; });
+}
+
+void broker::lose(const std::function<bool(const wire&)>& which) {
   std::vector<std::shared_ptr<wire>> all;
   for (const auto& [id, w] : net_.wires())
-    all.push_back(w);
+    if (which(*w))
+      all.push_back(w);
   for (const auto& w : all) {
     net_.cut(*w, false);
     w->up.clear();
@@ -272,7 +301,8 @@ void broker::take_message(client& c, const std::string& text) {
   if (const auto p = json.FindMember("properties"); p != json.MemberEnd() && p->value.IsObject())
     m.identity = text_of(p->value, "n");
   if (const auto param = text_of(json, "encryptionParam"); !param.empty())
-    m.encryption = param + " " + from_base64(c.query["encryptionKeys"]);
+    m.encryption = R"({"keys":)" + from_base64(c.query["encryptionKeys"]) + R"(,"param":")" + param
+                   + R"(","algorithm":null,"compressionType":"NONE","uncompressedMessageSize":0,"batchSize":1})";
   m.at = net_.now;
   m.visible_at = net_.now + number_of(json, "deliverAfterMs") * 1000;
   // What is refused may or may not have a number, so that nobody could send again rightly what was refused in silence:
@@ -339,10 +369,28 @@ void broker::send(client& c, const spot& p, int count) {
                       + R"("},"publishTime":"2026-01-01T00:00:00.000Z","redeliveryCount":)" + std::to_string(count);
   if (!m.key.empty())
     frame += R"(,"key":")" + m.key + '"';
+  if (!m.encryption.empty() && !c.reads) // a reader is not told
+    frame += R"(,"encryptionContext":)" + m.encryption;
   net_.reply(*c.w, frame + "}");
 }
 
+int broker::times(const subscription_model& s, const spot& p) {
+  const auto found = s.count.find({p.first->name, p.second});
+  return found == s.count.end() ? 0 : found->second;
+}
+
+/// Moves a message to the topic of dead letters, where it has been delivered often enough.
+bool broker::bury(subscription_model& s, const spot& p) {
+  auto m = p.first->log.at(p.second);
+  trace_([&] { return "buries " + m.identity + " of " + s.name; });
+  s.acknowledged.insert({p.first->name, p.second});
+  topic(s.dead_letters).log.push_back(std::move(m));
+  return true;
+}
+
 bool broker::give(subscription_model& s, client& c, const spot& p) {
+  if (s.most_redeliveries > 0 && times(s, p) > s.most_redeliveries)
+    return bury(s, p);
   if (c.pull ? c.permits == 0 : c.pending >= c.queue)
     return false;
   c.permits -= c.pull ? 1 : 0;
@@ -350,7 +398,7 @@ bool broker::give(subscription_model& s, client& c, const spot& p) {
   c.unacknowledged.push_back(p);
   if (const auto limit = parameter(c, "ackTimeoutMillis", 0); limit > 0)
     c.overdue.emplace_back(net_.now + limit * 1000, p);
-  send(c, p, s.count[{p.first->name, p.second}]);
+  send(c, p, times(s, p));
   return true;
 }
 
@@ -405,8 +453,9 @@ void broker::deliver(const std::string& id, subscription_model& s) {
       return;
     s.again.erase(s.again.begin());
   }
-  for (auto* t : s.topics)
-    for (auto& next = s.next[t->name]; next < t->log.size(); ++next) {
+  for (std::size_t i = 0; i < s.topics.size(); ++i)
+    for (auto* t = s.topics[i]; s.next[t->name] < t->log.size(); ++s.next[t->name]) {
+      const auto next = s.next[t->name];
       const spot p{t, next};
       if (delays && t->log[next].visible_at > net_.now)
         s.delayed.emplace_back(t->log[next].visible_at, p);
@@ -503,13 +552,16 @@ bool broker::act() {
       return true;
     }
 
-  const auto again = [&](subscription_model& s, const spot& p) {
-    if (!s.acknowledged.contains({p.first->name, p.second})
-        && std::find(s.again.begin(), s.again.end(), p) == s.again.end()) {
-      ++s.count[{p.first->name, p.second}];
+  const auto again = [&](subscription_model& s, const spot& p, bool counts) {
+    did = true;
+    if (s.acknowledged.contains({p.first->name, p.second}))
+      return;
+    if (counts && s.most_redeliveries > 0 && times(s, p) >= s.most_redeliveries) {
+      bury(s, p);
+    } else if (std::find(s.again.begin(), s.again.end(), p) == s.again.end()) {
+      s.count[{p.first->name, p.second}] += counts ? 1 : 0;
       s.again.push_back(p);
     }
-    did = true;
   };
   for (auto& [id, c] : clients_) {
     if (c.batch_due <= net_.now) {
@@ -526,7 +578,7 @@ bool broker::act() {
       });
       for (const auto& p : due) {
         std::erase(c.unacknowledged, p);
-        again(subscriptions_[c.subscription_id], p);
+        again(subscriptions_[c.subscription_id], p, true);
       }
     }
   }
@@ -534,7 +586,7 @@ bool broker::act() {
     std::erase_if(s.delayed, [&](const auto& x) {
       if (x.first > net_.now)
         return false;
-      again(s, x.second);
+      again(s, x.second, false);
       return true;
     });
   if (did)

@@ -24,7 +24,8 @@ namespace stargate::simulation {
 
 /// A message on a topic. `identity` is the property by which the application tells messages apart.
 struct stored_message {
-  std::string identity, payload, key, properties, encryption;
+  std::string identity, payload, key;
+  std::string encryption; ///< The frame's encryption context, or nothing.
   micros at = 0;
   micros visible_at = 0; ///< Delayed delivery, on shared subscriptions.
 };
@@ -42,6 +43,10 @@ using spot = std::pair<topic_model*, std::size_t>;
 
 struct subscription_model {
   std::string name, type;
+  std::string pattern; ///< Of the topics it is on, also of those to come; or nothing.
+  bool from_the_beginning = false;
+  int most_redeliveries = 0; ///< Or 0 for any number: then a message is moved to
+  std::string dead_letters;  ///< this topic.
   bool durable = true;
   std::vector<topic_model*> topics;
   std::map<std::string, std::size_t> begins, next; ///< By topic.
@@ -62,7 +67,9 @@ public:
   std::function<void(const wire&, std::size_t, std::size_t)> on_permitted;
   /// What must not be: the text says what.
   std::function<void(const std::string&)> on_violation;
-  [[nodiscard]] std::map<std::string, topic_model>& topics() { return topics_; }
+  [[nodiscard]] const std::map<std::string, topic_model>& topics() const { return topics_; }
+  /// Made when it is first named.
+  topic_model& topic(const std::string& name);
   [[nodiscard]] std::map<std::string, subscription_model>& subscriptions() { return subscriptions_; }
 
   /// On which topics a message was refused: when it is sent again it may be stored, behind those after it.
@@ -76,6 +83,8 @@ public:
   double nameless = 0; ///< and of those, one that does not say which it is about.
   void crash();        ///< Every connection is lost, and what only memory holds.
   void restart();
+  /// As a crash, of one of the hosts: the others go on. It is back when it is taken out of `network::hosts_down`.
+  void lose_host(const std::string& host);
   /// Everything that is only in the memory of a consumer's connection is given up: as if it were closed by the broker.
   void drop(wire& w);
 
@@ -117,6 +126,7 @@ private:
     std::size_t next = 0;
   };
 
+  void lose(const std::function<bool(const wire&)>& which);
   void open_producer(client& c);
   void open_consumer(client& c);
   void open_reader(client& c);
@@ -128,9 +138,11 @@ private:
   void deliver();
   void deliver(const std::string& id, subscription_model& s);
   bool give(subscription_model& s, client& c, const spot& p);
+  void join(subscription_model& s, topic_model& t);
+  bool bury(subscription_model& s, const spot& p);
+  [[nodiscard]] static int times(const subscription_model& s, const spot& p);
   void send(client& c, const spot& p, int count);
   std::optional<spot> find(const std::string& id);
-  topic_model& topic(const std::string& name);
   [[nodiscard]] micros parameter(const client& c, const std::string& name, micros otherwise) const;
 
   network& net_;

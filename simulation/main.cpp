@@ -235,9 +235,9 @@ int run_one(const settings& with) {
 }
 
 /// What a worker tells in the end, and in between.
-void tell_totals(const verdict& v, std::uint64_t worlds, coverage& covered) {
+void tell_totals(const totals& v, coverage& covered) {
   std::ostringstream out;
-  out << "T " << worlds << ' ' << v.published << ' ' << v.stored << ' ' << v.unknown << ' ' << v.handled << ' '
+  out << "T " << v.worlds << ' ' << v.published << ' ' << v.stored << ' ' << v.unknown << ' ' << v.handled << ' '
       << v.faults << ' ' << v.steps << ' ' << v.lasted << '\n';
   for (const auto& [cell, count] : covered.cells())
     out << "C " << count << ' ' << cell << '\n';
@@ -248,8 +248,8 @@ void tell_totals(const verdict& v, std::uint64_t worlds, coverage& covered) {
 void work(const settings& with, std::uint64_t from, std::uint64_t step,
           std::optional<std::chrono::steady_clock::time_point> until) {
   coverage covered;
-  verdict sum;
-  std::uint64_t worlds = 0, all = 0;
+  totals sum;
+  std::uint64_t all = 0;
   for (auto seed = from; seed < with.to; seed += step) {
     if (all++ == worlds_of_a_process) {
       tell("N " + std::to_string(seed) + "\n");
@@ -258,27 +258,14 @@ void work(const settings& with, std::uint64_t from, std::uint64_t step,
     if (until && std::chrono::steady_clock::now() >= *until)
       break;
     tell("S " + std::to_string(seed) + "\n");
-    const auto v = world{make_scenario(seed, with.messages), covered, nullptr, on_violation}.run();
-    ++worlds;
-    sum.published += v.published;
-    sum.stored += v.stored;
-    sum.unknown += v.unknown;
-    sum.handled += v.handled;
-    sum.faults += v.faults;
-    sum.steps += v.steps;
-    sum.lasted += v.lasted;
-    if (worlds == 50) {
-      tell_totals(sum, worlds, covered);
+    sum += world{make_scenario(seed, with.messages), covered, nullptr, on_violation}.run();
+    if (sum.worlds == 50) {
+      tell_totals(sum, covered);
       sum = {};
-      worlds = 0;
     }
   }
-  tell_totals(sum, worlds, covered);
+  tell_totals(sum, covered);
 }
-
-struct totals {
-  std::uint64_t worlds = 0, published = 0, stored = 0, unknown = 0, handled = 0, faults = 0, steps = 0, lasted = 0;
-};
 
 int run_many(const settings& with) {
   using clock = std::chrono::steady_clock;
@@ -311,14 +298,7 @@ int run_many(const settings& with) {
     } else if (line.starts_with("T ")) {
       totals t;
       in >> t.worlds >> t.published >> t.stored >> t.unknown >> t.handled >> t.faults >> t.steps >> t.lasted;
-      sum.worlds += t.worlds;
-      sum.published += t.published;
-      sum.stored += t.stored;
-      sum.unknown += t.unknown;
-      sum.handled += t.handled;
-      sum.faults += t.faults;
-      sum.steps += t.steps;
-      sum.lasted += t.lasted;
+      sum += t;
     }
   };
   const auto seconds = [&] { return std::chrono::duration<double>(clock::now() - begun).count(); };

@@ -55,12 +55,15 @@ std::unique_ptr<connection::link> network::connect(connection::endpoint to,
   w->to = std::move(to);
   w->who = std::move(observer);
   wires_.emplace(w->id, w);
-  trace_([&] { return "connect #" + std::to_string(w->id) + " " + w->to.path; });
+  trace_([&] {
+    return "connect #" + std::to_string(w->id) + " " + w->to.host
+           + w->to.path.substr(0, w->to.path.find("encryptionKeys"));
+  });
   const micros time_out = std::chrono::duration_cast<std::chrono::microseconds>(w->to.connect_timeout).count();
   if (stopped_) {
     w->broker = side::over;
     end_client(*w, {connection::end::closed, 0, "stopped"}, now);
-  } else if (unreachable) {
+  } else if (unreachable || hosts_down.contains(w->to.host)) {
     w->broker = side::over;
     end_client(*w, {connection::end::unreachable, 0, "refused"}, now + delay());
   } else if (random_.chance(silent_handshakes)) {
@@ -251,7 +254,10 @@ void network::deliver_down(wire& w) {
     if (on_received)
       on_received(w, frames.size());
     trace_([&] {
-      return "to client " + w.name() + ": " + std::to_string(frames.size()) + " frames, first " + frames.front();
+      // What is encrypted is another each time.
+      const bool is_secret = frames.front().find("encryptionContext") != std::string::npos;
+      return "to client " + w.name() + ": " + std::to_string(frames.size()) + " frames, first "
+             + (is_secret ? "an encrypted one" : frames.front());
     });
     return w.who->on_frames(std::move(frames));
   }

@@ -11,6 +11,7 @@
 #include <limits>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -109,7 +110,8 @@ public:
   micros slowest = 20_ms; ///< Of a frame, most of the time.
   double lateness = 0.02; ///< How often one takes much longer.
   bool unreachable = false;
-  double silent_handshakes = 0; ///< How often a handshake is never answered.
+  std::set<std::string> hosts_down; ///< Nobody listens there.
+  double silent_handshakes = 0;     ///< How often a handshake is never answered.
 
   [[nodiscard]] micros next_due() const;
   /// Delivers something that is due. False when nothing is.

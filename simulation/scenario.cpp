@@ -2,14 +2,20 @@
 
 #include "simulation/randomness.hpp"
 
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+
 #include <algorithm>
 #include <chrono>
+#include <memory>
 
 namespace stargate::simulation {
 
 namespace {
 
 using namespace std::chrono_literals;
+
+constexpr auto pattern = "persistent://public/default/t[01]"; // none of dead letters
 
 /// Draws values for options and notes what was drawn.
 class drawing {
@@ -36,6 +42,24 @@ std::chrono::milliseconds ms(std::int64_t n) {
   return std::chrono::milliseconds{n};
 }
 
+/// A key pair of this process: what is encrypted with it stands in no trace.
+key_source owner_key(bool is_private) {
+  static const std::pair<std::string, std::string> pem = [] {
+    const std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> key{EVP_RSA_gen(1024), EVP_PKEY_free};
+    const auto text = [&](auto write) {
+      const std::unique_ptr<BIO, decltype(&BIO_free)> out{BIO_new(BIO_s_mem()), BIO_free};
+      write(out.get());
+      char* data = nullptr;
+      const auto size = BIO_get_mem_data(out.get(), &data);
+      return std::string{data, static_cast<std::size_t>(size)};
+    };
+    return std::pair{text([&](BIO* out) { PEM_write_bio_PUBKEY(out, key.get()); }), text([&](BIO* out) {
+                       PEM_write_bio_PrivateKey(out, key.get(), nullptr, nullptr, 0, nullptr, nullptr);
+                     })};
+  }();
+  return key_source::call([is_private] { return is_private ? pem.second : pem.first; });
+}
+
 pipeline_plan make_producer(randomness& random, const std::string& topic) {
   drawing d{random};
   pipeline_plan plan;
@@ -46,11 +70,14 @@ pipeline_plan make_producer(randomness& random, const std::string& topic) {
     d.one_of<std::chrono::milliseconds>("send_timeout", {{"1 s", 1s}, {"5 s", 5s}, {"60 s", 60s}, {"60 s", 60s}});
   o.max_pending = d.one_of<std::size_t>("max_pending", {{"1", 1}, {"7", 7}, {"50", 50}, {"300", 300}});
   o.effectively_once = d.chance("effectively_once", 0.45);
+  const bool encrypts = d.chance("encryption", 0.05);
+  if (encrypts)
+    o.encryption = {{"owner", owner_key(false)}};
   if (o.effectively_once) {
     o.topic.ns = "once";
     if (d.chance("producer_name", 0.3))
       o.producer_name = "billing";
-  } else if (d.chance("batching", 0.35)) {
+  } else if (!encrypts && d.chance("batching", 0.35)) {
     o.batching = true;
     if (d.chance("batch_size", 0.5))
       o.batch_size = static_cast<std::uint32_t>(random.between(1, 20));
@@ -90,11 +117,14 @@ pipeline_plan make_consumer(randomness& random, std::vector<topic_name> topics, 
   pipeline_plan plan;
   plan.role = pipeline_plan::consumer;
   auto& o = plan.c;
+  const bool near = std::all_of(topics.begin(), topics.end(), [](const auto& t) { return t.ns == "default"; });
   if (topics.size() == 1)
     o.topic = topics.front();
+  else if (near && random.chance(0.6))
+    o.topics_pattern = pattern;
   else
     o.topics = topics;
-  d.notes.push_back(topics.size() == 1 ? "topics=one" : "topics=several");
+  d.notes.push_back(topics.size() == 1 ? "topics=one" : o.topics.empty() ? "topics=pattern" : "topics=several");
   o.subscription = subscription;
   draw_receiver(d, o);
   o.type = d.one_of<subscription_type>("type", {{"exclusive", subscription_type::exclusive},
@@ -112,7 +142,10 @@ pipeline_plan make_consumer(randomness& random, std::vector<topic_name> topics, 
   o.on_failure = d.one_of<failure_action>(
     "on_failure",
     {{"crash", failure_action::crash}, {"nack", failure_action::nack}, {"dead_letter", failure_action::dead_letter}});
-  if (o.on_failure == failure_action::dead_letter && topics.size() > 1)
+  if (o.type == subscription_type::shared || o.type == subscription_type::key_shared)
+    if (d.chance("max_redeliver_count", 0.25))
+      o.max_redeliver_count = static_cast<std::uint32_t>(random.between(1, 5));
+  if ((o.on_failure == failure_action::dead_letter || o.max_redeliver_count) && topics.size() > 1)
     o.dead_letter_topic = "dead-letters";
   plan.drawn = std::move(d.notes);
   return plan;
@@ -143,9 +176,18 @@ std::string pipeline_plan::name() const {
   switch (role) {
     case producer: return "producer of " + to_string(p.topic);
     case consumer:
-      return "consumer " + c.subscription + " of " + (c.topics.empty() ? to_string(c.topic) : "several topics");
+      return "consumer " + c.subscription + " of " + (topics().size() == 1 ? topics().front() : "several topics");
     default: return "reader " + r.reader_name.value_or("") + " of " + to_string(r.topic);
   }
+}
+
+std::vector<std::string> pipeline_plan::topics() const {
+  if (!c.topics_pattern.empty())
+    return {c.topics_pattern};
+  std::vector<std::string> names;
+  for (const auto& t : c.topics.empty() ? std::vector{c.topic} : c.topics)
+    names.push_back(to_string(t));
+  return names;
 }
 
 std::string to_string(const fault& f) {
@@ -189,10 +231,11 @@ scenario make_scenario(std::uint64_t seed, std::size_t messages) {
   for (std::size_t t = 0; t < topics; ++t) {
     auto p = make_producer(random, "t" + std::to_string(t));
     names.push_back(p.p.topic);
+    const bool encrypts = !p.p.encryption.empty(); // then a reader cannot read it
     s.pipelines.push_back(std::move(p));
     for (std::int64_t c = random.between(0, 2); c > 0; --c)
       s.pipelines.push_back(make_consumer(random, {names.back()}, "s" + std::to_string(c)));
-    for (std::int64_t r = random.between(0, 3) - 1; r > 0; --r)
+    for (std::int64_t r = encrypts ? 0 : random.between(0, 3) - 1; r > 0; --r)
       s.pipelines.push_back(make_reader(random, names.back(), r == 1 ? "" : "r" + std::to_string(r)));
   }
   if (topics > 1 && random.chance(0.2))
@@ -206,6 +249,10 @@ scenario make_scenario(std::uint64_t seed, std::size_t messages) {
     s.pipelines.back().from_the_start = false;
   }
 
+  if (std::any_of(s.pipelines.begin(), s.pipelines.end(), [](const auto& p) { return !p.p.encryption.empty(); }))
+    for (auto& p : s.pipelines)
+      p.c.decryption_keys = {{"owner", owner_key(true)}};
+
   const bool careless = random.chance(0.5);
   auto& h = s.handlers;
   h.throws = careless && random.chance(0.6) ? 0.01 : 0;
@@ -214,6 +261,7 @@ scenario make_scenario(std::uint64_t seed, std::size_t messages) {
   h.keeps_and_settles_first = random.chance(0.4) ? 0.05 : 0;
   h.slow = random.chance(0.4) ? 0.01 : 0;
   h.slowness = random.between(1_ms, 700_ms);
+  h.hangs = random.chance(0.5) ? 0.01 : 0;
 
   // -- what its users do
 
@@ -261,12 +309,12 @@ scenario make_scenario(std::uint64_t seed, std::size_t messages) {
     fault f{at_random(), random.pick(kinds), static_cast<victim>(random.below(victim_names.size() - 1)), random.next(),
             0};
     if (random.chance(0.15))
-      f.at = random.between(0, 30_ms); // while it starts
+      f.at = random.chance(0.4) ? 0 : random.between(0, 30_ms); // while it starts, and connects
     if (random.chance(0.005))
       f.whom = victim::top;
-    if (f.kind == fault_kind::stall || f.kind == fault_kind::crash || f.kind == fault_kind::refuse_handshakes
-        || f.kind == fault_kind::silent_handshakes || f.kind == fault_kind::error_receipts
-        || f.kind == fault_kind::nameless_errors)
+    if (f.kind == fault_kind::stall || f.kind == fault_kind::crash || f.kind == fault_kind::host_down
+        || f.kind == fault_kind::refuse_handshakes || f.kind == fault_kind::silent_handshakes
+        || f.kind == fault_kind::error_receipts || f.kind == fault_kind::nameless_errors)
       f.lasts = random.between(10_ms, 3_s);
     s.faults.push_back(f);
     while (random.chance(0.25)) { // two at once, or nearly

@@ -24,6 +24,8 @@ struct pipeline_plan {
   std::vector<std::string> drawn; ///< `option=value`, for the table of what was covered.
 
   [[nodiscard]] std::string name() const;
+  /// Of a consumer: its topics, or its pattern.
+  [[nodiscard]] std::vector<std::string> topics() const;
 };
 
 enum class fault_kind : std::uint8_t {
@@ -37,6 +39,7 @@ enum class fault_kind : std::uint8_t {
   // the broker
   close_frame,
   crash,
+  host_down,
   refuse_handshakes,
   silent_handshakes,
   error_receipts,
@@ -46,7 +49,7 @@ enum class fault_kind : std::uint8_t {
   ask_to_end,
   throwing,
 };
-inline constexpr std::array<std::string_view, 15> fault_names{"cut",
+inline constexpr std::array<std::string_view, 16> fault_names{"cut",
                                                               "half-open",
                                                               "stall",
                                                               "duplicated frame",
@@ -54,6 +57,7 @@ inline constexpr std::array<std::string_view, 15> fault_names{"cut",
                                                               "spoilt frame, up",
                                                               "closed by the broker",
                                                               "broker crash",
+                                                              "one host down",
                                                               "handshakes refused",
                                                               "handshakes unanswered",
                                                               "error receipts",
@@ -158,6 +162,7 @@ struct deed {
 struct manners {
   double throws = 0, refuses = 0, keeps = 0, keeps_and_settles_first = 0, slow = 0;
   micros slowness = 0;
+  double hangs = 0; ///< Where there is a time-out, on a thread of their own: for many seconds.
 };
 
 struct scenario {

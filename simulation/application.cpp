@@ -1,0 +1,365 @@
+#include "simulation/world.hpp"
+
+#include "actors/roles.hpp"
+
+#include <algorithm>
+#include <stdexcept>
+#include <utility>
+
+namespace stargate::simulation {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+} // namespace
+
+// -- handlers
+
+class world::handler final : public message_handler {
+public:
+  handler(world& in, std::string where, bool is_reader, run_on thread, std::chrono::milliseconds timeout)
+    : in_{in},
+      where_{std::move(where)},
+      is_reader_{is_reader},
+      may_wait_{thread == run_on::own_thread},
+      may_hang_{may_wait_ && timeout.count() > 0} {}
+
+  disposition handle_message(const received_message& m) override {
+    const auto n = m.properties.find("n");
+    if (n == m.properties.end() || n->second != m.payload)
+      in_.violate("a message came with another's properties: " + m.payload);
+    const auto& identity = m.payload;
+    auto& random = in_.handler_random_;
+    const auto& manners = in_.s_.handlers;
+    in_.say([&] { return "handles " + identity + " for " + where_; });
+    in_.books_.on_handled(where_, identity);
+    if (!in_.calm_) {
+      if (may_hang_ && in_.depth_ < deepest && random.chance(manners.hangs)) {
+        in_.pass(random.between(2_s, 30_s), true);
+        return disposition::ack; // nobody waits for that any more
+      }
+      if (random.chance(manners.slow))
+        in_.pass(random.between(0, manners.slowness), may_wait_);
+      if (random.chance(manners.throws))
+        throw std::runtime_error{"simulated"};
+      if (!is_reader_ && random.chance(manners.refuses))
+        return disposition::nack;
+      if (random.chance(manners.keeps_and_settles_first)) {
+        in_.books_.on_done(where_, identity);
+        m.acknowledge();
+        return disposition::continue_;
+      }
+      if (random.chance(manners.keeps)) {
+        in_.books_.on_kept(where_, identity, m.origin->connection, m.sequence);
+        in_.kept_.push_back({where_, m});
+        return disposition::continue_;
+      }
+    }
+    in_.books_.on_done(where_, identity);
+    return disposition::ack;
+  }
+
+private:
+  world& in_;
+  const std::string where_;
+  const bool is_reader_;
+  const bool may_wait_; ///< Others go on while it works.
+  const bool may_hang_;
+};
+
+handler_factory world::handler_for(std::string where, bool is_reader, run_on thread,
+                                   std::chrono::milliseconds timeout) {
+  return handler_factory{[=, this]() -> std::unique_ptr<message_handler> {
+    return std::make_unique<handler>(*this, where, is_reader, thread, timeout);
+  }};
+}
+
+void world::pass(micros time, bool others_go_on) {
+  ++passed_;
+  const auto until = now_ + time;
+  if (!others_go_on || depth_ >= deepest)
+    return set_time(until);
+  const auto nested = nest();
+  const bool before = std::exchange(may_wait_, true);
+  while (now_ < until && step(until)) {
+  }
+  set_time(until);
+  may_wait_ = before;
+}
+
+// -- what the application does
+
+std::vector<const producer_options*> world::producers() {
+  std::vector<const producer_options*> list;
+  for (const auto i : running_)
+    if (s_.pipelines[i].role == pipeline_plan::producer)
+      list.push_back(&s_.pipelines[i].p);
+  for (const auto& [argument, p] : instances_)
+    list.push_back(&p);
+  return list;
+}
+
+message world::make_message(const std::string& identity, std::uint64_t which, bool effectively_once) {
+  message m{.payload = identity, .properties = {{"n", identity}}};
+  if (which % 3 == 0)
+    m.key = "k" + std::to_string(which / 3 % 5);
+  if (!effectively_once && which % 17 == 0)
+    m.deliver_after = std::chrono::milliseconds{which / 17 % 1000};
+  return m;
+}
+
+void world::on_answer(const std::string& identity, const std::string& topic, const caf::expected<message_id>& a) {
+  say([&] { return "answers " + identity + ": " + (a ? "stored" : describe(a.error())); });
+  if (handing_over_)
+    violate("answered on the caller's own stack: " + identity);
+  if (!a && calm_ && now_ - calm_since_ > 40_s && !may_be_given_up())
+    violate("not stored although nothing goes wrong: " + identity + ": " + describe(a.error()));
+  books_.on_answer(identity, a, broker_.topic(topic));
+}
+
+void world::perform(const deed& d) {
+  if (!tree_)
+    return;
+  ++deeds_done_;
+  say([&] { return to_string(d); });
+  covered_.add_deed(deed_names[static_cast<std::size_t>(d.kind)]);
+  const auto nested = nest();
+  const bool before = std::exchange(may_wait_, true);
+  switch (d.kind) {
+    case deed_kind::publish:
+    case deed_kind::publish_list:
+    case deed_kind::publish_to_actor:
+    case deed_kind::publish_and_wait:
+    case deed_kind::publish_list_and_wait: publish(d); break;
+    case deed_kind::settle_kept: settle_kept(d); break;
+    case deed_kind::stop_and_start:
+      if (depth_ == 1) {
+        stop_tree();
+        start_tree();
+      }
+      break;
+    case deed_kind::drop_handle:
+      if (depth_ == 1) {
+        drop_handle();
+        start_tree();
+      }
+      break;
+    default: change(d);
+  }
+  may_wait_ = before;
+}
+
+void world::publish(const deed& d) {
+  const auto all = producers();
+  if (all.empty())
+    return;
+  const auto& o = *all[d.which % all.size()];
+  const auto topic = to_string(o.topic);
+  const registry_key key{"producer", o.topic, "sim"};
+  const bool waits = d.kind == deed_kind::publish_and_wait || d.kind == deed_kind::publish_list_and_wait;
+  const auto lane = waits ? ++last_lane_ : 0; // of who waits only its own messages are in order
+  const auto count = d.kind == deed_kind::publish_and_wait ? 1 : d.count;
+  const auto t = tree_; // this call's own
+  std::vector<std::string> identities;
+  std::vector<message> messages;
+  for (std::size_t i = 0; i < count; ++i) {
+    identities.push_back(books_.publish(topic, o.effectively_once, lane));
+    messages.push_back(make_message(identities.back(), d.which / 7 + i, o.effectively_once));
+  }
+  if (waits) {
+    const auto begun = now_;
+    const auto before = deeds_done_ + passed_;
+    const auto patience = std::chrono::duration_cast<std::chrono::microseconds>(o.send_timeout).count();
+    const auto answers = t.produce(key, std::move(messages));
+    // A call that began in between has to end first.
+    if (now_ - begun > patience + 1_s + 1_ms && deeds_done_ + passed_ == before)
+      violate("a blocking produce took " + std::to_string(now_ - begun) + " us");
+    for (std::size_t i = 0; i < count; ++i) {
+      const auto code = answers[i] ? errc::none : code_of(answers[i].error());
+      if (code == errc::would_block)
+        violate("a caller with a thread of its own may not wait");
+      on_answer(identities[i], topic, answers[i]);
+    }
+    return;
+  }
+  handing_over_ = true;
+  if (d.kind == deed_kind::publish_list)
+    t.produce(key, std::move(messages), [this, identities, topic](std::size_t i, const caf::expected<message_id>& a) {
+      on_answer(identities.at(i), topic, a);
+    });
+  else
+    for (std::size_t i = 0; i < count; ++i) {
+      if (d.kind == deed_kind::publish_to_actor) {
+        messages[i].context = identities[i];
+        t.produce(key, std::move(messages[i]), receiving_actor(topic));
+      } else {
+        t.produce(
+          key, std::move(messages[i]),
+          [this, identity = identities[i], topic, throws = d.which % 50 == 3](const caf::expected<message_id>& a) {
+            on_answer(identity, topic, a);
+            if (throws)
+              throw std::runtime_error{"simulated"};
+          });
+      }
+    }
+  handing_over_ = false;
+}
+
+caf::actor world::receiving_actor(const std::string& topic) {
+  return system_->spawn([this, topic](caf::event_based_actor* self) -> caf::behavior {
+    return behave(self, {}, [this, topic, self](const produced& p) {
+      caf::expected<message_id> a{p.id};
+      if (p.failure)
+        a = p.failure;
+      on_answer(p.context, topic, a);
+      self->quit();
+    });
+  });
+}
+
+void world::settle_kept(const deed& d) {
+  for (std::size_t n = 0; n < d.count && !kept_.empty(); ++n) {
+    const auto at = static_cast<std::ptrdiff_t>((d.which + n * 7) % kept_.size());
+    auto [where, m] = std::move(kept_[static_cast<std::size_t>(at)]);
+    kept_.erase(kept_.begin() + at);
+    if ((d.which + n) % 11 == 0 && !m.origin->many_topics) {
+      books_.on_done_up_to(where, m.origin->connection, m.sequence);
+      m.acknowledge_up_to();
+    } else if ((d.which + n) % 7 == 0) {
+      m.negative_acknowledge();
+      if (where.starts_with("reader"))
+        books_.on_done(where, m.payload);
+    } else {
+      books_.on_done(where, m.payload);
+      m.acknowledge();
+    }
+  }
+}
+
+void world::expect_answer(const char* call, const caf::error& failure, std::initializer_list<errc> allowed) {
+  say([&] { return std::string{call} + " gives " + describe(failure); });
+  if (failure && std::find(allowed.begin(), allowed.end(), code_of(failure)) == allowed.end())
+    violate(std::string{call} + " gives " + describe(failure));
+}
+
+void world::change(const deed& d) {
+  const auto t = tree_;
+  std::vector<std::size_t> dynamic, here;
+  for (std::size_t i = 0; i < s_.pipelines.size(); ++i) {
+    if (!is_chosen(s_.pipelines[i]))
+      dynamic.push_back(i);
+    if (running_.contains(i))
+      here.push_back(i);
+  }
+  const auto argument = std::to_string(d.which % 2);
+  switch (d.kind) {
+    case deed_kind::add: {
+      if (dynamic.empty() || changing_)
+        return;
+      const auto i = dynamic[d.which % dynamic.size()];
+      const bool was_there = running_.contains(i);
+      pipelines what;
+      add_to(s_.pipelines[i], what.producers, what.consumers, what.readers);
+      changing_ = true;
+      const auto failure = t.add(what);
+      changing_ = false;
+      expect_answer("add", failure, {errc::invalid_option, errc::stopping, errc::start_failed, errc::start_timeout});
+      if (was_there && !failure)
+        violate("added twice: " + s_.pipelines[i].name());
+      if (!was_there && code_of(failure) == errc::invalid_option && !unsure_.contains(i))
+        violate("not added: " + describe(failure));
+      if (!failure && t.supervisor() == tree_.supervisor())
+        running_.insert(i);
+      return;
+    }
+    case deed_kind::remove: {
+      if (dynamic.empty() || changing_)
+        return;
+      const auto i = dynamic[d.which % dynamic.size()];
+      const auto key = socket_key(s_.pipelines[i]);
+      const bool was_there = running_.contains(i);
+      changing_ = true;
+      running_.erase(i);
+      const auto failure = t.remove(key);
+      changing_ = false;
+      expect_answer("remove", failure, {errc::child_not_found, errc::stopping});
+      if (was_there && code_of(failure) == errc::child_not_found)
+        violate("not found, and it is there: " + s_.pipelines[i].name());
+      return;
+    }
+    case deed_kind::start_child: {
+      if (changing_)
+        return;
+      changing_ = true;
+      const auto failure = t.start_child("pair", argument);
+      changing_ = false;
+      expect_answer("start_child", failure,
+                    {errc::child_running, errc::stopping, errc::start_failed, errc::start_timeout});
+      if (!failure && t.supervisor() == tree_.supervisor())
+        instances_[argument] = {.topic = {.topic = "x" + argument}, .send_timeout = 5s};
+      return;
+    }
+    case deed_kind::terminate_child: {
+      if (changing_)
+        return;
+      changing_ = true;
+      const bool was_there = instances_.erase(argument) > 0;
+      const auto failure = t.terminate_child("pair", argument);
+      changing_ = false;
+      expect_answer("terminate_child", failure, {errc::child_not_found, errc::stopping});
+      if (was_there && code_of(failure) == errc::child_not_found)
+        violate("an instance that is there was not found");
+      return;
+    }
+    case deed_kind::unsubscribe:
+      for (const auto i : here)
+        if (s_.pipelines[i].role == pipeline_plan::consumer && i % 2 == d.which % 2) {
+          running_.erase(i); // as far as the judge is concerned
+          if (const auto failure = t.unsubscribe(socket_key(s_.pipelines[i]))) {
+            if (s_.tree.intensity > 1000)
+              expect_answer("unsubscribe", failure, {errc::timed_out, errc::not_registered, errc::stopping});
+            unsure_.insert(i); // it may go on, or come again
+          }
+          return;
+        }
+      return;
+    case deed_kind::ask_end_of_topic:
+      for (const auto i : here)
+        if (s_.pipelines[i].role != pipeline_plan::producer) {
+          const auto answer = t.is_end_of_topic(socket_key(s_.pipelines[i]), 2s);
+          if (answer && *answer)
+            violate("the end of a topic that has none");
+          if (!answer && s_.tree.intensity > 1000)
+            expect_answer("is_end_of_topic", answer.error(), {errc::timed_out, errc::not_registered, errc::stopping});
+          return;
+        }
+      return;
+    case deed_kind::wait_ready: {
+      const auto begun = now_;
+      const auto failure = t.wait_ready(1s);
+      if (code_of(failure) == errc::timed_out && now_ - begun < 1_s)
+        violate("wait_ready says that its time is up, and it is not");
+      return;
+    }
+    case deed_kind::inspect: {
+      const auto seen = t.inspect(500ms);
+      for (const auto& e : seen.entries)
+        if (e.how && e.how->mailbox > 3000)
+          violate("a mailbox of " + std::to_string(e.how->mailbox) + " messages: " + e.key);
+      return;
+    }
+    default: return;
+  }
+}
+
+registry_key world::socket_key(const pipeline_plan& p) {
+  auto text = p.role == pipeline_plan::producer   ? internal::keys_of(p.p).socket()
+              : p.role == pipeline_plan::consumer ? internal::keys_of(p.c).socket()
+                                                  : internal::keys_of(p.r).socket();
+  auto key = parse_registry_key(text);
+  key->name = "sim";
+  return *key;
+}
+
+} // namespace stargate::simulation
