@@ -4,6 +4,7 @@
 
 #include "actors/roles.hpp"
 #include "actors/site.hpp"
+#include "libstargate/protocol/crypto.hpp"
 #include "libstargate/protocol/option_table.hpp"
 
 #include <memory>
@@ -29,7 +30,7 @@ struct pipeline {
   bool pull_mode = false;
   bool many_topics = false;
   crypto_failure_action on_crypto_failure;
-  decryption decryption_keys;
+  std::shared_ptr<const protocol::decryptor> decrypts = std::make_shared<const protocol::decryptor>(decryption{});
   topic_name dead_letters;                          ///< Where `failure_action::dead_letter` puts messages,
   std::string dead_letter_subscription;             ///< and the subscription that keeps them there.
   std::function<caf::expected<std::string>()> path; ///< Of the handshake; for the acknowledger only.
@@ -61,7 +62,7 @@ struct pipeline {
     if constexpr (requires { o.pull_mode; }) {
       pull_mode = o.pull_mode;
       ack_timeout = o.ack_timeout.value_or(std::chrono::milliseconds{0});
-      decryption_keys = o.decryption_keys;
+      decrypts = std::make_shared<const protocol::decryptor>(o.decryption_keys);
       many_topics = o.topic.topic.empty();
     }
   }

@@ -164,9 +164,9 @@ struct processor_state {
 
   /// Decrypts a message. False when that fails and the handler is not to see it.
   bool open(received_message& message) {
-    if (pipeline->decryption_keys.empty() && pipeline->on_crypto_failure == crypto_failure_action::consume)
+    if (!pipeline->decrypts->has_keys() && pipeline->on_crypto_failure == crypto_failure_action::consume)
       return true;
-    const auto wrong = protocol::decrypt(message, pipeline->decryption_keys);
+    const auto wrong = pipeline->decrypts->open(message);
     if (!wrong)
       return true;
     tree->say(log_level::error, key, "message " + message.id.value + ": " + describe(wrong));

@@ -62,13 +62,36 @@ received_message arrived(const protocol::encryptor& e, const std::string& payloa
 
 } // namespace
 
+TEST_CASE("a private key is asked for once for each producer's data key, as long as they are few") {
+  int asked = 0;
+  const protocol::decryptor owner{{{"right", key_source::call([&] {
+                                      ++asked;
+                                      return right.private_pem;
+                                    })}}};
+  const auto open = [&](const protocol::encryptor& e) {
+    auto m = arrived(e, "plain");
+    CHECK_FALSE(owner.open(m));
+    CHECK(m.payload == "plain");
+  };
+  const protocol::encryptor first{{{"right", from(right.public_pem)}}};
+  for (int i = 0; i < 3; ++i)
+    open(first);
+  CHECK(asked == 1);
+  for (int i = 0; i < 100; ++i) {
+    const protocol::encryptor other{{{"right", from(right.public_pem)}}};
+    open(other);
+  }
+  open(first); // forgotten meanwhile, and opened again
+  CHECK(asked == 102);
+}
+
 TEST_CASE("what is encrypted for a key is opened by its owner") {
   const protocol::encryptor e{{{"right", from(right.public_pem)}}};
   for (const auto& payload : {std::string{}, std::string{"plain"}, std::string(100'000, '\0')}) {
     auto m = arrived(e, payload);
     REQUIRE(m.encryption);
     CHECK(m.payload.size() == payload.size() + 16);
-    CHECK_FALSE(protocol::decrypt(m, {{"right", from(right.private_pem)}}));
+    CHECK_FALSE(protocol::decryptor{{{"right", from(right.private_pem)}}}.open(m));
     CHECK(m.payload == payload);
     CHECK_FALSE(m.encryption);
   }
@@ -84,7 +107,7 @@ TEST_CASE("no two messages are encrypted alike") {
 TEST_CASE("each of several owners can open it") {
   const protocol::encryptor e{{{"a", from(right.public_pem)}, {"b", from(wrong.public_pem)}}};
   auto m = arrived(e, "x");
-  CHECK_FALSE(protocol::decrypt(m, {{"b", from(wrong.private_pem)}}));
+  CHECK_FALSE(protocol::decryptor{{{"b", from(wrong.private_pem)}}}.open(m));
   CHECK(m.payload == "x");
 }
 
@@ -93,7 +116,7 @@ TEST_CASE("without the right key a message stays as it is, and the reason is tol
   const auto sealed = arrived(e, "secret");
   const auto try_with = [&](const decryption& keys) {
     auto m = sealed;
-    const auto why = protocol::decrypt(m, keys);
+    const auto why = protocol::decryptor{keys}.open(m);
     CHECK(code_of(why) == errc::crypto_failed);
     CHECK(m.payload == sealed.payload);
     CHECK(m.encryption);
@@ -107,10 +130,10 @@ TEST_CASE("without the right key a message stays as it is, and the reason is tol
         != std::string::npos);
   auto changed = sealed;
   changed.payload[0] ^= 1;
-  CHECK(protocol::decrypt(changed, {{"right", from(right.private_pem)}}));
+  CHECK(protocol::decryptor{{{"right", from(right.private_pem)}}}.open(changed));
   auto cut = sealed;
   cut.payload.resize(10);
-  CHECK(protocol::decrypt(cut, {{"right", from(right.private_pem)}}));
+  CHECK(protocol::decryptor{{{"right", from(right.private_pem)}}}.open(cut));
 }
 
 TEST_CASE("a public key that cannot be used is named") {

@@ -19,6 +19,7 @@ namespace {
 constexpr std::size_t key_size = 32;
 constexpr std::size_t vector_size = 12;
 constexpr std::size_t tag_size = 16;
+constexpr std::size_t most_data_keys = 100; // that a decryptor remembers: one for each producer's life
 
 template <auto Free>
 struct freed_by {
@@ -157,20 +158,47 @@ encryptor::sealed encryptor::seal(const std::string& payload) const {
   return result;
 }
 
-caf::error decrypt(received_message& message, const stargate::decryption& keys) {
+decryptor::~decryptor() {
+  forget();
+}
+
+void decryptor::forget() const {
+  for (auto& [wrapped, key] : data_keys_)
+    OPENSSL_cleanse(key.data(), key.size());
+  data_keys_.clear();
+}
+
+std::optional<std::string> decryptor::data_key(const decryption_key& key, const std::string& wrapped) const {
+  const std::pair name{key.name, wrapped};
+  {
+    const std::lock_guard guard{mutex_};
+    if (const auto found = data_keys_.find(name); found != data_keys_.end())
+      return found->second;
+  }
+  auto opened = wrap(read_key(key.private_key(), true).get(), false, wrapped);
+  if (opened) {
+    const std::lock_guard guard{mutex_};
+    if (data_keys_.size() >= most_data_keys)
+      forget();
+    data_keys_.emplace(name, *opened);
+  }
+  return opened;
+}
+
+caf::error decryptor::open(received_message& message) const {
   const auto& context = *message.encryption;
   std::string names;
   std::string tried;
   for (const auto& [name, wrapped] : context.keys) {
     names += (names.empty() ? "" : ", ") + name;
-    for (const auto& key : keys) {
+    for (const auto& key : keys_) {
       if (key.name != name)
         continue;
       try {
-        auto data_key = wrap(read_key(key.private_key(), true).get(), false, wrapped.value);
-        auto plain = data_key ? open_payload(*data_key, context.param, message.payload) : std::nullopt;
-        if (data_key)
-          OPENSSL_cleanse(data_key->data(), data_key->size());
+        auto opened = data_key(key, wrapped.value);
+        auto plain = opened ? open_payload(*opened, context.param, message.payload) : std::nullopt;
+        if (opened)
+          OPENSSL_cleanse(opened->data(), opened->size());
         if (!plain) {
           tried = "the private key '" + name + "' does not fit";
           continue;

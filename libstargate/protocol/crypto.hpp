@@ -7,10 +7,12 @@
 #include <stargate/message.hpp>
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 
 namespace stargate::protocol {
 
@@ -42,8 +44,28 @@ private:
   mutable std::optional<std::string> parameter_; ///< Made once; guarded by mutex_.
 };
 
-/// Opens a message with the first key that fits, and takes its encryption context away; leaves it as it is otherwise.
-/// @par Errors errc::crypto_failed when there is no key for it, or none fits, or what is inside cannot be used
-[[nodiscard]] caf::error decrypt(received_message& message, const stargate::decryption& keys);
+/// Opens the messages of one consumer. A producer encrypts many messages with one data key, so that those of late are
+/// remembered: RSA is asked once for each, and not for each message. @par Threads any thread
+class decryptor {
+public:
+  explicit decryptor(stargate::decryption keys) : keys_{std::move(keys)} {}
+  ~decryptor();
+  decryptor(const decryptor&) = delete;
+  decryptor& operator=(const decryptor&) = delete;
+
+  [[nodiscard]] bool has_keys() const { return !keys_.empty(); }
+
+  /// Opens a message with the first key that fits, and takes its encryption context away; leaves it as it is otherwise.
+  /// @par Errors errc::crypto_failed when there is no key for it, or none fits, or what is inside cannot be used
+  [[nodiscard]] caf::error open(received_message& message) const;
+
+private:
+  [[nodiscard]] std::optional<std::string> data_key(const decryption_key& key, const std::string& wrapped) const;
+  void forget() const;
+
+  const stargate::decryption keys_;
+  mutable std::mutex mutex_;
+  mutable std::map<std::pair<std::string, std::string>, std::string> data_keys_; ///< By key's name, and wrapped.
+};
 
 } // namespace stargate::protocol
