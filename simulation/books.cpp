@@ -28,13 +28,14 @@ void books::on_answer(const std::string& identity, const caf::expected<message_i
   if (!p.stored)
     return;
   const auto is_it = [&](const stored_message& m) { return m.identity == identity; };
-  if (std::none_of(log.log.begin(), log.log.end(), is_it))
-    return violate_("answered as stored, and it is not on the topic: " + identity);
   std::string id;
   if (!protocol::decode_base64(answer->value, id))
     return violate_("answered with an id that is none: " + answer->value);
-  if (id == "(-1,-1)")
+  if (id == "(-1,-1)") { // the broker had it already
+    if (std::none_of(log.log.begin(), log.log.end(), is_it))
+      violate_("answered as stored, and it is not on the topic: " + identity);
     return;
+  }
   const auto place = std::stoul(id.substr(id.find('|') + 1));
   if (id.substr(0, id.find('|')) != log.name || place >= log.log.size() || !is_it(log.log[place]))
     violate_("answered with the id of another message: " + identity);
@@ -42,16 +43,16 @@ void books::on_answer(const std::string& identity, const caf::expected<message_i
 
 void books::on_handled(const std::string& where, const std::string& identity) {
   ++handled;
-  ++words_[{where, identity}].handled;
+  ++words_[where][identity].handled;
 }
 
 void books::on_done(const std::string& where, const std::string& identity) {
-  words_[{where, identity}].done = true;
+  words_[where][identity].done = true;
 }
 
 void books::on_kept(const std::string& where, const std::string& identity, std::uint64_t connection,
                     std::uint64_t place) {
-  words_[{where, identity}].kept.emplace_back(connection, place);
+  words_[where][identity].kept.emplace_back(connection, place);
 }
 
 void books::on_done_up_to(const std::string& where, std::uint64_t connection, std::uint64_t place) {
@@ -61,30 +62,39 @@ void books::on_done_up_to(const std::string& where, std::uint64_t connection, st
 
 void books::on_acknowledged(const std::string& where, const std::string& identity,
                             const std::function<bool()>& buried) {
-  const auto found = words_.find({where, identity});
-  if (found != words_.end() && found->second.done)
+  const auto* found = find(where, identity);
+  if (found != nullptr && found->done)
     return;
   if (buried()) {
     buried_.insert(identity);
     return;
   }
-  if (found != words_.end())
-    for (const auto& [connection, place] : found->second.kept)
+  if (found != nullptr)
+    for (const auto& [connection, place] : found->kept)
       if (const auto up_to = done_up_to_.find({where, connection});
           up_to != done_up_to_.end() && place <= up_to->second)
         return;
   violate_("acknowledged before its handler said so: " + identity + " of " + where);
 }
 
+const books::words* books::find(const std::string& where, const std::string& identity) const {
+  const auto place = words_.find(where);
+  if (place == words_.end())
+    return nullptr;
+  const auto found = place->second.find(identity);
+  return found == place->second.end() ? nullptr : &found->second;
+}
+
 void books::for_each_done(const std::function<void(const std::string&, const std::string&)>& check) const {
-  for (const auto& [key, w] : words_)
-    if (w.done)
-      check(key.first, key.second);
+  for (const auto& [where, messages] : words_)
+    for (const auto& [identity, w] : messages)
+      if (w.done)
+        check(where, identity);
 }
 
 int books::times_handled(const std::string& where, const std::string& identity) const {
-  const auto found = words_.find({where, identity});
-  return found == words_.end() ? 0 : found->second.handled;
+  const auto* found = find(where, identity);
+  return found == nullptr ? 0 : found->handled;
 }
 
 std::string books::unanswered() const {

@@ -12,6 +12,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -61,7 +62,7 @@ public:
   /// @param unordered topics on which the broker refused messages
   void judge(const std::map<std::string, topic_model>& topics, const std::set<std::string>& unordered) const;
 
-  [[nodiscard]] const std::map<std::string, publication>& publications() const { return publications_; }
+  [[nodiscard]] const std::unordered_map<std::string, publication>& publications() const { return publications_; }
   std::uint64_t published = 0, stored = 0, unknown = 0, handled = 0;
 
 private:
@@ -71,10 +72,12 @@ private:
     std::vector<std::pair<std::uint64_t, std::uint64_t>> kept; ///< Connection and place.
   };
 
+  [[nodiscard]] const words* find(const std::string& where, const std::string& identity) const;
+
   std::function<void(const std::string&)> violate_;
-  std::map<std::string, publication> publications_;
+  std::unordered_map<std::string, publication> publications_;
   std::set<std::string> open_;
-  std::map<std::pair<std::string, std::string>, words> words_;
+  std::map<std::string, std::unordered_map<std::string, words>> words_;       ///< By where, and identity.
   std::map<std::pair<std::string, std::uint64_t>, std::uint64_t> done_up_to_; ///< By place and connection.
   std::set<std::string> buried_;
 };

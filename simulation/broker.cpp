@@ -174,6 +174,8 @@ void broker::open_consumer(client& c) {
   s.dead_letters =
     c.query.contains("deadLetterTopic") ? c.query["deadLetterTopic"] : c.topics.front() + "-" + c.subscription + "-DLQ";
   c.pull = c.query["pullMode"] == "true";
+  c.patience = parameter(c, "ackTimeoutMillis", 0) * 1000;
+  c.refusal_delay = parameter(c, "negativeAckRedeliveryDelay", 60'000) * 1000;
   c.queue = std::min<std::size_t>(1000, static_cast<std::size_t>(parameter(c, "receiverQueueSize", 1000)));
   auto& w = *c.w;
   clients_.emplace(w.id, std::move(c));
@@ -222,8 +224,8 @@ void broker::on_end(wire& w) {
     });
     c.unacknowledged.erase(std::unique(c.unacknowledged.begin(), c.unacknowledged.end()), c.unacknowledged.end());
     for (const auto& p : c.unacknowledged)
-      if (!s.acknowledged.contains({p.first->name, p.second})) {
-        ++s.count[{p.first->name, p.second}];
+      if (!s.acknowledged.contains(p)) {
+        ++s.count[p];
         s.again.push_back(p);
       }
     std::sort(s.again.begin(), s.again.end(), [](const spot& a, const spot& b) {
@@ -290,8 +292,9 @@ void broker::on_frame(wire& w, const std::string& text) {
 }
 
 void broker::take_message(client& c, const std::string& text) {
-  rapidjson::Document json;
-  json.Parse(text.c_str(), text.size());
+  auto copy = text;
+  protocol::json::document json;
+  json.ParseInsitu<protocol::json::parse_flags>(copy.data());
   if (json.HasParseError() || !json.IsObject())
     return net_.reply(*c.w, R"({"result":"send-error:3","errorMsg":"cannot parse","errorCode":0})");
   const auto context = text_of(json, "context");
@@ -375,7 +378,7 @@ void broker::send(client& c, const spot& p, int count) {
 }
 
 int broker::times(const subscription_model& s, const spot& p) {
-  const auto found = s.count.find({p.first->name, p.second});
+  const auto found = s.count.find(p);
   return found == s.count.end() ? 0 : found->second;
 }
 
@@ -383,7 +386,7 @@ int broker::times(const subscription_model& s, const spot& p) {
 bool broker::bury(subscription_model& s, const spot& p) {
   auto m = p.first->log.at(p.second);
   trace_([&] { return "buries " + m.identity + " of " + s.name; });
-  s.acknowledged.insert({p.first->name, p.second});
+  s.acknowledged.insert(p);
   topic(s.dead_letters).log.push_back(std::move(m));
   return true;
 }
@@ -396,8 +399,8 @@ bool broker::give(subscription_model& s, client& c, const spot& p) {
   c.permits -= c.pull ? 1 : 0;
   ++c.pending;
   c.unacknowledged.push_back(p);
-  if (const auto limit = parameter(c, "ackTimeoutMillis", 0); limit > 0)
-    c.overdue.emplace_back(net_.now + limit * 1000, p);
+  if (c.patience > 0)
+    c.overdue.emplace_back(net_.now + c.patience, p);
   send(c, p, times(s, p));
   return true;
 }
@@ -449,7 +452,7 @@ void broker::deliver(const std::string& id, subscription_model& s) {
   };
   while (!s.again.empty()) {
     const auto p = s.again.front();
-    if (!s.acknowledged.contains({p.first->name, p.second}) && !give_somebody(p))
+    if (!s.acknowledged.contains(p) && !give_somebody(p))
       return;
     s.again.erase(s.again.begin());
   }
@@ -465,8 +468,9 @@ void broker::deliver(const std::string& id, subscription_model& s) {
 }
 
 void broker::take_word(client& c, const std::string& text) {
-  rapidjson::Document json;
-  json.Parse(text.c_str(), text.size());
+  auto copy = text;
+  protocol::json::document json;
+  json.ParseInsitu<protocol::json::parse_flags>(copy.data());
   if (json.HasParseError() || !json.IsObject())
     return drop(*c.w);
   if (c.subscription == "-")
@@ -511,13 +515,13 @@ void broker::take_word(client& c, const std::string& text) {
     c.unacknowledged.erase(one);
   std::erase_if(c.overdue, [&](const auto& x) { return x.second == *p; });
   if (type == "negativeAcknowledge") {
-    if (!s.acknowledged.contains({p->first->name, p->second}))
-      c.refused.emplace_back(net_.now + parameter(c, "negativeAckRedeliveryDelay", 60'000) * 1000, *p);
+    if (!s.acknowledged.contains(*p))
+      c.refused.emplace_back(net_.now + c.refusal_delay, *p);
   } else if (type.empty()) {
     std::erase_if(c.refused, [&](const auto& x) { return x.second == *p; });
     if (on_acknowledged)
       on_acknowledged(c.subscription_id, p->first->name, p->first->log.at(p->second).identity);
-    s.acknowledged.insert({p->first->name, p->second});
+    s.acknowledged.insert(*p);
   } else {
     on_violation("the client sent an unknown frame: " + text);
   }
@@ -554,12 +558,12 @@ bool broker::act() {
 
   const auto again = [&](subscription_model& s, const spot& p, bool counts) {
     did = true;
-    if (s.acknowledged.contains({p.first->name, p.second}))
+    if (s.acknowledged.contains(p))
       return;
     if (counts && s.most_redeliveries > 0 && times(s, p) >= s.most_redeliveries) {
       bury(s, p);
     } else if (std::find(s.again.begin(), s.again.end(), p) == s.again.end()) {
-      s.count[{p.first->name, p.second}] += counts ? 1 : 0;
+      s.count[p] += counts ? 1 : 0;
       s.again.push_back(p);
     }
   };

@@ -51,8 +51,8 @@ struct subscription_model {
   std::vector<topic_model*> topics;
   std::map<std::string, std::size_t> begins, next; ///< By topic.
   std::vector<spot> again;                         ///< To be delivered again, in order.
-  std::map<std::pair<std::string, std::size_t>, int> count;
-  std::set<std::pair<std::string, std::size_t>> acknowledged;
+  std::map<spot, int> count; ///< Of deliveries; these two are asked, and not walked through: they have no order.
+  std::set<spot> acknowledged;
   std::vector<std::pair<micros, spot>> delayed; ///< Not to be seen before their time.
 };
 
@@ -118,6 +118,7 @@ private:
     // a consumer or reader:
     std::string subscription, subscription_id;
     bool pull = false;
+    micros patience = 0, refusal_delay = 0; ///< Until what is not acknowledged, or refused, comes again.
     std::size_t queue = 1000, pending = 0, permits = 0;
     std::vector<spot> unacknowledged;
     std::vector<std::pair<micros, spot>> refused;

@@ -90,9 +90,9 @@ void world::judge_stop() {
     const auto found = broker_.subscriptions().find(where);
     if (found == broker_.subscriptions().end() || !found->second.durable)
       return;
-    for (const auto* t : found->second.topics)
+    for (auto* t : found->second.topics)
       for (std::size_t n = 0; n < t->log.size(); ++n)
-        if (t->log[n].identity == identity && !found->second.acknowledged.contains({t->name, n}))
+        if (t->log[n].identity == identity && !found->second.acknowledged.contains({t, n}))
           violate("handled before the tree stopped, and not acknowledged: " + identity + " of " + where);
   });
 }
@@ -128,9 +128,9 @@ std::string world::unhandled(const pipeline_plan& p) {
     if (found == broker_.subscriptions().end())
       return "no subscription of " + p.name();
     const auto& sub = found->second;
-    for (const auto* t : sub.topics)
+    for (auto* t : sub.topics)
       for (auto n = sub.begins.at(t->name); n < t->log.size(); ++n)
-        if (!sub.acknowledged.contains({t->name, n}))
+        if (!sub.acknowledged.contains({t, n}))
           return "not acknowledged by " + p.name() + ": " + t->log[n].identity;
   }
   return {};

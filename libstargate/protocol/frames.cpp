@@ -25,7 +25,7 @@ caf::error violation(std::string_view what) {
 }
 
 // An error names where a frame is wrong and how long it is, never what it holds: payloads do not belong into logs.
-caf::error not_json(const rapidjson::Document& document, std::size_t size) {
+caf::error not_json(const json::document& document, std::size_t size) {
   return violation("a frame of " + std::to_string(size) + " bytes that is not a JSON object (offset "
                    + std::to_string(document.GetErrorOffset()) + ")");
 }
@@ -165,7 +165,7 @@ caf::expected<std::string> encode_message(const message& content, std::uint64_t 
 
 caf::expected<std::variant<receipt, nameless_failure>> decode_receipt(std::string& frame) {
   const auto size = frame.size();
-  rapidjson::Document document;
+  json::document document;
   document.ParseInsitu<json::parse_flags>(frame.data());
   if (document.HasParseError() || !document.IsObject())
     return not_json(document, size);
@@ -205,7 +205,7 @@ std::string_view find_payload(std::string_view frame) {
 /// Parses in place what describes a message, and decodes its payload. The payload is most of a frame, and RapidJSON
 /// would look at every character of it to find that there is nothing to see: so `rest`, the frame without it, is
 /// parsed. False when the payload is still to be decoded: then the whole frame was parsed.
-bool read_delivery(std::string& frame, std::string& rest, rapidjson::Document& document, std::string& payload) {
+bool read_delivery(std::string& frame, std::string& rest, json::document& document, std::string& payload) {
   if (const auto text = find_payload(frame); !text.empty()) {
     const auto at = static_cast<std::size_t>(text.data() - frame.data());
     rest.reserve(frame.size() - text.size());
@@ -228,7 +228,7 @@ caf::expected<std::variant<received_message, end_of_topic>> decode_delivery(std:
   const auto size = frame.size();
   received_message message;
   std::string rest;
-  rapidjson::Document document;
+  json::document document;
   const bool has_payload = read_delivery(frame, rest, document, message.payload);
   if (document.HasParseError() || !document.IsObject())
     return not_json(document, size);

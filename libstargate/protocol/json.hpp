@@ -7,6 +7,8 @@
 #include <rapidjson/reader.h>
 #include <rapidjson/writer.h>
 
+#include <array>
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -38,6 +40,28 @@ using writer = rapidjson::Writer<string_stream, rapidjson::UTF8<>, rapidjson::UT
 /// Parses `text`, which it takes apart. Iterative, so that deep nesting cannot exhaust the stack.
 inline constexpr unsigned parse_flags =
   rapidjson::kParseInsituFlag | rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag;
+
+namespace detail {
+
+/// Room for what describes one message; more comes from the heap.
+struct room {
+  alignas(std::max_align_t) std::array<char, 1024> for_values;
+  alignas(std::max_align_t) std::array<char, 1024> for_stack;
+  rapidjson::MemoryPoolAllocator<> values{for_values.data(), for_values.size()};
+  rapidjson::MemoryPoolAllocator<> stack{for_stack.data(), for_stack.size()};
+};
+
+} // namespace detail
+
+/// A document that has its memory in itself, as long as it is small: RapidJSON's own takes 64 KiB of the heap for each.
+class document : private detail::room,
+                 public rapidjson::GenericDocument<rapidjson::UTF8<>, rapidjson::MemoryPoolAllocator<>,
+                                                   rapidjson::MemoryPoolAllocator<>> {
+public:
+  document() : GenericDocument{&values, for_stack.size() / 2, &stack} {}
+  document(const document&) = delete;
+  document& operator=(const document&) = delete;
+};
 
 /// A member of an object when it is there and a string; null otherwise.
 [[nodiscard]] inline const rapidjson::Value* find_string(const rapidjson::Value& object, const char* name) {
