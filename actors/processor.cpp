@@ -144,6 +144,8 @@ struct processor_state {
     if (!decoded)
       return crash(
         make_error(errc::protocol_violation, to_string(pipeline->keys.topic()) + ": " + context_of(decoded.error())));
+    if (const auto* oversized = std::get_if<protocol::oversized_message>(&*decoded))
+      return pass_over(*oversized, next);
     auto* message = std::get_if<received_message>(&*decoded);
     if (message == nullptr) { // an answer about the topic's end, which nobody waits for
       --owed;
@@ -160,6 +162,23 @@ struct processor_state {
       handle_gathered();
     else if (gathered.size() == 1)
       send_later(self, pipeline->batch_delay, batch_due{++batch_generation});
+  }
+
+  /// A message that is larger than this tree takes. A reader reads on; a subscription keeps it, so that nothing is
+  /// lost, and sends it again with its next connection only.
+  void pass_over(const protocol::oversized_message& what, queued& of) {
+    --owed;
+    tree->say(log_level::error, key,
+              describe(make_error(errc::message_too_large,
+                                  "message " + what.id.value + " of " + to_string(pipeline->keys.topic()) + " comes in "
+                                    + std::to_string(what.size) + " bytes, which is more than max_frame_size ("
+                                    + std::to_string(tree->description.max_frame_size) + "): it is not handled, "
+                                    + (pipeline->position ? "and passed over" : "and stays on its subscription"))));
+    received_message message;
+    message.id = what.id;
+    message.sequence = of.raw.sequence;
+    message.origin = std::move(of.origin);
+    settle_later(message, pipeline->position ? disposition::ack : disposition::continue_);
   }
 
   /// Decrypts a message. False when that fails and the handler is not to see it.

@@ -3,11 +3,15 @@
 #pragma once
 
 #include "actors/messages.hpp"
+#include "libstargate/protocol/frames.hpp"
 
 #include <stargate/error.hpp>
 #include <stargate/options.hpp>
 
+#include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace stargate::internal {
@@ -18,6 +22,9 @@ public:
   to_actor(caf::actor_addr who, std::uint64_t number) : who_{std::move(who)}, number_{number} {}
   void on_open() override { tell(link_open{number_}); }
   void on_frames(std::vector<std::string> frames) override { tell(link_frames{number_, std::move(frames)}); }
+  std::optional<std::string> on_oversized(std::string_view beginning, std::uint64_t size) override {
+    return protocol::stand_in_for_oversized(beginning, size);
+  }
   void on_end(connection::ended why) override { tell(link_end{number_, std::move(why)}); }
 
 private:
@@ -46,6 +53,7 @@ private:
   to.connect_timeout = o.connect_timeout;
   to.ping_interval = o.ping_interval;
   to.pong_timeout = o.pong_timeout;
+  to.max_frame = o.max_frame_size;
   return to;
 }
 

@@ -22,6 +22,8 @@ struct record {
   int opened = 0;
   std::vector<std::string> frames;
   std::vector<ended> ends;
+  bool replaces = false; ///< Frames that are too large.
+  std::vector<std::uint64_t> sizes;
 
   template <class Enough>
   bool wait(Enough enough, std::chrono::milliseconds timeout = 10s) {
@@ -38,6 +40,10 @@ public:
   }
   void on_frames(std::vector<std::string> frames) override {
     note([&] { r_.frames.insert(r_.frames.end(), frames.begin(), frames.end()); });
+  }
+  std::optional<std::string> on_oversized(std::string_view beginning, std::uint64_t size) override {
+    note([&] { r_.sizes.push_back(size); });
+    return r_.replaces ? std::optional{"in place of " + std::string{beginning.substr(0, 11)}} : std::nullopt;
   }
   void on_end(ended why) override {
     note([&] { r_.ends.push_back(why); });
@@ -126,6 +132,49 @@ TEST_CASE_METHOD(fixture, "a frame larger than allowed ends the connection") {
   e.max_frame = 99'999;
   const auto l = connect(e);
   CHECK(end().how == connection::end::too_large);
+}
+
+TEST_CASE_METHOD(fixture, "a frame far beyond what is allowed harms nothing, however much of it comes") {
+  const auto declared = GENERATE(std::uint64_t{100'001}, std::uint64_t{1} << 20, std::uint64_t{20} << 20,
+                                 std::uint64_t{1} << 40, std::uint64_t{1} << 62);
+  CAPTURE(declared);
+  misbehaving_server server{[&](misbehaving_server::peer& p) {
+    p.accept_websocket();
+    p.begin_frame(declared);
+    const std::string piece(70'000, 'x');
+    for (std::uint64_t sent = 0; sent < std::min<std::uint64_t>(declared, 40u << 20); sent += piece.size())
+      p.write(piece);
+    p.wait_for_close();
+  }};
+  auto e = to(server.port());
+  e.max_frame = 100'000;
+  const auto l = connect(e);
+  const auto why = end();
+  CHECK(why.how == connection::end::too_large);
+  CHECK(why.text.find("100000 bytes") != std::string::npos);
+}
+
+TEST_CASE_METHOD(fixture, "a frame that is too large can be replaced, and those around it arrive") {
+  const std::size_t fragment = GENERATE(std::size_t{1} << 20, std::string::npos);
+  misbehaving_server server{[&](misbehaving_server::peer& p) {
+    p.accept_websocket();
+    p.write_frame("before");
+    p.write_frame("the large one" + std::string(2'000'000, 'x'), fragment);
+    p.write_frame("between");
+    p.write_frame(std::string(100'001, 'y'));
+    p.write_frame("after");
+    p.read_frame();
+  }};
+  auto e = to(server.port());
+  e.max_frame = 100'000;
+  r.replaces = true;
+  const auto l = connect(e);
+  REQUIRE(r.wait([&] { return r.frames.size() == 5; }));
+  CHECK(
+    r.frames
+    == std::vector<std::string>{"before", "in place of the large o", "between", "in place of yyyyyyyyyyy", "after"});
+  CHECK(r.sizes.front() >= (fragment == std::string::npos ? 2'000'013 : 1u << 20));
+  CHECK(r.sizes.back() == 100'001);
 }
 
 TEST_CASE_METHOD(fixture, "a peer whose handshake has headers without end is given up") {

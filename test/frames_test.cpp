@@ -204,3 +204,18 @@ TEST_CASE("an instant that the clock cannot hold is none") {
   CHECK_FALSE(protocol::parse_instant("6172-01-31T12:00:00Z", at)); // found by the fuzzer: it overflowed
   CHECK_FALSE(protocol::parse_instant("1600-01-31T12:00:00Z", at));
 }
+
+TEST_CASE("what takes the place of a delivery that is too large names its message") {
+  using protocol::stand_in_for_oversized;
+  const auto frame = R"({"messageId":"CAoQAA==","payload":")" + std::string(900, 'x');
+  auto stand_in = stand_in_for_oversized(frame, 20'000'000);
+  REQUIRE(stand_in);
+  const auto decoded = decode_delivery(*stand_in);
+  REQUIRE(decoded);
+  const auto& oversized = std::get<protocol::oversized_message>(*decoded);
+  CHECK(oversized.id.value == "CAoQAA==");
+  CHECK(oversized.size == 20'000'000);
+  for (const auto* other : {"", "xxxx", R"({"payload":"xxxx)", R"({"messageId":"CAoQ)",
+                            R"({"messageId":"","payload":")", R"({"messageId":"a\","payload":")"})
+    CHECK_FALSE(stand_in_for_oversized(other, 1));
+}

@@ -76,6 +76,9 @@ public:
       }
     }
 
+    /// The header of a text frame of that size, whatever follows.
+    void begin_frame(std::uint64_t size) { write_header(0x81, size); }
+
     void write_close(int code, const std::string& text) {
       write_header(0x88, text.size() + 2);
       write(std::string{static_cast<char>(code >> 8), static_cast<char>(code & 255)} + text);
@@ -124,7 +127,7 @@ public:
     }
 
   private:
-    void write_header(int first_byte, std::size_t size) {
+    void write_header(int first_byte, std::uint64_t size) {
       std::string header(1, static_cast<char>(first_byte));
       if (size < 126) {
         header += static_cast<char>(size);
@@ -132,7 +135,7 @@ public:
         const int bytes = size < 65'536 ? 2 : 8;
         header += static_cast<char>(bytes == 2 ? 126 : 127);
         for (int i = bytes - 1; i >= 0; --i)
-          header += static_cast<char>(static_cast<std::uint64_t>(size) >> (8 * i) & 255);
+          header += static_cast<char>(size >> (8 * i) & 255);
       }
       write(header);
     }

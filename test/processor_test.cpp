@@ -1,4 +1,5 @@
 #include "actors/processor.hpp"
+#include "libstargate/protocol/frames.hpp"
 #include "test/actor_fixture.hpp"
 
 #include <catch2/catch.hpp>
@@ -73,6 +74,21 @@ TEST_CASE_METHOD(fixture, "what was acknowledged in one turn goes out together")
   REQUIRE(settled->messages.size() == 3);
   CHECK(settled->messages[2].id.value == "id3");
   CHECK(settled->messages[2].sequence == 3);
+}
+
+TEST_CASE_METHOD(fixture, "a message that is too large is named, kept for later, and not handled") {
+  begin(noting());
+  CHECK(asked() == 4);
+  give({{1, *protocol::stand_in_for_oversized(R"({"messageId":"idx","payload":"aaaa)", 20'000'000)}, raw(2, "Yg==")});
+  const auto settled = take<settle>();
+  REQUIRE(settled);
+  REQUIRE(settled->messages.size() == 2);
+  CHECK(settled->messages[0].id.value == "idx");
+  CHECK(settled->messages[0].what == disposition::continue_);
+  CHECK(handled == std::vector<std::string>{"b"});
+  CHECK(asked() == 2); // it is owed no longer
+  CHECK(logged.find("message idx of persistent://public/default/x comes in 20000000 bytes") != std::string::npos);
+  CHECK(logged.find("max_frame_size (8388608)") != std::string::npos);
 }
 
 TEST_CASE_METHOD(fixture, "continue_ leaves it open, until the message is acknowledged from outside") {

@@ -194,9 +194,16 @@ struct event_loop::parts {
   }
 
   void give_up(session* s) {
+    end_at_once(s,
+                {end::unreachable, 0, "no answer within " + std::to_string(s->to().connect_timeout.count()) + " ms"});
+  }
+
+  /// Ends a session from within any of libwebsockets' calls. Its own way, a reason and -1 as the answer, is not for
+  /// those that bring data: it then goes on to read, to say goodbye, and writes behind the end of its buffer.
+  void end_at_once(session* s, ended why) {
     if (auto* wsi = s->handle())
       lws_set_timeout(wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
-    finish(s, {end::unreachable, 0, "no answer within " + std::to_string(s->to().connect_timeout.count()) + " ms"});
+    finish(s, std::move(why));
   }
 
   void close(session* s) {
@@ -276,9 +283,10 @@ struct event_loop::parts {
         bytes_in_batch += size;
         const bool had_frames = s->has_frames();
         if (!s->receive(wsi, static_cast<const char*>(in), size)) {
-          s->note({end::too_large, 0, "a frame of more than " + std::to_string(s->to().max_frame) + " bytes came"});
-          lws_close_reason(wsi, LWS_CLOSE_STATUS_MESSAGE_TOO_LARGE, nullptr, 0);
-          return -1;
+          end_at_once(s, {end::too_large, 0,
+                          "a frame of more than " + std::to_string(s->to().max_frame)
+                            + " bytes came, and nothing in it says which message it is"});
+          return 0;
         }
         if (!had_frames && s->has_frames())
           with_frames.push_back(s);

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <cstring>
 #include <iterator>
+#include <string_view>
 #include <utility>
 
 #ifdef __linux__
@@ -22,10 +23,12 @@ namespace {
 
 constexpr std::size_t frames_a_write = 64; // then other connections have their turn
 constexpr std::size_t bytes_a_gathering = 128u << 10;
-constexpr std::size_t worth_masking = 4096;         // a single frame as large as that is masked faster by us
-constexpr std::size_t frames_a_batch = 1024;        // then the observer is told, even in the middle of a wake-up
-constexpr std::size_t scratch_to_keep = 256u << 10; // a larger one is given back after use
-constexpr int close_timeout = 5;                    // seconds, for what is unsent and for the peer's answer
+constexpr std::size_t worth_masking = 4096;            // a single frame as large as that is masked faster by us
+constexpr std::size_t frames_a_batch = 1024;           // then the observer is told, even in the middle of a wake-up
+constexpr std::size_t scratch_to_keep = 256u << 10;    // a larger one is given back after use
+constexpr std::size_t beginning_of_a_frame = 1024;     // enough to know what it is about
+constexpr std::uint64_t most_thrown_away = 1ull << 30; // of one frame; who sends more has lost its mind
+constexpr int close_timeout = 5;                       // seconds, for what is unsent and for the peer's answer
 
 } // namespace
 
@@ -88,11 +91,24 @@ void session::detach() {
 }
 
 bool session::receive(lws* wsi, const char* piece, std::size_t size) {
-  if (partial_.size() + size > to_.max_frame)
+  if (!stand_in_ && partial_.size() + size > to_.max_frame) {
+    const auto whole = std::uint64_t{partial_.size()} + size + lws_remaining_packet_payload(wsi);
+    if (partial_.size() < beginning_of_a_frame)
+      partial_.append(piece, std::min(size, beginning_of_a_frame - partial_.size()));
+    if (whole <= most_thrown_away && observer_)
+      stand_in_ = observer_->on_oversized(std::string_view{partial_}.substr(0, beginning_of_a_frame), whole);
+    partial_ = {};
+    if (!stand_in_)
+      return false;
+  }
+  if (!stand_in_)
+    partial_.append(piece, size);
+  else if ((thrown_away_ += size) > most_thrown_away)
     return false;
-  partial_.append(piece, size);
   if (lws_is_final_fragment(wsi) != 0 && lws_remaining_packet_payload(wsi) == 0) {
-    received_.push_back(std::exchange(partial_, {}));
+    received_.push_back(stand_in_ ? std::move(*stand_in_) : std::exchange(partial_, {}));
+    stand_in_.reset();
+    thrown_away_ = 0;
     if (received_.size() >= frames_a_batch)
       flush();
   }

@@ -55,7 +55,7 @@ public:
 
   // -- receiving
 
-  /// Takes a piece of a frame. False when the frame is larger than allowed.
+  /// Takes a piece of a frame. False when the frame is larger than allowed, and nothing can take its place.
   [[nodiscard]] bool receive(lws* wsi, const char* piece, std::size_t size);
   [[nodiscard]] bool has_frames() const { return !received_.empty(); }
   /// Hands what has come to the observer.
@@ -91,6 +91,8 @@ private:
   std::deque<std::string> addresses_;
   std::optional<ended> note_;
   std::string partial_;
+  std::uint64_t thrown_away_ = 0;
+  std::optional<std::string> stand_in_; ///< For the frame that comes, of which the rest is thrown away.
   std::vector<std::string> received_;
   std::deque<frame> unsent_;
   std::vector<unsigned char> scratch_;

@@ -7,7 +7,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -22,7 +24,7 @@ struct endpoint {
   std::chrono::milliseconds connect_timeout{10'000};             ///< Name, connection and handshake together.
   std::chrono::seconds ping_interval{10};
   std::chrono::seconds pong_timeout{5};
-  std::size_t max_frame = 16u << 20; ///< A larger frame from the peer ends the connection.
+  std::size_t max_frame = 8u << 20; ///< A larger frame from the peer goes to `observer::on_oversized`.
 };
 
 /// Why a connection ended, or never came to be.
@@ -33,7 +35,7 @@ enum class end : std::uint8_t {
   untrusted,   ///< The peer's certificate is not to be trusted, or the peer does not trust ours.
   lost,        ///< The connection broke, or a ping went unanswered.
   peer_closed, ///< The peer sent a close frame.
-  too_large,   ///< The peer sent a frame larger than `endpoint::max_frame`.
+  too_large,   ///< The peer sent a frame larger than `endpoint::max_frame`, and nobody knows what to put in its place.
   closed,      ///< This side closed it.
 };
 
@@ -59,6 +61,12 @@ public:
   virtual void on_open() = 0;
   /// Whole frames, in order; as many as one wake-up of the transport brought.
   virtual void on_frames(std::vector<std::string> frames) = 0;
+  /// A frame is larger than `endpoint::max_frame`. It is read and thrown away, and what this gives takes its place
+  /// among the frames; nothing ends the connection. @param beginning its first bytes; @param size at least its size
+  virtual std::optional<std::string> on_oversized(std::string_view beginning, std::uint64_t size) {
+    static_cast<void>(beginning), static_cast<void>(size);
+    return std::nullopt;
+  }
   /// The last call, and exactly one for each connection.
   virtual void on_end(ended why) = 0;
 };

@@ -223,8 +223,21 @@ bool read_delivery(std::string& frame, std::string& rest, json::document& docume
 
 } // namespace
 
-caf::expected<std::variant<received_message, end_of_topic>> decode_delivery(std::string& frame) {
-  using result = std::variant<received_message, end_of_topic>;
+std::optional<std::string> stand_in_for_oversized(std::string_view beginning, std::uint64_t size) {
+  constexpr std::string_view member = R"("messageId":")";
+  const auto at = beginning.find(member);
+  if (at == std::string_view::npos)
+    return std::nullopt;
+  const auto rest = beginning.substr(at + member.size());
+  const auto end = rest.find('"');
+  if (end == std::string_view::npos || !is_message_id(rest.substr(0, end)))
+    return std::nullopt;
+  return "{" + std::string{member} + std::string{rest.substr(0, end)} + R"(","oversized":)" + std::to_string(size)
+         + "}";
+}
+
+caf::expected<std::variant<received_message, end_of_topic, oversized_message>> decode_delivery(std::string& frame) {
+  using result = std::variant<received_message, end_of_topic, oversized_message>;
   const auto size = frame.size();
   received_message message;
   std::string rest;
@@ -238,6 +251,8 @@ caf::expected<std::variant<received_message, end_of_topic>> decode_delivery(std:
   if (id == nullptr || !is_message_id(json::view(*id)))
     return violation("a message without an id");
   message.id.value = json::view(*id);
+  if (const auto found = document.FindMember("oversized"); found != document.MemberEnd() && found->value.IsUint64())
+    return result{oversized_message{std::move(message.id), found->value.GetUint64()}};
   const auto* payload = json::find_string(document, "payload");
   if (payload == nullptr || (!has_payload && !decode_base64(json::view(*payload), message.payload)))
     return violation("the message " + message.id.value + " without a payload in base64");

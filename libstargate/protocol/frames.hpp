@@ -41,13 +41,24 @@ struct nameless_failure {
 [[nodiscard]] caf::expected<std::variant<receipt, nameless_failure>> decode_receipt(std::string& frame);
 
 /// The answer to `isEndOfTopic`.
+/// A message that was larger than this side takes: what is left of it.
+struct oversized_message {
+  message_id id;
+  std::uint64_t size = 0; ///< Of its frame, in bytes, at least.
+};
+
+/// What takes the place of a delivery that is too large: `decode_delivery` gives an `oversized_message` for it. Nothing
+/// when its beginning does not say which message it is.
+[[nodiscard]] std::optional<std::string> stand_in_for_oversized(std::string_view beginning, std::uint64_t size);
+
 struct end_of_topic {
   bool reached = false;
 };
 
 /// Reads what a broker sends to a consumer or reader; leaves `frame` in pieces. The message has no origin yet.
 /// @par Errors errc::protocol_violation when it is not what a broker sends.
-[[nodiscard]] caf::expected<std::variant<received_message, end_of_topic>> decode_delivery(std::string& frame);
+[[nodiscard]] caf::expected<std::variant<received_message, end_of_topic, oversized_message>>
+decode_delivery(std::string& frame);
 
 /// `decode_delivery` of an `end_of_topic` alone; nothing when the frame is something else, which is then left whole.
 [[nodiscard]] std::optional<bool> decode_end_of_topic(const std::string& frame);

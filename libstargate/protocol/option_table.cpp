@@ -325,6 +325,10 @@ std::span<const option_row<options>> rows() {
     o::option("period", &options::period, "See intensity.").between(seconds{1}, seconds{86'400}, "1 s to a day"),
     o::option("shutdown", &options::shutdown, "How long each actor may take to drain when the tree stops.")
       .between(milliseconds{1}, day, up_to_a_day),
+    o::option("max_frame_size", &options::max_frame_size,
+              "A larger frame of the broker is not taken: its message is not handled, which is logged with its id. The "
+              "default has room for the largest message of a broker with its own defaults, in base64.")
+      .between(65'536, 1 << 30, "64 KiB to 1 GiB, in bytes"),
     o::option("inspection_socket", &options::inspection_socket,
               "A Unix domain socket that tells this user what the tree looks like: `stargate tree`.")
       .allowed("a path of at most 107 bytes", [](const options& t) { return t.inspection_socket.size() <= 107; }),

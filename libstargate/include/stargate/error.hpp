@@ -18,7 +18,7 @@ enum class errc : std::uint8_t {
   invalid_topic,     ///< A topic's name cannot be used.
   invalid_url,       ///< A URL cannot be used.
   invalid_message,   ///< A message cannot be encoded: its key or a property is not UTF-8.
-  message_too_large, ///< The encoded message is larger than the broker takes in one frame.
+  message_too_large, ///< The encoded message is larger than the broker, or this tree, takes in one frame.
   bad_request,       ///< The broker refuses the handshake with 400: a parameter it does not accept.
   unauthorized,      ///< The broker refuses the handshake with 401: no token, or a bad one.
   forbidden,         ///< The broker refuses the handshake with 403: the role may not do this.
