@@ -218,7 +218,7 @@ struct socket_state {
       case connection::end::refused: {
         const auto code = code_for_status(end.status);
         return make_error(code, place() + ": the handshake was refused with status " + std::to_string(end.status) + ": "
-                                  + std::string{advice_for(code)});
+                                  + std::string{advice_for(code)} + text);
       }
       case connection::end::untrusted: return make_error(errc::untrusted, place() + ": " + end.text);
       case connection::end::peer_closed:

@@ -4,7 +4,9 @@
 
 #include <catch2/catch.hpp>
 
+#include <atomic>
 #include <condition_variable>
+#include <csignal>
 #include <mutex>
 #include <optional>
 
@@ -175,6 +177,63 @@ TEST_CASE_METHOD(fixture, "a frame that is too large can be replaced, and those 
     == std::vector<std::string>{"before", "in place of the large o", "between", "in place of yyyyyyyyyyy", "after"});
   CHECK(r.sizes.front() >= (fragment == std::string::npos ? 2'000'013 : 1u << 20));
   CHECK(r.sizes.back() == 100'001);
+}
+
+TEST_CASE_METHOD(fixture, "an answer that points elsewhere is not followed, and says where it points") {
+  const int status = GENERATE(301, 302, 303, 307, 308);
+  CAPTURE(status);
+  std::atomic<bool> asked{false};
+  misbehaving_server other{[&](misbehaving_server::peer& p) { asked = !p.read_request().empty(); }};
+  const auto there = "http://127.0.0.1:" + std::to_string(other.port()) + "/ws/v2";
+  misbehaving_server server{[&](misbehaving_server::peer& p) {
+    p.read_request();
+    p.write("HTTP/1.1 " + std::to_string(status) + " Elsewhere\r\nLocation: " + there
+            + "\r\nContent-Length: 0\r\n\r\n");
+    p.wait_for_close();
+  }};
+  auto e = to(server.port());
+  e.headers = {{"Authorization:", "Bearer secret"}};
+  const auto l = connect(e);
+  const auto why = end();
+  CHECK(why.how == connection::end::refused);
+  CHECK(why.status == status);
+  CHECK(why.text == "it points to " + there + ", which is not followed");
+  CHECK_FALSE(asked);
+}
+
+TEST_CASE_METHOD(fixture, "requests and answers of 15 KB go through whole, and larger ones are refused by name") {
+  const std::string path = "/ws?topics=" + std::string(15'000, 't');
+  std::string request;
+  misbehaving_server server{[&](misbehaving_server::peer& p) {
+    request = p.accept_websocket("X-Long: " + std::string(15'000, 'h') + "\r\n");
+    p.write_frame(request.substr(0, request.find(" HTTP")));
+    p.read_frame();
+  }};
+  auto e = to(server.port());
+  e.path = path;
+  const auto l = connect(e);
+  REQUIRE(r.wait([&] { return !r.frames.empty(); }));
+  CHECK(r.frames.front() == "GET " + path);
+}
+
+TEST_CASE_METHOD(fixture, "a request of more than 16 KiB is not sent") {
+  misbehaving_server server{[](misbehaving_server::peer& p) { p.read_request(); }};
+  auto e = to(server.port());
+  e.headers = {{"Authorization:", "Bearer " + std::string(16'500, 't')}};
+  const auto l = connect(e);
+  const auto why = end();
+  CHECK(why.how == connection::end::unreachable);
+  CHECK(why.text.find("more than the 16384") != std::string::npos);
+}
+
+TEST_CASE("an event loop leaves the signals of the process as they are") {
+  struct sigaction before {
+  }, after{};
+  ::sigaction(SIGPIPE, nullptr, &before);
+  const auto loop = event_loop::start();
+  ::sigaction(SIGPIPE, nullptr, &after);
+  CHECK(before.sa_handler == after.sa_handler);
+  loop->stop();
 }
 
 TEST_CASE_METHOD(fixture, "a peer whose handshake has headers without end is given up") {

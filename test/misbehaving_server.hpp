@@ -48,7 +48,7 @@ public:
     }
 
     /// Answers the handshake as it should be; gives the request.
-    std::string accept_websocket() {
+    std::string accept_websocket(const std::string& more_headers = {}) {
       const auto request = read_request();
       const std::string name = "Sec-WebSocket-Key: ";
       const auto at = request.find(name) + name.size();
@@ -58,7 +58,7 @@ public:
       unsigned char accept[64];
       EVP_EncodeBlock(accept, digest, sizeof digest);
       write("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
-            + std::string{reinterpret_cast<char*>(accept)} + "\r\n\r\n");
+            + std::string{reinterpret_cast<char*>(accept)} + "\r\n" + more_headers + "\r\n");
       return request;
     }
 

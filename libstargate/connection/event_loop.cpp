@@ -6,7 +6,11 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
+#include <csignal>
+#include <sys/resource.h>
+
 #include <algorithm>
+#include <array>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -19,6 +23,9 @@ namespace stargate::connection {
 namespace {
 
 constexpr std::size_t receive_buffer = 64u << 10;
+constexpr std::size_t most_headers = 32u << 10;   // of a handshake, with what libwebsockets adds: `most_request` fits
+constexpr rlim_t most_descriptors = 1u << 20;     // libwebsockets takes 17 bytes for each that may be, used or not
+constexpr unsigned fewer_descriptors = 64u << 10; // when even more may be
 constexpr auto stop_timeout = std::chrono::seconds{1};
 constexpr auto gathering_time = std::chrono::microseconds{200};
 constexpr auto gathering_time_of_a_session = std::chrono::nanoseconds{500}; // libwebsockets looks at each when it wakes
@@ -42,6 +49,23 @@ lws_context_creation_info no_listener() {
   return info;
 }
 
+/// Makes a context, and leaves the process's signals as they are: libwebsockets ignores SIGPIPE for all of it.
+lws_context* make_context(const lws_context_creation_info& info) {
+  struct sigaction before {};
+  ::sigaction(SIGPIPE, nullptr, &before);
+  auto* context = lws_create_context(&info);
+  ::sigaction(SIGPIPE, &before, nullptr);
+  return context;
+}
+
+/// For the loop's own thread, where a broken connection is an error of a write and nothing else.
+void block_sigpipe() {
+  sigset_t pipe;
+  sigemptyset(&pipe);
+  sigaddset(&pipe, SIGPIPE);
+  pthread_sigmask(SIG_BLOCK, &pipe, nullptr);
+}
+
 // What libwebsockets has one of for the whole process.
 // - It logs to standard error unless it is told not to.
 // - It numbers its data in OpenSSL's objects anew with each context that asks for TLS, and then no longer finds what
@@ -52,7 +76,7 @@ void set_up_libwebsockets() {
     lws_set_log_level(0, nullptr);
     auto info = no_listener();
     info.options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT | LWS_SERVER_OPTION_EXPLICIT_VHOSTS;
-    if (auto* context = lws_create_context(&info))
+    if (auto* context = make_context(info))
       lws_context_destroy(context);
   });
 }
@@ -258,6 +282,17 @@ struct event_loop::parts {
                                                                              : SSL_alert_desc_string_long(alert))});
   }
 
+  /// Where an answer points that says to go elsewhere. It is not followed: the token is for whom the user named.
+  static std::string redirection(lws* wsi, int status) {
+    std::array<char, 512> location{};
+    if (status < 300 || status > 399
+        || lws_hdr_copy(wsi, location.data(), static_cast<int>(location.size()), WSI_TOKEN_HTTP_LOCATION) <= 0)
+      return {};
+    std::string text{location.data()};
+    std::erase_if(text, [](unsigned char c) { return c < ' ' || c > '~'; }); // it goes into logs
+    return "it points to " + text + ", which is not followed";
+  }
+
   // -- libwebsockets' events
 
   int handle(lws* wsi, session* s, lws_callback_reasons reason, void* in, std::size_t size) {
@@ -265,6 +300,10 @@ struct event_loop::parts {
       case LWS_CALLBACK_CLIENT_APPEND_HANDSHAKE_HEADER: {
         auto** at = static_cast<unsigned char**>(in);
         auto* const last = *at + size;
+        if (!s->write_path(*at, size, receive_buffer)) {
+          s->note({end::unreachable, 0, "the path of the handshake does not fit"});
+          return -1;
+        }
         for (const auto& [name, value] : s->to().headers)
           if (lws_add_http_header_by_name(wsi, reinterpret_cast<const unsigned char*>(name.c_str()),
                                           reinterpret_cast<const unsigned char*>(value.data()),
@@ -303,7 +342,7 @@ struct event_loop::parts {
         const int status = static_cast<int>(lws_http_client_http_response(wsi));
         const std::string text = in != nullptr ? std::string{static_cast<const char*>(in), size} : "no connection";
         if (status > 0 && status != 101)
-          s->note({end::refused, status, {}});
+          s->note({end::refused, status, redirection(wsi, status)});
         failed(s, text);
         return 0;
       }
@@ -346,7 +385,10 @@ std::shared_ptr<event_loop> event_loop::start(const std::optional<tls_settings>&
   info.connect_timeout_secs = never;
   info.user = &p;
   info.options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS;
-  p.context = lws_create_context(&info);
+  info.max_http_header_data = most_headers;
+  if (rlimit limit{}; ::getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur > most_descriptors)
+    info.fd_limit_per_thread = fewer_descriptors;
+  p.context = make_context(info);
   if (p.context == nullptr)
     throw std::runtime_error{"libwebsockets could not set up its context"};
   if (tls) {
@@ -363,7 +405,10 @@ std::shared_ptr<event_loop> event_loop::start(const std::optional<tls_settings>&
   p.vhost = lws_create_vhost(p.context, &info);
   if (p.vhost == nullptr)
     throw std::runtime_error{"libwebsockets could not set up its host"};
-  p.thread = std::thread{[&p] { p.run(); }};
+  p.thread = std::thread{[&p] {
+    block_sigpipe();
+    p.run();
+  }};
   return loop;
 }
 

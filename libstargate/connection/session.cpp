@@ -21,7 +21,10 @@ namespace stargate::connection {
 
 namespace {
 
-constexpr std::size_t frames_a_write = 64; // then other connections have their turn
+constexpr auto placeholder_path = "/";
+constexpr std::size_t unused_by_libwebsockets = 12; // bytes at the end of its buffer for a request
+constexpr std::size_t most_request = 16u << 10;     // bytes of path and headers
+constexpr std::size_t frames_a_write = 64;          // then other connections have their turn
 constexpr std::size_t bytes_a_gathering = 128u << 10;
 constexpr std::size_t worth_masking = 4096;            // a single frame as large as that is masked faster by us
 constexpr std::size_t frames_a_batch = 1024;           // then the observer is told, even in the middle of a wake-up
@@ -41,13 +44,20 @@ void session::set_addresses(std::vector<std::string> addresses) {
 bool session::connect_next(const way& how) {
   // A host that is an IPv6 address stands in brackets in the Host header.
   const auto host = (has_ipv6_host() ? "[" + to_.host + "]" : to_.host) + ":" + std::to_string(to_.port);
-  int tls = 0;
+  int tls = LCCSCF_HTTP_NO_FOLLOW_REDIRECT;
   tls_ = how.tls;
   if (how.tls) {
-    tls = LCCSCF_USE_SSL;
+    tls |= LCCSCF_USE_SSL;
     if (how.trusts_anything || has_ipv6_host()) // an IPv6 address is compared where the chain is looked at
       tls |= LCCSCF_SKIP_SERVER_CERT_HOSTNAME_CHECK;
   }
+  std::size_t request = to_.path.size() + 2 * host.size();
+  for (const auto& [name, value] : to_.headers)
+    request += name.size() + value.size() + 4;
+  if (request > most_request)
+    note({end::unreachable, 0,
+          "the handshake would be " + std::to_string(request) + " bytes, more than the " + std::to_string(most_request)
+            + " that servers take: use fewer topics, keys or shorter names"});
   while (!addresses_.empty() && !note_) {
     const auto address = std::move(addresses_.front());
     addresses_.pop_front();
@@ -57,7 +67,7 @@ bool session::connect_next(const way& how) {
     info.ssl_connection = tls;
     info.address = address.c_str();
     info.port = to_.port;
-    info.path = to_.path.c_str();
+    info.path = placeholder_path; // `write_path` puts the true one there
     info.host = host.c_str();
     info.origin = host.c_str();
     info.local_protocol_name = how.protocol;
@@ -73,6 +83,22 @@ bool session::connect_next(const way& how) {
     wsi_ = nullptr;
   }
   return false;
+}
+
+// libwebsockets cuts a request line after 2,047 bytes, without a word. So it writes a short one, and this puts the true
+// path into it where the whole request waits to be sent.
+bool session::write_path(unsigned char*& end, std::size_t room, std::size_t buffer_size) const {
+  const std::string line = "GET " + std::string{placeholder_path} + " HTTP/1.1\r\n";
+  auto* const begin = end + room + unused_by_libwebsockets - buffer_size;
+  auto* const found = std::search(begin, end, line.begin(), line.end());
+  const std::string true_line = "GET " + to_.path + " HTTP/1.1\r\n";
+  const auto more = true_line.size() - line.size();
+  if (found == end || more > room)
+    return false;
+  std::memmove(found + true_line.size(), found + line.size(), static_cast<std::size_t>(end - found) - line.size());
+  std::memcpy(found, true_line.data(), true_line.size());
+  end += more;
+  return true;
 }
 
 void session::open(lws* wsi) {

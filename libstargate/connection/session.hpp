@@ -47,6 +47,9 @@ public:
   [[nodiscard]] bool has_addresses() const { return !addresses_.empty(); }
   /// Whether libwebsockets is inside the call that connects; what fails then, `connect_next` sees itself.
   [[nodiscard]] bool is_connecting() const { return connecting_; }
+  /// Puts the path into libwebsockets' request. @param end where the request ends so far; it moves
+  /// @param room how much more may be written there. False when that does not go.
+  [[nodiscard]] bool write_path(unsigned char*& end, std::size_t room, std::size_t buffer_size) const;
   void open(lws* wsi);
   [[nodiscard]] bool is_open() const { return open_; }
   /// Forgets libwebsockets' handle, which from here on has no session.
