@@ -12,15 +12,20 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
-#include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <semaphore>
 #include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 namespace connection = stargate::connection;
 
@@ -106,6 +111,8 @@ std::string accept_key(const std::string& request) {
 void write_pieces(int fd, const std::uint8_t* data, std::size_t size, std::size_t piece) {
   for (std::size_t at = 0; at < size;) {
     const auto n = ::send(fd, data + at, std::min(piece, size - at), MSG_NOSIGNAL);
+    if (n < 0 && errno == EINTR)
+      continue;
     if (n <= 0)
       return;
     at += static_cast<std::size_t>(n);
@@ -137,15 +144,19 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   to.connect_timeout = std::chrono::seconds{5};
   to.max_frame = max_frame;
   auto link = loop->connect(to, std::make_unique<judge>(ended, replaces));
-  const int fd = ::accept4(at.fd, nullptr, nullptr, SOCK_CLOEXEC);
+  int fd = -1;
+  while ((fd = ::accept4(at.fd, nullptr, nullptr, SOCK_CLOEXEC)) < 0 && errno == EINTR) { // by the fuzzer's own clock
+  }
   if (fd < 0)
-    broken("nobody came");
+    broken(std::strerror(errno));
   const int yes = 1;
   ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
   std::string request;
   std::array<char, 4096> buffer{};
   while (request.find("\r\n\r\n") == std::string::npos) {
     const auto n = ::recv(fd, buffer.data(), buffer.size(), 0);
+    if (n < 0 && errno == EINTR)
+      continue;
     if (n <= 0)
       break;
     request.append(buffer.data(), static_cast<std::size_t>(n));
