@@ -54,5 +54,24 @@ for batching in (False, True):
         check(f"{name}: with their keys", all(m["key"] == f"key {i % 7}" for i, m in enumerate(got)))
         check(f"{name}: and properties", all(m["properties"] == {"n": str(i)} for i, m in enumerate(got)))
 
+# -- a message that is larger than ours take: theirs send it in chunks, and the broker gives it in one frame -------------
+
+topic = fresh_topic()
+client.subscribe(topic, "ours").close()
+producer = client.create_producer(topic, chunking_enabled=True, batching_enabled=False)
+large = os.urandom(14_000_000)
+for content in (b"before", large, b"after"):
+    producer.send(content)
+producer.close()
+status, out, err = stargate("consume", topic, "-s", "ours", "-n", "2", "--format", "json", "--timeout", "60")
+check("those around a message that is too large come", status == 0
+      and [json.loads(line)["payload"] for line in out.splitlines()] == ["before", "after"], (status, out[:300], err))
+check("it is named, with what to do", re.search(r"message too large: message \S+ of \S+ comes in 18\d{6} bytes, "
+                                               r"which is more than max_frame_size \(8388608\)", err), err)
+status, out, err = stargate("--max-frame-size", "32000000", "consume", topic, "-s", "ours", "-n", "1",
+                            "--timeout", "60")
+check("and it stays, and comes to whom it is not too large for", status == 0 and out == large + b"\n",
+      (status, len(out), err))
+
 client.close()
 finish()
