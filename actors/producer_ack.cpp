@@ -97,6 +97,8 @@ struct producer_ack_state {
           send(self, socket, progress{connection});
         continue;
       }
+      if (protocol::is_end_of_producer(receipt.failure))
+        return begin_anew(make_error(errc::connection_lost, "the broker has ended its producer: " + receipt.failure));
       ledger->rejected(receipt.sequence, receipt.failure);
       if (numbers) // a message that was refused may or may not have been numbered
         return give_up_transmitted(make_error(errc::rejected, "a message before it was refused: " + receipt.failure));

@@ -141,6 +141,25 @@ TEST_CASE_METHOD(fixture, "an error without a context costs the connection, and 
   CHECK(logged.find("cannot parse") != std::string::npos);
 }
 
+TEST_CASE_METHOD(fixture, "the end of the broker's producer costs the connection, and no message") {
+  const std::string text =
+    GENERATE("Producer already closed", "org.apache.pulsar.client.api.PulsarClientException$AlreadyClosedException: x",
+             "Producer was fenced");
+  connect(1);
+  produce("1");
+  produce("2");
+  const auto first = sent();
+  CHECK(first.size() == 2);
+  broker_says(1, {R"({"result":"send-error:8","errorMsg":")" + text + R"(","context":"0","errorCode":0})"});
+  CHECK(take<reset_connection>());
+  CHECK(logged.find(text) != std::string::npos);
+  CHECK(answers.empty());
+  connect(2);
+  CHECK(sent() == first);
+  broker_says(2, {ok0});
+  CHECK(answers.size() == 1);
+}
+
 TEST_CASE_METHOD(fixture, "an error answers the very message it is for") {
   connect(1);
   produce("1");

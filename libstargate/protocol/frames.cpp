@@ -7,6 +7,7 @@
 #include <stargate/error.hpp>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstdio>
 
@@ -161,6 +162,13 @@ caf::expected<std::string> encode_message(const message& content, std::uint64_t 
                       "the message is " + std::to_string(frame.size()) + " bytes once encoded, and a broker takes "
                         + std::to_string(max_frame_size) + " (a payload of about 780,000 bytes): split it");
   return frame;
+}
+
+bool is_end_of_producer(std::string_view failure) {
+  constexpr std::array<std::string_view, 4> texts{"roducer already closed", "AlreadyClosedException",
+                                                  "roducer was fenced", "ProducerFencedException"};
+  return std::any_of(texts.begin(), texts.end(),
+                     [&](std::string_view text) { return failure.find(text) != std::string_view::npos; });
 }
 
 caf::expected<std::variant<receipt, nameless_failure>> decode_receipt(std::string& frame) {

@@ -31,6 +31,11 @@ struct receipt {
   std::string failure; ///< What the broker said; empty when it stored the message.
 };
 
+/// Whether a failure is about the producer that the broker has behind the connection, and not about the message: that
+/// is not stored, and no other is either, until there is a new connection. @par Source Pulsar's ProducerImpl, which
+/// refuses so what it is given after its end: its topic was deleted or moved, or another producer took its place
+[[nodiscard]] bool is_end_of_producer(std::string_view failure);
+
 /// A receipt that does not say which message it is for: the frame it answers could not be read.
 struct nameless_failure {
   std::string failure;
@@ -40,7 +45,6 @@ struct nameless_failure {
 /// @par Errors errc::protocol_violation when it is not what a broker sends.
 [[nodiscard]] caf::expected<std::variant<receipt, nameless_failure>> decode_receipt(std::string& frame);
 
-/// The answer to `isEndOfTopic`.
 /// A message that was larger than this side takes: what is left of it.
 struct oversized_message {
   message_id id;
@@ -51,6 +55,7 @@ struct oversized_message {
 /// when its beginning does not say which message it is.
 [[nodiscard]] std::optional<std::string> stand_in_for_oversized(std::string_view beginning, std::uint64_t size);
 
+/// The answer to `isEndOfTopic`.
 struct end_of_topic {
   bool reached = false;
 };
