@@ -9,6 +9,7 @@
 #include "actors/tree_guard.hpp"
 #include "actors/wiring.hpp"
 #include "libstargate/connection/tls.hpp"
+#include "libstargate/protocol/option_table.hpp"
 #include "libstargate/protocol/percent.hpp"
 
 #include <algorithm>
@@ -128,6 +129,8 @@ caf::expected<tree> internal::start_in(caf::actor_system& system, options o, std
   site.world->on_tree(result.site_);
   if (!site.world->may_wait())
     return internal::would_block("stargate::start");
+  for (const auto& doubt : protocol::doubts(site.description))
+    site.say(log_level::warning, site.description.name, doubt);
   site.expect_all();
   const auto standing = std::make_shared<internal::outcome<caf::error>>();
   const auto until = site.now() + patience;

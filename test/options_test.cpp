@@ -167,6 +167,17 @@ TEST_CASE("options that need each other are refused alone") {
   CHECK_FALSE(validate(o));
 }
 
+TEST_CASE("options that undo each other are doubted") {
+  options o{.producers = {{.topic = {.topic = "a"}, .batching = true}, {.topic = {.topic = "b"}}},
+            .consumers = {{.topic = {.topic = "a"}, .subscription = "s", .type = subscription_type::shared}}};
+  CHECK(protocol::doubts(o).empty());
+  o.consumers.push_back(
+    {.topics = {{.topic = "a"}, {.topic = "b"}}, .subscription = "k", .type = subscription_type::key_shared});
+  const auto doubts = protocol::doubts(o);
+  REQUIRE(doubts.size() == 1);
+  CHECK(doubts.front().find("the producer of persistent://public/default/a has batching, and the consumer 'k'") == 0);
+}
+
 TEST_CASE("a consumer of several topics speaks to another endpoint") {
   consumer_options c{.topics = {{.topic = "a"}, {.topic = "b"}}, .subscription = "s"};
   CHECK(

@@ -364,7 +364,10 @@ std::span<const option_row<producer_options>> rows() {
               "deduplication; the topic must have no partitions.")
       .allowed("without batching and initial_sequence_id",
                [](const p& r) { return !r.effectively_once || (r.batching != true && !r.initial_sequence_id); }),
-    o::option("batching", &p::batching, "Whether messages are stored many at a time.")
+    o::option(
+      "batching", &p::batching,
+      "Whether messages are stored many at a time. Not where consumers have type key_shared: a batch goes to one of "
+      "them, whatever its keys.")
       .parameter("batchingEnabled")
       .otherwise("the broker's, false"),
     o::option("batch_size", &p::batch_size, "Messages at most in a batch.")
@@ -582,6 +585,20 @@ topic_name dead_letter_topic_of(const consumer_options& o) {
   auto topic = registered_topic(o);
   topic.topic += "-" + o.subscription + "-DLQ";
   return topic;
+}
+
+std::vector<std::string> doubts(const options& o) {
+  std::vector<std::string> all;
+  for (const auto& c : o.consumers)
+    for (const auto& p : o.producers) {
+      const bool on_it = c.topic == p.topic || std::find(c.topics.begin(), c.topics.end(), p.topic) != c.topics.end();
+      if (p.batching == true && c.type == subscription_type::key_shared && on_it)
+        all.push_back(
+          "the producer of " + to_string(p.topic) + " has batching, and the consumer '" + c.subscription
+          + "' has type key_shared: a batch goes to one consumer, whatever the keys of its messages, so that "
+            "a key comes to several; leave batching off");
+    }
+  return all;
 }
 
 topic_name dead_letter_topic_of(const reader_options& o) {

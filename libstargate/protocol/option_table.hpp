@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace stargate::protocol {
 
@@ -48,6 +49,9 @@ template <>
 [[nodiscard]] std::string request_path(const producer_options& o);
 [[nodiscard]] std::string request_path(const consumer_options& o);
 [[nodiscard]] std::string request_path(const reader_options& o);
+
+/// What is allowed and still hardly meant, each as a sentence: options that undo each other.
+[[nodiscard]] std::vector<std::string> doubts(const options& o);
 
 /// Where a consumer or reader puts what its handler cannot handle: the option, or for a consumer Pulsar's own
 /// `<topic>-<subscription>-DLQ`.
