@@ -316,11 +316,12 @@ void world::change(const deed& d) {
       for (const auto i : here)
         if (s_.pipelines[i].role == pipeline_plan::consumer && i % 2 == d.which % 2) {
           running_.erase(i); // as far as the judge is concerned
-          if (const auto failure = t.unsubscribe(socket_key(s_.pipelines[i]))) {
-            if (s_.tree.intensity > 1000)
-              expect_answer("unsubscribe", failure, {errc::timed_out, errc::not_registered, errc::stopping});
-            unsure_.insert(i); // it may go on, or come again
-          }
+          unsure_.insert(i); // until the answer comes; without one it may go on, or come again
+          const auto failure = t.unsubscribe(socket_key(s_.pipelines[i]));
+          if (!failure)
+            unsure_.erase(i);
+          else if (s_.tree.intensity > 1000)
+            expect_answer("unsubscribe", failure, {errc::timed_out, errc::not_registered, errc::stopping});
           return;
         }
       return;

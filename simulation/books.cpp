@@ -65,15 +65,15 @@ void books::on_acknowledged(const std::string& where, const std::string& identit
   const auto* found = find(where, identity);
   if (found != nullptr && found->done)
     return;
-  if (buried()) {
-    buried_.insert(identity);
-    return;
-  }
   if (found != nullptr)
     for (const auto& [connection, place] : found->kept)
       if (const auto up_to = done_up_to_.find({where, connection});
           up_to != done_up_to_.end() && place <= up_to->second)
         return;
+  if (buried()) {
+    buried_.insert(identity);
+    return;
+  }
   violate_("acknowledged before its handler said so: " + identity + " of " + where);
 }
 

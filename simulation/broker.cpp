@@ -387,6 +387,7 @@ bool broker::bury(subscription_model& s, const spot& p) {
   auto m = p.first->log.at(p.second);
   trace_([&] { return "buries " + m.identity + " of " + s.name; });
   s.acknowledged.insert(p);
+  m.by_broker = true;
   topic(s.dead_letters).log.push_back(std::move(m));
   return true;
 }

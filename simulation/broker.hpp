@@ -26,6 +26,7 @@ namespace stargate::simulation {
 struct stored_message {
   std::string identity, payload, key;
   std::string encryption; ///< The frame's encryption context, or nothing.
+  bool by_broker = false; ///< A dead letter that no client produced.
   micros at = 0;
   micros visible_at = 0; ///< Delayed delivery, on shared subscriptions.
 };

@@ -52,7 +52,7 @@ bool world::is_buried(const std::string& identity) {
   for (const auto& [name, topic] : broker_.topics())
     if (name.find("DLQ") != std::string::npos || name.find("dead-letters") != std::string::npos)
       if (std::any_of(topic.log.begin() + static_cast<std::ptrdiff_t>(topic.deleted), topic.log.end(),
-                      [&](const auto& m) { return m.identity == identity; }))
+                      [&](const auto& m) { return m.identity == identity && !m.by_broker; }))
         return true;
   return false;
 }

@@ -337,7 +337,7 @@ int run_many(const settings& with) {
       }
       if (!c.violation.empty()) {
         violations.emplace(c.seed, c.violation);
-        if (with.keep_going)
+        if (!with.first)
           std::cout << "seed " << c.seed << ": " << c.violation << "\n" << std::flush;
         if (with.first) {
           std::cout << "found by seed " << c.seed << ": " << c.violation << "\n" << std::flush;
