@@ -4,6 +4,8 @@
 #include "actors/site.hpp"
 
 #include <algorithm>
+#include <deque>
+#include <iterator>
 #include <utility>
 
 namespace stargate::simulation {
@@ -110,6 +112,23 @@ void world::strike(const fault& f) {
       victims.push_back(w);
   if (victims.empty())
     return;
+  // Those are looked for first that the fault can do something to, and now and then those that are still connecting,
+  // which are few.
+  const auto prefer = [&](const auto& which) {
+    std::vector<std::shared_ptr<wire>> some;
+    std::copy_if(victims.begin(), victims.end(), std::back_inserter(some), which);
+    if (!some.empty())
+      victims = std::move(some);
+  };
+  const auto has_frame = [](const std::deque<wire::event>& way) {
+    return std::any_of(way.begin(), way.end(), [](const auto& e) { return e.what == wire::event::frame; });
+  };
+  if (f.kind == fault_kind::spoil_frame_up)
+    prefer([&](const auto& v) { return has_frame(v->up); });
+  else if (f.kind == fault_kind::spoil_frame_down || f.kind == fault_kind::duplicate_frame)
+    prefer([&](const auto& v) { return has_frame(v->down); });
+  if (f.which / 7 % 3 == 0)
+    prefer([](const auto& v) { return v->client == side::connecting && !v->role.empty(); });
   const auto w = victims[f.which % victims.size()];
   bool done = true;
   switch (f.kind) {

@@ -63,9 +63,10 @@ void world::probe() {
   const auto nested = nest();
   for (const auto* o : producers()) {
     const auto topic = to_string(o->topic);
+    const registry_key key{"producer", o->topic, "sim"};
     for (const auto begun = now_;;) {
       const auto identity = books_.publish(topic, o->effectively_once, ++last_lane_);
-      const auto answer = tree_.produce({"producer", o->topic, "sim"}, make_message(identity, 1, true));
+      const auto answer = tree_.produce(key, make_message(identity, 1, true));
       on_answer(identity, topic, answer);
       if (answer || may_be_given_up())
         break;
@@ -75,6 +76,21 @@ void world::probe() {
       while (now_ < limit && step(limit)) {
       }
     }
+    // And who does not wait finds room, as long as nobody else has taken it.
+    const auto identity = books_.publish(topic, o->effectively_once, ++last_lane_);
+    const auto answered = std::make_shared<std::optional<errc>>();
+    handing_over_ = true;
+    tree_.produce(key, make_message(identity, 1, true),
+                  [this, identity, topic, answered](const caf::expected<message_id>& a) {
+                    *answered = a ? errc::none : code_of(a.error());
+                    on_answer(identity, topic, a);
+                  });
+    handing_over_ = false;
+    const auto limit = now_ + 70_s;
+    while (!*answered && now_ < limit && step(limit)) {
+    }
+    if (*answered == errc::queue_full && !may_be_given_up())
+      violate("nothing is under way to " + topic + ", and there is no room");
   }
 }
 
