@@ -104,7 +104,7 @@ void world::judge_stop() {
   }
   books_.for_each_done([this](const std::string& where, const std::string& identity) {
     const auto found = broker_.subscriptions().find(where);
-    if (found == broker_.subscriptions().end() || !found->second.durable)
+    if (found == broker_.subscriptions().end() || !found->second.durable || unsubscribed_.contains(where))
       return;
     for (auto* t : found->second.topics)
       for (std::size_t n = 0; n < t->log.size(); ++n)
