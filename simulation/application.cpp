@@ -316,6 +316,7 @@ void world::change(const deed& d) {
       for (const auto i : here)
         if (s_.pipelines[i].role == pipeline_plan::consumer && i % 2 == d.which % 2) {
           running_.erase(i); // as far as the judge is concerned
+          unsubscribed_.insert(subscription_id(s_.pipelines[i].topics(), s_.pipelines[i].c.subscription));
           unsure_.insert(i); // until the answer comes; without one it may go on, or come again
           const auto failure = t.unsubscribe(socket_key(s_.pipelines[i]));
           if (!failure)

@@ -203,6 +203,7 @@ private:
   std::vector<std::pair<std::string, received_message>> kept_;
   std::set<std::size_t> running_, unsure_;
   std::set<std::string> ended_;
+  std::set<std::string> unsubscribed_; ///< Once: what was handled before is nothing to a subscription made anew.
   std::map<std::string, producer_options> instances_;
   std::size_t last_lane_ = 0;
   micros calm_since_ = 0;
