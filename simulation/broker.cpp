@@ -119,8 +119,12 @@ void broker::on_open(wire& w) {
   }
   if (!up)
     return net_.refuse(w, 503);
-  if (random_.chance(refusing))
-    return net_.refuse(w, random_.pick(refusals));
+  if (random_.chance(refusing)) {
+    // That somebody else has the subscription of dead letters is told only where it is so: it means that there is one.
+    constexpr int conflict = 409;
+    const int status = random_.pick(refusals);
+    return net_.refuse(w, status == conflict && c.subscription == "dead-letters" ? 503 : status);
+  }
   if (w.role == "producer")
     open_producer(c);
   else if (w.role == "consumer")
