@@ -184,7 +184,8 @@ void world::strike_actor(const fault& f) {
   say([&] { return "victim " + v.name; });
   note(f, role, state, hit);
   // Who is asked to end, and does, has ended well: a transient child is not started again.
-  if (f.kind == fault_kind::ask_to_end && (role.ends_with("_sup") || f.whom == victim::instance_sup))
+  if (f.kind == fault_kind::ask_to_end
+      && (role.ends_with("_sup") || f.whom == victim::instance_sup || f.whom == victim::top))
     ended_.insert(v.name);
   switch (f.kind) {
     case fault_kind::kill: return send_exit(v.who, caf::exit_reason::kill);
