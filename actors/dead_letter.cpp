@@ -8,9 +8,12 @@
 // again, for as long as the reader lives.
 #include "actors/dead_letter.hpp"
 
+#include "actors/apart.hpp"
 #include "actors/messages.hpp"
 #include "actors/to_actor.hpp"
 #include "libstargate/protocol/option_table.hpp"
+
+#include <stargate/admin.hpp>
 
 #include <algorithm>
 #include <utility>
@@ -20,6 +23,7 @@ namespace stargate::internal {
 namespace {
 
 constexpr std::chrono::milliseconds first_wait{100}, longest_wait{5'000};
+constexpr std::chrono::milliseconds patience{10'000}; // with a question to the broker's administration
 
 struct burial_state {
   static inline const char* name = "stargate.burial";
@@ -33,9 +37,10 @@ struct burial_state {
   std::chrono::milliseconds wait = first_wait;
   std::unique_ptr<connection::link> holding;
   bool is_held = false;
+  bool asks = false; ///< Whether somebody else has made the subscription.
 
   ~burial_state() {
-    if (holding)
+    if (holding || asks)
       tree->holds.given_up(to_string(pipeline->dead_letters));
   }
 
@@ -82,14 +87,39 @@ struct burial_state {
   void on_not_held(const connection::ended& end) {
     if (is_held || !holding)
       return;
-    constexpr int conflict = 409; // somebody else is on it
-    if (end.how == connection::end::refused && end.status == conflict)
-      return on_held();
     holding = nullptr;
+    constexpr int conflict = 409; // somebody else is on it, or the topic has another schema
+    if (end.how == connection::end::refused && end.status == conflict)
+      return ask_whether_held();
+    not_held("status " + std::to_string(end.status) + ", " + end.text);
+  }
+
+  void ask_whether_held() {
+    asks = true;
+    run_apart(tree, [this, tree = tree, pipeline = pipeline, to = self->address()] {
+      const auto there = tree->world->make_admin(tree->description, patience).subscriptions(pipeline->dead_letters);
+      const auto& wanted = pipeline->dead_letter_subscription;
+      std::string why_not;
+      if (!there)
+        why_not = "status 409, and whether it exists could not be asked: " + describe(there.error())
+                  + "; let who reads dead letters do so with a shared subscription";
+      else if (std::find(there->begin(), there->end(), wanted) == there->end())
+        why_not = "status 409, and it does not exist: does the topic have a schema?";
+      if (const auto who = caf::actor_cast<caf::actor>(to)) // by which it runs, or not at all
+        post(who, deferred{[this, why_not] {
+               asks = false;
+               if (why_not.empty())
+                 on_held();
+               else
+                 not_held(why_not);
+             }});
+    });
+  }
+
+  void not_held(const std::string& how) {
     tree->holds.given_up(topic());
     failed(make_error(errc::broker_unavailable, topic() + ": no subscription '" + pipeline->dead_letter_subscription
-                                                  + "' could be made to keep dead letters (status "
-                                                  + std::to_string(end.status) + ", " + end.text + ")"));
+                                                  + "' could be made to keep dead letters (" + how + ")"));
   }
 
   void produce() {

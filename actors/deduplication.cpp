@@ -1,10 +1,9 @@
 #include "actors/deduplication.hpp"
 
+#include "actors/apart.hpp"
 #include "actors/messages.hpp"
 
 #include <stargate/admin.hpp>
-
-#include <caf/spawn_options.hpp>
 
 namespace stargate::internal {
 
@@ -43,13 +42,7 @@ caf::error why_not(const site& tree, const topic_name& topic) {
 } // namespace
 
 void check_deduplication(const site_ptr& tree, const topic_name& topic, const caf::actor& answer_to) {
-  const auto check = [=](caf::event_based_actor* self) {
-    send(self, answer_to, deduplication_checked{why_not(*tree, topic)});
-  };
-  if (tree->world->has_threads()) // the request blocks
-    tree->counted(tree->system.spawn<caf::detached>(check));
-  else
-    tree->counted(tree->system.spawn(check));
+  run_apart(tree, [=] { post(answer_to, deduplication_checked{why_not(*tree, topic)}); });
 }
 
 } // namespace stargate::internal

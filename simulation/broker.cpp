@@ -119,12 +119,8 @@ void broker::on_open(wire& w) {
   }
   if (!up)
     return net_.refuse(w, 503);
-  if (random_.chance(refusing)) {
-    // That somebody else has the subscription of dead letters is told only where it is so: it means that there is one.
-    constexpr int conflict = 409;
-    const int status = random_.pick(refusals);
-    return net_.refuse(w, status == conflict && c.subscription == "dead-letters" ? 503 : status);
-  }
+  if (random_.chance(refusing))
+    return net_.refuse(w, random_.pick(refusals));
   if (w.role == "producer")
     open_producer(c);
   else if (w.role == "consumer")
@@ -612,6 +608,14 @@ caf::expected<std::string> broker::rest(std::string_view method, const std::stri
     return std::string{path.find("once") != std::string::npos ? "true" : "false"};
   if (method == "GET" && path.ends_with("/partitions"))
     return std::string{R"({"partitions":0})"};
+  if (method == "GET" && path.ends_with("/subscriptions")) {
+    std::string names;
+    for (const auto& [id, s] : subscriptions_)
+      for (const auto* t : s.topics)
+        if (path.find("/" + t->name.substr(t->name.find("://") + 3) + "/") != std::string::npos)
+          names += (names.empty() ? "\"" : ",\"") + s.name + "\"";
+    return "[" + names + "]";
+  }
   if (method == "GET")
     return std::string{"{}"};
   return std::string{};
