@@ -36,8 +36,8 @@ std::string world::state_of_wire(const wire& w) const {
 void world::note(const fault& f, const std::string& role, const std::string& state, const pipeline_plan* hit) {
   ++result_.faults;
   struck_ = true;
-  covered_.add_fault(fault_names[static_cast<std::size_t>(f.kind)], role, state,
-                     hit == nullptr ? std::vector<std::string>{} : hit->drawn);
+  static const std::vector<std::string> nothing;
+  covered_.add_fault(fault_names[static_cast<std::size_t>(f.kind)], role, state, hit == nullptr ? nothing : hit->drawn);
 }
 
 const pipeline_plan* world::pipeline_of(const wire& w) const {
@@ -139,7 +139,8 @@ void world::strike(const fault& f) {
     case fault_kind::spoil_frame_down: done = net_->garble(*w, false); break;
     case fault_kind::spoil_frame_up: // a frame of a numbered producer would lose its number with it
       done = w->to.path.find("initialSequenceId") == std::string::npos && net_->garble(*w, true);
-      broker_.refused_on.insert("persistent://public/default/" + w->topic);
+      if (done)
+        broker_.refused_on.insert("persistent://public/default/" + w->topic);
       break;
     default: broker_.drop(*w);
   }
@@ -184,8 +185,7 @@ void world::strike_actor(const fault& f) {
   say([&] { return "victim " + v.name; });
   note(f, role, state, hit);
   // Who is asked to end, and does, has ended well: a transient child is not started again.
-  if (f.kind == fault_kind::ask_to_end
-      && (role.ends_with("_sup") || f.whom == victim::instance_sup || f.whom == victim::top))
+  if (f.kind == fault_kind::ask_to_end && (role.ends_with("_sup") || f.whom == victim::instance_sup))
     ended_.insert(v.name);
   switch (f.kind) {
     case fault_kind::kill: return send_exit(v.who, caf::exit_reason::kill);

@@ -68,7 +68,7 @@ void world::probe() {
       const auto identity = books_.publish(topic, o->effectively_once, ++last_lane_);
       const auto answer = tree_.produce(key, make_message(identity, 1, true));
       on_answer(identity, topic, answer);
-      if (answer || may_be_given_up())
+      if (answer || may_be_given_up() || has_ended(tree_.supervisor()))
         break;
       if (now_ - begun > 60_s)
         violate("in the end nothing is produced to " + topic + ": " + describe(answer.error()));
@@ -234,13 +234,14 @@ void world::come_to_rest() {
   net_->hosts_down.clear();
   net_->slowest = std::min(net_->slowest, 5_ms);
   net_->lateness = 0;
-  if (!tree_ || has_ended(tree_.supervisor())) {
-    if (tree_)
-      stop_tree();
-    start_tree();
-  }
   const auto begun = now_;
   for (;;) {
+    if (!tree_ || has_ended(tree_.supervisor())) { // of what happened before
+      if (tree_)
+        stop_tree();
+      start_tree();
+      probed = false;
+    }
     for (auto& [where, m] : std::exchange(kept_, {})) {
       books_.on_done(where, m.payload);
       m.acknowledge();
@@ -250,7 +251,7 @@ void world::come_to_rest() {
     }
     const auto missing = unsettled();
     if (missing.empty() && kept_.empty()) {
-      if (std::exchange(probed, true) || !tree_ || has_ended(tree_.supervisor()))
+      if (std::exchange(probed, true))
         return;
       probe();
     }

@@ -281,6 +281,7 @@ void world::start_tree() {
   const auto nested = nest();
   for (int attempt = 0; attempt < 50; ++attempt) {
     say("start");
+    ended_.clear();
     auto started = internal::start_in(*system_, description(), environment_);
     if (started) {
       tree_ = std::move(*started);
