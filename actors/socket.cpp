@@ -215,6 +215,7 @@ struct socket_state {
         return make_error(errc::unresolved_host, place() + ": the host's name does not resolve" + text);
       case connection::end::unreachable:
         return make_error(errc::connection_failed, place() + ": no WebSocket server answers there" + text);
+      case connection::end::unsendable: return make_error(errc::invalid_option, place() + ": " + end.text);
       case connection::end::refused: {
         const auto code = code_for_status(end.status);
         return make_error(code, place() + ": the handshake was refused with status " + std::to_string(end.status) + ": "

@@ -301,7 +301,7 @@ struct event_loop::parts {
         auto** at = static_cast<unsigned char**>(in);
         auto* const last = *at + size;
         if (!s->write_path(*at, size, receive_buffer)) {
-          s->note({end::unreachable, 0, "the path of the handshake does not fit"});
+          s->note({end::unsendable, 0, "the path of the handshake does not fit"});
           return -1;
         }
         for (const auto& [name, value] : s->to().headers)
@@ -309,7 +309,7 @@ struct event_loop::parts {
                                           reinterpret_cast<const unsigned char*>(value.data()),
                                           static_cast<int>(value.size()), at, last)
               != 0) {
-            s->note({end::unreachable, 0, "the headers of the handshake are too large"});
+            s->note({end::unsendable, 0, "the headers of the handshake are too large"});
             return -1;
           }
         return 0;

@@ -55,7 +55,7 @@ bool session::connect_next(const way& how) {
   for (const auto& [name, value] : to_.headers)
     request += name.size() + value.size() + 4;
   if (request > most_request)
-    note({end::unreachable, 0,
+    note({end::unsendable, 0,
           "the handshake would be " + std::to_string(request) + " bytes, more than the " + std::to_string(most_request)
             + " that servers take: use fewer topics, keys or shorter names"});
   while (!addresses_.empty() && !note_) {

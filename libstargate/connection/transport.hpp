@@ -31,6 +31,7 @@ struct endpoint {
 enum class end : std::uint8_t {
   unresolved,  ///< The host's name does not resolve.
   unreachable, ///< No connection, or no WebSocket handshake, in time.
+  unsendable,  ///< The handshake would be larger than servers take.
   refused,     ///< The handshake was answered with a status that is not 101.
   untrusted,   ///< The peer's certificate is not to be trusted, or the peer does not trust ours.
   lost,        ///< The connection broke, or a ping went unanswered.
