@@ -578,6 +578,22 @@ std::string request_path(const reader_options& o) {
   return path;
 }
 
+std::vector<std::string> doubts(const options& o) {
+  std::set<std::string> in_batches;
+  for (const auto& p : o.producers)
+    if (p.batching == true)
+      in_batches.insert(to_string(p.topic));
+  std::vector<std::string> all;
+  for (const auto& c : o.consumers)
+    if (c.type == subscription_type::key_shared)
+      for (const auto& topic : c.topics.empty() ? std::vector{c.topic} : c.topics)
+        if (in_batches.contains(to_string(topic)))
+          all.push_back("the producer of " + to_string(topic) + " has batching, and the consumer '" + c.subscription
+                        + "' has type key_shared: a batch goes to one consumer, whatever the keys of its messages, so "
+                          "that a key comes to several; leave batching off");
+  return all;
+}
+
 topic_name dead_letter_topic_of(const consumer_options& o) {
   if (o.dead_letter_topic)
     if (auto given = parse_topic(*o.dead_letter_topic))
@@ -585,20 +601,6 @@ topic_name dead_letter_topic_of(const consumer_options& o) {
   auto topic = registered_topic(o);
   topic.topic += "-" + o.subscription + "-DLQ";
   return topic;
-}
-
-std::vector<std::string> doubts(const options& o) {
-  std::vector<std::string> all;
-  for (const auto& c : o.consumers)
-    for (const auto& p : o.producers) {
-      const bool on_it = c.topic == p.topic || std::find(c.topics.begin(), c.topics.end(), p.topic) != c.topics.end();
-      if (p.batching == true && c.type == subscription_type::key_shared && on_it)
-        all.push_back(
-          "the producer of " + to_string(p.topic) + " has batching, and the consumer '" + c.subscription
-          + "' has type key_shared: a batch goes to one consumer, whatever the keys of its messages, so that "
-            "a key comes to several; leave batching off");
-    }
-  return all;
 }
 
 topic_name dead_letter_topic_of(const reader_options& o) {
