@@ -23,6 +23,9 @@ public:
 
   /// Runs for every attempt to connect, on an actor of its own; unset, nothing happens until the test says so.
   std::function<void(connection&)> on_connect;
+  /// Answers what the broker's administration is asked, by method and path; unset, it is as a broker that deduplicates.
+  std::function<caf::expected<std::string>(std::string_view, const std::string&)> rest;
+  bool threads = true; ///< Otherwise what would block runs on the scheduler.
 
   [[nodiscard]] std::size_t count() const {
     const std::lock_guard guard{mutex_};
@@ -37,12 +40,15 @@ public:
     return std::make_shared<fake_transport>(*this);
   }
   admin make_admin(const options&, std::chrono::milliseconds) override {
-    return admin{[](std::string_view, const std::string& path, const std::string&) -> caf::expected<std::string> {
-      return std::string{path.ends_with("deduplication") ? "true" : R"({"partitions":0})"};
-    }};
+    return admin{
+      [this](std::string_view method, const std::string& path, const std::string&) -> caf::expected<std::string> {
+        if (rest)
+          return rest(method, path);
+        return std::string{path.ends_with("deduplication") ? "true" : R"({"partitions":0})"};
+      }};
   }
   std::uint64_t random() override { return 0; } // the longest waits
-  bool has_threads() const override { return true; }
+  bool has_threads() const override { return threads; }
   bool may_wait() const override { return real_->may_wait(); }
   bool wait(std::unique_lock<std::mutex>& lock, std::condition_variable& changed, clock::time_point until,
             const std::function<bool()>& done) override {

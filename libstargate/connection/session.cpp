@@ -44,12 +44,12 @@ void session::set_addresses(std::vector<std::string> addresses) {
 bool session::connect_next(const way& how) {
   // A host that is an IPv6 address stands in brackets in the Host header.
   const auto host = (has_ipv6_host() ? "[" + to_.host + "]" : to_.host) + ":" + std::to_string(to_.port);
-  int tls = LCCSCF_HTTP_NO_FOLLOW_REDIRECT;
+  int flags = LCCSCF_HTTP_NO_FOLLOW_REDIRECT;
   tls_ = how.tls;
   if (how.tls) {
-    tls |= LCCSCF_USE_SSL;
+    flags |= LCCSCF_USE_SSL;
     if (how.trusts_anything || has_ipv6_host()) // an IPv6 address is compared where the chain is looked at
-      tls |= LCCSCF_SKIP_SERVER_CERT_HOSTNAME_CHECK;
+      flags |= LCCSCF_SKIP_SERVER_CERT_HOSTNAME_CHECK;
   }
   std::size_t request = to_.path.size() + 2 * host.size();
   for (const auto& [name, value] : to_.headers)
@@ -64,7 +64,7 @@ bool session::connect_next(const way& how) {
     lws_client_connect_info info{};
     info.context = how.context;
     info.vhost = how.vhost;
-    info.ssl_connection = tls;
+    info.ssl_connection = flags;
     info.address = address.c_str();
     info.port = to_.port;
     info.path = placeholder_path; // `write_path` puts the true one there
