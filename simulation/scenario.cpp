@@ -120,7 +120,7 @@ pipeline_plan make_consumer(randomness& random, std::vector<topic_name> topics, 
   const bool near = std::all_of(topics.begin(), topics.end(), [](const auto& t) { return t.ns == "default"; });
   if (topics.size() == 1)
     o.topic = topics.front();
-  else if (near && random.chance(0.6))
+  else if (near && random.chance(0.75))
     o.topics_pattern = pattern;
   else
     o.topics = topics;
@@ -238,7 +238,7 @@ scenario make_scenario(std::uint64_t seed, std::size_t messages) {
     for (std::int64_t r = encrypts ? 0 : random.between(0, 3) - 1; r > 0; --r)
       s.pipelines.push_back(make_reader(random, names.back(), r == 1 ? "" : "r" + std::to_string(r)));
   }
-  if (topics > 1 && random.chance(0.2))
+  if (topics > 1 && random.chance(0.35))
     s.pipelines.push_back(make_consumer(random, names, "several"));
   const bool dynamic = random.chance(0.35);
   if (dynamic) {
