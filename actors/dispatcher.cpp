@@ -2,11 +2,10 @@
 //
 // accepts  handshake_wanted socket_up socket_down frames_in child_started from its socket; ask from processors;
 //          acknowledger_up settled_count drain from the acknowledger; drained from processors; ask_end_of_topic
-//          leave_subscription report_vitals from anybody; dispatch_again look_after from itself; down messages; exit
-//          messages
+//          leave_subscription report_vitals from anybody; dispatch_again look_after look_idle from itself;
+//          presence_checked fitness_checked from whom it has ask the broker; down messages; exit messages
 // sends    deliver socket_down drain to processors; handshake_wanted socket_up socket_down drained to the acknowledger;
-// transmit to
-//          the socket; child_started to its supervisor
+//          transmit reset_connection refuse_connection to the socket; child_started to its supervisor
 // dies of  its socket's end, with its reason; a handler over its time, where that is a crash; an exit message, after
 //          its socket has closed
 //
@@ -17,8 +16,10 @@
 
 #include "actors/dead_letter.hpp"
 #include "actors/demand.hpp"
+#include "actors/fitness.hpp"
 #include "actors/join.hpp"
 #include "actors/messages.hpp"
+#include "actors/presence.hpp"
 #include "actors/rate_limiter.hpp"
 #include "actors/socket.hpp"
 #include "libstargate/protocol/frames.hpp"
@@ -29,10 +30,14 @@
 #include <deque>
 #include <functional>
 #include <optional>
+#include <utility>
 
 namespace stargate::internal {
 
 namespace {
+
+constexpr std::chrono::milliseconds second_look{2'000};
+constexpr std::uint32_t absences_to_believe = 2; // the broker's side may itself be about to connect again
 
 struct dispatcher_state {
   static inline const char* name = "stargate.dispatcher";
@@ -48,6 +53,7 @@ struct dispatcher_state {
   std::uint64_t connection = 0; ///< 0 while there is none.
   caf::actor connected_socket;
   std::optional<handshake_wanted> wanted; ///< Until there is an acknowledger, who knows where to go on.
+  enum class question { open, asked, answered } fitness = question::answered; ///< Can the broker do it?
   std::shared_ptr<const delivery> origin;
   std::uint64_t sequence = 0;
   /// What came and nobody has: one queue for all processors, or one for each when a key belongs to a processor.
@@ -69,6 +75,10 @@ struct dispatcher_state {
   std::size_t end_of_topic_sent = 0;                          ///< How many of them this connection was asked.
   std::deque<std::shared_ptr<one_answer<bool>>> leaving_subscription;
 
+  std::chrono::steady_clock::time_point heard_at; ///< When something came by this connection.
+  std::uint32_t absences = 0; ///< How often, one after the other, the broker said that it does not have us.
+  bool told_presence_is_unknown = false;
+
   std::vector<caf::actor> undrained;
   caf::actor drain_to;
   bool draining = false;
@@ -84,8 +94,19 @@ struct dispatcher_state {
   }
 
   void ask_acknowledger() {
-    if (acknowledger && wanted)
+    if (!acknowledger || !wanted)
+      return;
+    if (fitness == question::answered)
       send(self, acknowledger, *std::exchange(wanted, std::nullopt));
+    else if (std::exchange(fitness, question::asked) == question::open)
+      check_fitness(tree, pipeline, caf::actor_cast<caf::actor>(self));
+  }
+
+  void on_fitness(const fitness_checked& m) {
+    fitness = m.why_not ? question::open : question::answered;
+    if (m.why_not && wanted)
+      return send(self, wanted->socket, refuse_connection{wanted->connection, m.why_not});
+    ask_acknowledger();
   }
 
   void lose_connection() {
@@ -95,6 +116,7 @@ struct dispatcher_state {
     permitted = 0;
     settled = 0;
     end_of_topic_sent = 0;
+    absences = 0;
     for (auto& queue : waiting) // the broker delivers it again
       queue.clear();
   }
@@ -165,6 +187,8 @@ struct dispatcher_state {
   void on_frames(frames_in& m) {
     if (m.connection != connection || draining)
       return;
+    heard_at = self->clock().now();
+    absences = 0;
     for (auto& frame : m.frames) {
       if (const auto end = protocol::decode_end_of_topic(frame)) {
         on_end_of_topic(*end);
@@ -251,6 +275,48 @@ struct dispatcher_state {
     return std::clamp(pipeline->handler_timeout / 4, std::chrono::milliseconds{5}, std::chrono::milliseconds{1000});
   }
 
+  // -- a broker that has forgotten us
+
+  [[nodiscard]] bool can_be_asked_for() const {
+    return tree->description.idle_check.count() > 0 && !pipeline->topics.empty();
+  }
+
+  void look_whether_idle() {
+    const auto most = tree->description.idle_check;
+    const auto idle = std::chrono::floor<std::chrono::milliseconds>(self->clock().now() - heard_at);
+    if (connection == 0 || !origin || draining || leaving)
+      return send_later(self, most, look_idle{});
+    if (idle < most && absences == 0)
+      return send_later(self, most - idle, look_idle{});
+    check_presence(tree, pipeline, connection, caf::actor_cast<caf::actor>(self)); // and look again when it answers
+  }
+
+  void on_presence(const presence_checked& m) {
+    if (m.connection == connection && !draining && !leaving)
+      take_presence(m.present);
+    const auto most = tree->description.idle_check;
+    send_later(self, absences > 0 ? std::min(most, second_look) : most, look_idle{});
+  }
+
+  void take_presence(const caf::expected<bool>& present) {
+    if (!present) {
+      absences = 0;
+      // A topic that is not there is left alone, until somebody makes it again: then we are not on it.
+      if (code_of(present.error()) != errc::not_found && !std::exchange(told_presence_is_unknown, true))
+        tree->say(log_level::info, pipeline->keys.dispatcher(),
+                  "whether the broker still has it could not be asked: " + describe(present.error()));
+      return;
+    }
+    absences = *present ? 0 : absences + 1;
+    if (absences < absences_to_believe)
+      return;
+    absences = 0;
+    send(self, connected_socket,
+         reset_connection{connection, make_error(errc::connection_lost,
+                                                 to_string(*topic) + ": the broker has no " + pipeline->name_at_broker
+                                                   + " on it any more, though the connection stands")});
+  }
+
   void on_drain(const drain& m) {
     draining = true;
     drain_to = m.answer_to;
@@ -300,10 +366,14 @@ struct dispatcher_state {
   }
 
   caf::behavior make_behavior() {
+    if (needs_check(*pipeline))
+      fitness = question::open;
     waiting.resize(pipeline->partition_by_key ? pipeline->processors : 1);
     limiter.emplace(pipeline->rate_limit);
     if (pipeline->handler_timeout.count() > 0)
       send_later(self, look_interval(), look_after{});
+    if (can_be_asked_for())
+      send_later(self, tree->description.idle_check, look_idle{});
     take_name(self, tree, pipeline->keys.dispatcher(), [this] { start_socket(); });
     signal_handlers signals;
     signals.down = [this](const caf::actor_addr& who, const caf::error& why) { on_down(who, why); };
@@ -319,6 +389,7 @@ struct dispatcher_state {
         lose_connection();
         connection = m.connection;
         connected_socket = m.socket;
+        heard_at = self->clock().now();
         announce_connection();
       },
       [this](const socket_down& m) {
@@ -347,7 +418,8 @@ struct dispatcher_state {
         settled = m.total;
         permit_more();
       },
-      [this](const look_after&) { look_after_handlers(); },
+      [this](const look_after&) { look_after_handlers(); }, [this](const look_idle&) { look_whether_idle(); },
+      [this](const presence_checked& m) { on_presence(m); }, [this](const fitness_checked& m) { on_fitness(m); },
       [this](const ask_end_of_topic& m) {
         end_of_topic.push_back(m.who);
         ask_broker();

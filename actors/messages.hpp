@@ -89,9 +89,15 @@ struct refuse_connection {
   std::uint64_t connection;
   caf::error why;
 };
-/// Whether the broker can drop what is sent twice to a producer's topic; empty when it can, or nobody may ask.
-struct deduplication_checked {
+/// Whether the broker can do what a pipeline needs of it; empty when it can, or nobody may ask.
+struct fitness_checked {
   caf::error why_not;
+};
+
+/// Whether the broker still has the consumer or reader of a connection.
+struct presence_checked {
+  std::uint64_t connection;
+  caf::expected<bool> present;
 };
 
 // -- producing ---------------------------------------------------------------------
@@ -189,6 +195,8 @@ struct batch_due {
 struct dispatch_again {};
 /// Look whether a handler takes too long.
 struct look_after {};
+/// Look whether nothing has come for long.
+struct look_idle {};
 /// Send what has gathered.
 struct flush {};
 
@@ -208,7 +216,8 @@ struct flush {};
   X(stargate::internal::progress) \
   X(stargate::internal::reset_connection) \
   X(stargate::internal::refuse_connection) \
-  X(stargate::internal::deduplication_checked) \
+  X(stargate::internal::fitness_checked) \
+  X(stargate::internal::presence_checked) \
   X(stargate::internal::publish) \
   X(stargate::internal::acknowledger_up) \
   X(stargate::internal::ask) \
@@ -221,6 +230,7 @@ struct flush {};
   X(stargate::internal::batch_due) \
   X(stargate::internal::dispatch_again) \
   X(stargate::internal::look_after) \
+  X(stargate::internal::look_idle) \
   X(stargate::internal::drain) \
   X(stargate::internal::drained) \
   X(stargate::internal::reconcile) \

@@ -9,6 +9,7 @@
 
 #include <memory>
 #include <utility>
+#include <vector>
 
 namespace stargate::internal {
 
@@ -29,10 +30,13 @@ struct pipeline {
   std::chrono::milliseconds ack_timeout{0};
   bool pull_mode = false;
   bool many_topics = false;
+  bool from_earliest = false;
   crypto_failure_action on_crypto_failure;
   std::shared_ptr<const protocol::decryptor> decrypts = std::make_shared<const protocol::decryptor>(decryption{});
   topic_name dead_letters;                          ///< Where `failure_action::dead_letter` puts messages,
   std::string dead_letter_subscription;             ///< and the subscription that keeps them there.
+  std::vector<topic_name> topics;                   ///< Those that are known by name.
+  std::string name_at_broker;                       ///< Of the consumer or reader; empty when it has none of its own.
   std::function<caf::expected<std::string>()> path; ///< Of the handshake; for the acknowledger only.
   /// Of a reader: the id of the last message up to which all were acknowledged, or where it starts. It outlives the
   /// reader's actors, and belongs to the acknowledger, of which there is one at a time. Empty for a consumer.
@@ -40,7 +44,7 @@ struct pipeline {
 
   template <class Options>
   pipeline(pipeline_keys k, const Options& o, std::function<caf::expected<std::string>()> p,
-           std::shared_ptr<std::string> at = {})
+           std::shared_ptr<std::string> at = {}, std::string name = {})
     : keys{std::move(k)},
       processors{o.processors},
       handler{o.handler},
@@ -57,13 +61,18 @@ struct pipeline {
       on_crypto_failure{o.crypto_failure_action.value_or(crypto_failure_action::fail)},
       dead_letters{protocol::dead_letter_topic_of(o)},
       dead_letter_subscription{o.dead_letter_subscription},
+      topics{o.topic},
+      name_at_broker{std::move(name)},
       path{std::move(p)},
       position{std::move(at)} {
     if constexpr (requires { o.pull_mode; }) {
       pull_mode = o.pull_mode;
       ack_timeout = o.ack_timeout.value_or(std::chrono::milliseconds{0});
       decrypts = std::make_shared<const protocol::decryptor>(o.decryption_keys);
+      from_earliest = o.position == initial_position::earliest;
       many_topics = o.topic.topic.empty();
+      if (many_topics)
+        topics = o.topics;
     }
   }
 };

@@ -1,7 +1,7 @@
 // The producer's acknowledger: it accepts what is to be produced, hands it to the socket, and answers.
 //
 // accepts  publish report_vitals from anybody; handshake_wanted socket_up socket_down frames_in drain from the socket,
-//          and its down message; deduplication_checked, once
+//          and its down message; fitness_checked, once
 // sends    handshake transmit progress reset_connection refuse_connection drained to the socket; child_started to its
 //          supervisor
 // dies of  an exit message; whatever it has not answered is then answered with an error
@@ -10,7 +10,7 @@
 // that waits in the mailbox of a socket that dies would be out of order when it came again.
 #include "actors/producer_ack.hpp"
 
-#include "actors/deduplication.hpp"
+#include "actors/fitness.hpp"
 #include "actors/join.hpp"
 #include "actors/ledger.hpp"
 #include "actors/messages.hpp"
@@ -37,7 +37,7 @@ struct producer_ack_state {
   std::shared_ptr<const protocol::encryptor> encrypts;
   std::optional<internal::ledger> ledger;
   std::optional<internal::numbering> numbers; ///< Empty unless it stores effectively once.
-  bool deduplicates = false;                  ///< The broker was asked.
+  bool is_fit = false;                        ///< The broker was asked.
   std::optional<socket_up> held;              ///< A connection that waits for the broker's answer to that.
 
   caf::actor socket;
@@ -188,9 +188,9 @@ struct producer_ack_state {
   void on_up(const socket_up& m) {
     if (m.connection != attempt)
       return;
-    if (numbers && !deduplicates) {
+    if (!is_fit && needs_check(options)) {
       if (!std::exchange(held, m))
-        check_deduplication(tree, options.topic, caf::actor_cast<caf::actor>(self));
+        check_fitness(tree, options, caf::actor_cast<caf::actor>(self));
       return;
     }
     connection = m.connection;
@@ -204,7 +204,7 @@ struct producer_ack_state {
 
   void on_checked(const caf::error& why_not) {
     const auto m = std::exchange(held, std::nullopt);
-    deduplicates = !why_not;
+    is_fit = !why_not;
     if (!m)
       return;
     if (why_not)
@@ -230,7 +230,7 @@ struct producer_ack_state {
     return behave(
       self, std::move(signals), [this](publish& m) { on_publish(m); },
       [this](const handshake_wanted& m) { on_wanted(m); }, [this](const socket_up& m) { on_up(m); },
-      [this](const deduplication_checked& m) { on_checked(m.why_not); },
+      [this](const fitness_checked& m) { on_checked(m.why_not); },
       [this](const socket_down& m) {
         if (m.connection == attempt)
           lose_connection();

@@ -36,6 +36,26 @@ void site::expect_all() {
     board.expect(key);
 }
 
+caf::expected<std::string> site::broker_version() {
+  constexpr std::chrono::milliseconds patience{10'000};
+  {
+    const std::lock_guard guard{mutex_};
+    if (!broker_version_.empty())
+      return broker_version_;
+  }
+  auto version = world->make_admin(description, patience).version();
+  if (version) {
+    const std::lock_guard guard{mutex_};
+    broker_version_ = *version;
+  }
+  return version;
+}
+
+bool site::knows_broker_version() const {
+  const std::lock_guard guard{mutex_};
+  return !broker_version_.empty();
+}
+
 void site::say(log_level level, std::string_view source, std::string_view text) const {
   description.log(level, source, text);
 }

@@ -49,6 +49,10 @@ public:
   [[nodiscard]] std::uint64_t next_connection() { return ++connections_; }
   /// From now on `board.wait_connected` waits for all sockets of the plan.
   void expect_all();
+  /// Of Pulsar, as the broker tells it; it is asked until it has told it. @par Threads any that may block
+  [[nodiscard]] caf::expected<std::string> broker_version();
+  /// Whether `broker_version` would block.
+  [[nodiscard]] bool knows_broker_version() const;
   void say(log_level level, std::string_view source, std::string_view text) const;
 
   /// Counts an actor among those of the tree, until it has ended.
@@ -90,6 +94,7 @@ private:
   std::condition_variable changed_;
   stargate::registry registry_;
   std::map<std::string, caf::error> given_up_; ///< By supervisor.
+  std::string broker_version_;
   std::atomic<std::uint64_t> connections_{0};
 };
 

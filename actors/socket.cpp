@@ -16,6 +16,7 @@
 #include "actors/messages.hpp"
 #include "actors/to_actor.hpp"
 #include "libstargate/protocol/backoff.hpp"
+#include "libstargate/protocol/refusal.hpp"
 
 #include <stargate/vitals.hpp>
 
@@ -29,7 +30,10 @@ namespace {
 constexpr std::uint32_t refusals_to_give_up = 3;
 constexpr std::chrono::milliseconds most_after_conflict{5'000};
 
-errc code_for_status(int status) {
+/// @param word what the broker says to it, or nothing
+errc code_for(int status, std::string_view word) {
+  if (const auto code = protocol::permanent_code(word); code != errc::none)
+    return code;
   switch (status) {
     case 400: return errc::bad_request;
     case 401: return errc::unauthorized;
@@ -141,7 +145,7 @@ struct socket_state {
       return;
     if (!m.path)
       return wait_and_connect(m.path.error());
-    auto to = endpoint_to(tree->description, current_host(), std::move(*m.path));
+    auto to = endpoint_to(tree->description, current_host(), *m.path);
     if (!to)
       return wait_and_connect(make_error(code_of(to.error()), place() + ": " + context_of(to.error())));
     link = tree->transport->connect(std::move(*to), std::make_unique<to_actor>(self->address(), number));
@@ -217,9 +221,10 @@ struct socket_state {
         return make_error(errc::connection_failed, place() + ": no WebSocket server answers there" + text);
       case connection::end::unsendable: return make_error(errc::invalid_option, place() + ": " + end.text);
       case connection::end::refused: {
-        const auto code = code_for_status(end.status);
+        const auto word = end.text.empty() ? protocol::reason_in_answer(end.answer) : end.text;
+        const auto code = code_for(end.status, word);
         return make_error(code, place() + ": the handshake was refused with status " + std::to_string(end.status) + ": "
-                                  + std::string{advice_for(code)} + text);
+                                  + (word.empty() ? std::string{advice_for(code)} : word));
       }
       case connection::end::untrusted: return make_error(errc::untrusted, place() + ": " + end.text);
       case connection::end::peer_closed:

@@ -79,9 +79,11 @@ caf::expected<options> description_of(const std::string& url, const temporary_op
   const auto question = std::min(rest.find('?'), rest.size());
   auto path = rest.substr(0, question);
   constexpr std::string_view producers = "/ws/v2/producer/";
-  if (!path.starts_with(producers))
-    return wrong_url(url, "the path does not begin with /ws/v2/producer/");
-  path.remove_prefix(producers.size());
+  const auto begins = path.find(producers);
+  if (begins == std::string_view::npos)
+    return wrong_url(url, "there is no /ws/v2/producer/ in the path");
+  o.base_path = path.substr(0, begins);
+  path.remove_prefix(begins + producers.size());
   std::array<std::string, 4> parts;
   for (std::size_t i = 0; i < parts.size(); ++i) {
     const auto end = i + 1 < parts.size() ? path.find('/') : path.size();

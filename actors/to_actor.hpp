@@ -39,7 +39,7 @@ private:
 
 /// Where a connection goes, with the tree's credentials. @par Errors errc::no_token
 [[nodiscard]] inline caf::expected<connection::endpoint> endpoint_to(const options& o, const host& at,
-                                                                     std::string path) {
+                                                                     const std::string& path) {
   connection::endpoint to;
   if (o.token) {
     auto token = o.token();
@@ -49,7 +49,7 @@ private:
   }
   to.host = at.name;
   to.port = at.port;
-  to.path = std::move(path);
+  to.path = o.base_path + path;
   to.connect_timeout = o.connect_timeout;
   to.ping_interval = o.ping_interval;
   to.pong_timeout = o.pong_timeout;

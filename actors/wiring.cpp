@@ -12,6 +12,8 @@
 #include "libstargate/protocol/option_table.hpp"
 
 #include <memory>
+#include <optional>
+#include <string_view>
 #include <utility>
 
 namespace stargate::internal {
@@ -93,20 +95,37 @@ child_spec receiver_spec(const site_ptr& tree, const pipeline_ptr& p) {
   return pipeline_supervisor(tree, p->keys.supervisor(), strategy::one_for_all, std::move(children));
 }
 
+/// The name by which the broker can be asked for a consumer or reader: its own, or one that is made up.
+std::string name_at_broker(const site_ptr& tree, const std::optional<std::string>& own) {
+  if (own || tree->description.idle_check.count() == 0)
+    return own.value_or("");
+  constexpr std::string_view digits = "0123456789abcdef";
+  std::string name = "stargate-";
+  for (auto random = tree->world->random(); name.size() < std::string_view{"stargate-0123456789"}.size(); random >>= 4)
+    name += digits[random & 15];
+  return name;
+}
+
 child_spec consumer_spec(const site_ptr& tree, const consumer_options& o) {
-  return receiver_spec(tree, std::make_shared<const pipeline>(keys_of(o), o, [o]() -> caf::expected<std::string> {
-                         return protocol::request_path(o);
-                       }));
+  auto named = o;
+  const auto name = name_at_broker(tree, o.consumer_name);
+  if (!name.empty())
+    named.consumer_name = name;
+  auto path = [named]() -> caf::expected<std::string> { return protocol::request_path(named); };
+  return receiver_spec(tree, std::make_shared<const pipeline>(keys_of(o), o, std::move(path), nullptr, name));
 }
 
 child_spec reader_spec(const site_ptr& tree, const reader_options& o) {
   auto position = std::make_shared<std::string>(o.start.text());
-  auto path = [o, position]() -> caf::expected<std::string> {
+  const auto name = name_at_broker(tree, o.reader_name);
+  auto path = [o, position, name]() -> caf::expected<std::string> {
     auto from_here = o;
+    if (!name.empty())
+      from_here.reader_name = name;
     from_here.start = start_at{message_id{*position}};
     return protocol::request_path(from_here);
   };
-  return receiver_spec(tree, std::make_shared<const pipeline>(keys_of(o), o, std::move(path), position));
+  return receiver_spec(tree, std::make_shared<const pipeline>(keys_of(o), o, std::move(path), position, name));
 }
 
 /// Whatever stands in a pipeline's or an instance's place notes in the roster what it is.

@@ -13,13 +13,15 @@ namespace stargate::cli {
 namespace {
 
 volatile std::sig_atomic_t interrupted = 0;
+volatile std::sig_atomic_t hung_up = 0;
 
 } // namespace
 
 caf::error parse_url(const std::string& url, options& into) {
   const auto wrong = [&](std::string_view why) {
     return make_error(errc::invalid_url,
-                      "'" + url + "': " + std::string{why} + "; write ws://host:port or wss://host:port");
+                      "'" + url + "': " + std::string{why}
+                        + "; write ws://host:port or wss://host:port, and /path where an ingress has one");
   };
   std::string_view rest = url;
   if (rest.starts_with("ws://"))
@@ -31,6 +33,12 @@ caf::error parse_url(const std::string& url, options& into) {
   rest.remove_prefix(rest.find("//") + 2);
   if (rest.ends_with('/'))
     rest.remove_suffix(1);
+  // A path is that of the last host, and of all.
+  const auto path = rest.find('/', rest.rfind(',') == std::string_view::npos ? 0 : rest.rfind(','));
+  into.base_path = path == std::string_view::npos ? std::string{} : std::string{rest.substr(path)};
+  if (into.base_path.find_first_of("?# ") != std::string::npos)
+    return wrong("a path has no query and no blanks");
+  rest = rest.substr(0, path);
   into.hosts.clear();
   for (bool more = true; more;) {
     const auto comma = rest.find(',');
@@ -74,6 +82,20 @@ void handle_interrupts() {
   action.sa_flags = static_cast<int>(SA_RESETHAND); // a second one ends the command at once
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
+}
+
+void handle_hangups() {
+  struct sigaction action {};
+  action.sa_handler = [](int) { hung_up = 1; };
+  action.sa_flags = SA_RESTART;
+  sigaction(SIGHUP, &action, nullptr);
+}
+
+bool was_hung_up() {
+  if (hung_up == 0)
+    return false;
+  hung_up = 0;
+  return true;
 }
 
 runtime::runtime() {

@@ -44,6 +44,10 @@ int fail(const std::string& why);
 [[nodiscard]] bool is_interrupted();
 void handle_interrupts();
 
+/// From now on SIGHUP ends nothing; whether one came since it was asked last.
+void handle_hangups();
+[[nodiscard]] bool was_hung_up();
+
 /// The actor system of the command.
 class runtime {
 public:

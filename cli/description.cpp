@@ -4,7 +4,9 @@
 #include "libstargate/protocol/option_table.hpp"
 
 #include <algorithm>
+#include <set>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace stargate::cli {
@@ -94,46 +96,120 @@ void add_handler(const Value& object, const std::string& where, Options& o, opti
     if (!known)
       tree.producers.push_back({.topic = *topic});
   }
-  o.handler = make_handler(std::string{protocol::json::view(*command)}, std::move(produce_to));
+  o.handler = make_handler({std::string{protocol::json::view(*command)}, std::move(produce_to), o.handler_timeout});
+}
+
+/// How something was written, whatever blanks and comments there were.
+std::string text_of(const Value& value) {
+  std::string text;
+  protocol::json::string_stream stream{text};
+  rapidjson::Writer<protocol::json::string_stream> writer{stream};
+  value.Accept(writer);
+  return text;
+}
+
+const std::vector<std::string_view> lists{"producers", "consumers", "readers"};
+
+/// How the elements of a list were written. What is not there was added by the way, for a `produce_to`.
+std::vector<std::string> texts_in(const Value& document, const char* list) {
+  std::vector<std::string> texts;
+  if (const auto found = document.FindMember(list); found != document.MemberEnd())
+    for (const auto& element : found->value.GetArray())
+      texts.push_back(text_of(element));
+  return texts;
+}
+
+void note_parts(const Value& document, description& d) {
+  const auto note = [&d](std::string component, const topic_name& topic, pipelines what, std::string text) {
+    registry_key key{std::move(component), topic, d.tree.name};
+    const auto id = to_string(key);
+    d.parts.insert_or_assign(id, description::part{std::move(key), std::move(what), std::move(text)});
+  };
+  auto texts = texts_in(document, "producers");
+  texts.resize(d.tree.producers.size());
+  for (std::size_t i = 0; i < texts.size(); ++i)
+    note("producer", d.tree.producers[i].topic, {{d.tree.producers[i]}, {}, {}}, texts[i]);
+  texts = texts_in(document, "consumers");
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    const auto& c = d.tree.consumers[i];
+    note("consumer/" + c.subscription, protocol::registered_topic(c), {{}, {c}, {}}, texts[i]);
+  }
+  texts = texts_in(document, "readers");
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    const auto& r = d.tree.readers[i];
+    note(r.reader_name ? "reader/" + *r.reader_name : "reader", r.topic, {{}, {}, {r}}, texts[i]);
+  }
+  for (const auto& [name, value] : document.GetObject())
+    if (const auto key = protocol::json::view(name); std::find(lists.begin(), lists.end(), key) == lists.end())
+      d.rest += std::string{key} + ":" + text_of(value) + "\n";
 }
 
 } // namespace
 
-caf::error read_description(const std::string& text, const std::string& file, options& into,
-                            const handler_maker& make_handler) {
+caf::expected<description> read_description(const std::string& text, const std::string& file, const options& into,
+                                            const handler_maker& make_handler) {
   rapidjson::Document document;
   document.Parse<rapidjson::kParseIterativeFlag | rapidjson::kParseCommentsFlag>(text.c_str(), text.size());
   if (document.HasParseError() || !document.IsObject())
     return make_error(errc::invalid_option, "the description '" + file + "' is not a JSON object (offset "
                                               + std::to_string(document.GetErrorOffset()) + ")");
   std::vector<std::string> mistakes;
+  description d{into};
+  auto& tree = d.tree;
   if (document.HasMember("hosts")) // they stand instead of --url, not beside it
-    into.hosts.clear();
-  read_options(document, "", into, {"producers", "consumers", "readers"}, mistakes);
+    tree.hosts.clear();
+  read_options(document, "", tree, lists, mistakes);
+  tree.name = into.name; // the command has one tree, and names it
   each_part(document, "producers", mistakes, [&](const Value& v, const std::string& where) {
-    read_options(v, where, into.producers.emplace_back(), {}, mistakes);
+    read_options(v, where, tree.producers.emplace_back(), {}, mistakes);
   });
   each_part(document, "consumers", mistakes, [&](const Value& v, const std::string& where) {
     consumer_options c;
     c.on_failure = failure_action::nack; // a command that fails now and then does not take its consumer down
     read_options(v, where, c, {"command", "produce_to"}, mistakes);
-    add_handler(v, where, c, into, make_handler, mistakes);
-    into.consumers.push_back(std::move(c));
+    add_handler(v, where, c, tree, make_handler, mistakes);
+    tree.consumers.push_back(std::move(c));
   });
   each_part(document, "readers", mistakes, [&](const Value& v, const std::string& where) {
     reader_options r;
     read_options(v, where, r, {"command", "produce_to"}, mistakes);
-    add_handler(v, where, r, into, make_handler, mistakes);
-    into.readers.push_back(std::move(r));
+    add_handler(v, where, r, tree, make_handler, mistakes);
+    tree.readers.push_back(std::move(r));
   });
-  if (into.consumers.empty() && into.readers.empty())
+  if (tree.consumers.empty() && tree.readers.empty())
     mistakes.emplace_back("there is neither a consumer nor a reader");
-  if (mistakes.empty())
-    return validate(into);
+  if (mistakes.empty()) {
+    if (auto wrong = validate(tree))
+      return wrong;
+    note_parts(document, d);
+    return d;
+  }
   std::string all;
   for (const auto& mistake : mistakes)
     all += (all.empty() ? "" : "; ") + mistake;
   return make_error(errc::invalid_option, file + ": " + all);
+}
+
+changes changes_between(const description& now, const description& next) {
+  changes result;
+  for (const auto& [id, part] : now.parts)
+    if (const auto found = next.parts.find(id); found == next.parts.end() || found->second.text != part.text)
+      result.removed.push_back(&part);
+  for (const auto& [id, part] : next.parts)
+    if (const auto found = now.parts.find(id); found == now.parts.end() || found->second.text != part.text)
+      result.added.push_back(&part);
+  return result;
+}
+
+pipelines all_of(const std::vector<const description::part*>& parts) {
+  pipelines all;
+  const auto append = [](auto& to, const auto& from) { to.insert(to.end(), from.begin(), from.end()); };
+  for (const auto* part : parts) {
+    append(all.producers, part->what.producers);
+    append(all.consumers, part->what.consumers);
+    append(all.readers, part->what.readers);
+  }
+  return all;
 }
 
 } // namespace stargate::cli

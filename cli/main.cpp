@@ -37,7 +37,8 @@ int main(int argc, char** argv) {
   std::string token_file;
   app
     .add_option("--token", token,
-                "The token to show; others on this machine can see a command line, so rather use a file")
+                "The token to show, or token:TOKEN, or file:///PATH; others on this machine can see a command line, so "
+                "rather use a file")
     ->envname("STARGATE_TOKEN")
     ->type_name("TOKEN");
   app.add_option("--token-file", token_file, "A file with the token, read again at each connect")
@@ -48,6 +49,7 @@ int main(int argc, char** argv) {
                  {{"name", ""},
                   {"hosts", ""},
                   {"scheme", ""},
+                  {"base_path", ""},
                   {"connect_timeout", ""},
                   {"tls.ca_file", "--tls-ca"},
                   {"tls.certificate_file", "--tls-cert"},
@@ -76,7 +78,7 @@ int main(int argc, char** argv) {
     if (!token_file.empty())
       global.tree.token = token_source::file(token_file);
     else if (!token.empty())
-      global.tree.token = token_source::text(token);
+      global.tree.token = token_source::from(token);
     cli::handle_interrupts();
     return run();
   } catch (const std::exception& e) {

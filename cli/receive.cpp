@@ -1,8 +1,5 @@
 #include "cli/common.hpp"
-
-#include "libstargate/protocol/base64.hpp"
-#include "libstargate/protocol/frames.hpp"
-#include "libstargate/protocol/json.hpp"
+#include "cli/message_json.hpp"
 
 #include <atomic>
 #include <condition_variable>
@@ -21,44 +18,13 @@ struct receive_options {
   double timeout = 0;
 };
 
-std::string as_json(const received_message& m) {
-  using namespace protocol;
-  std::string line = R"({"messageId":)";
-  static_cast<void>(json::append_string(line, m.id.value));
-  const auto mark = line.size();
-  line += R"(,"payload":)";
-  if (!json::append_string(line, m.payload)) {
-    line.resize(mark);
-    line += R"(,"payloadBase64":")";
-    append_base64(line, m.payload);
-    line += '"';
-  }
-  line += R"(,"key":)";
-  if (m.key)
-    static_cast<void>(json::append_string(line, *m.key));
-  else
-    line += "null";
-  line += R"(,"properties":{)";
-  for (bool first = true; const auto& [name, value] : m.properties) {
-    line += std::exchange(first, false) ? "" : ",";
-    static_cast<void>(json::append_string(line, name));
-    line += ':';
-    static_cast<void>(json::append_string(line, value));
-  }
-  line += R"(},"publishTime":")" + format_instant(m.publish_time) + R"(","redeliveryCount":)"
-          + std::to_string(m.redelivery_count);
-  if (m.event_time)
-    line += R"(,"eventTime":")" + format_instant(*m.event_time) + '"';
-  return line + (m.encryption ? R"(,"encrypted":true})" : "}");
-}
-
 /// Where the messages go: standard output, a line each. Processors share it.
 class printer {
 public:
   printer(std::uint64_t count, bool json) : count_{count}, json_{json} {}
 
   disposition print(const received_message& m) {
-    auto line = json_ ? as_json(m) : m.payload;
+    auto line = json_ ? json_of(m) : m.payload;
     line += '\n';
     const std::lock_guard guard{mutex_};
     if (is_over())

@@ -1,135 +1,18 @@
+#include "cli/commands.hpp"
 #include "cli/common.hpp"
 #include "cli/description.hpp"
 
-#include "libstargate/protocol/frames.hpp"
-#include "libstargate/protocol/json.hpp"
-
-#include <array>
-#include <cerrno>
 #include <condition_variable>
-#include <cstring>
-#include <fcntl.h>
 #include <fstream>
 #include <iostream>
 #include <iterator>
 #include <mutex>
-#include <spawn.h>
 #include <stdexcept>
-#include <sys/mman.h>
-#include <sys/wait.h>
 #include <thread>
-#include <unistd.h>
-
-extern char** environ;
 
 namespace stargate::cli {
 
 namespace {
-
-/// Closes a file descriptor.
-class descriptor {
-public:
-  explicit descriptor(int fd) : fd_{fd} {}
-  descriptor(const descriptor&) = delete;
-  descriptor& operator=(const descriptor&) = delete;
-  ~descriptor() { close(); }
-  [[nodiscard]] int get() const { return fd_; }
-  void close() {
-    if (fd_ >= 0)
-      ::close(std::exchange(fd_, -1));
-  }
-
-private:
-  int fd_;
-};
-
-[[noreturn]] void fail_to(const char* what) {
-  throw std::runtime_error{std::string{"cannot "} + what + ": " + std::strerror(errno)};
-}
-
-std::string json_of(const properties& p) {
-  std::string out = "{";
-  for (const auto& [name, value] : p) {
-    out += out.size() > 1 ? "," : "";
-    static_cast<void>(protocol::json::append_string(out, name));
-    out += ':';
-    static_cast<void>(protocol::json::append_string(out, value));
-  }
-  return out + "}";
-}
-
-/// Runs a shell command with the message on its standard input. What it prints goes to our standard output, or is
-/// given back. @throws std::runtime_error when it cannot be run, or ends with another status than 0
-std::string run_command(const std::string& command, const received_message& m, bool capture) {
-  // The payload is in memory, so neither side can wait for the other.
-  const descriptor in{memfd_create("stargate-message", MFD_CLOEXEC)};
-  if (in.get() < 0)
-    fail_to("make a place for the message");
-  for (std::size_t written = 0; written < m.payload.size();) {
-    const auto n = ::write(in.get(), m.payload.data() + written, m.payload.size() - written);
-    if (n <= 0)
-      fail_to("hand over the message");
-    written += static_cast<std::size_t>(n);
-  }
-  lseek(in.get(), 0, SEEK_SET);
-  int ends[2] = {-1, -1};
-  if (capture && pipe2(ends, O_CLOEXEC) != 0)
-    fail_to("make a pipe");
-  const descriptor out{ends[0]};
-  descriptor their_out{ends[1]};
-
-  std::vector<std::string> variables{"STARGATE_TOPIC=" + to_string(m.topic()),
-                                     "STARGATE_MESSAGE_ID=" + m.id.value,
-                                     "STARGATE_KEY=" + m.key.value_or(""),
-                                     "STARGATE_PROPERTIES=" + json_of(m.properties),
-                                     "STARGATE_PUBLISH_TIME=" + protocol::format_instant(m.publish_time),
-                                     "STARGATE_REDELIVERY_COUNT=" + std::to_string(m.redelivery_count)};
-  std::vector<char*> environment;
-  for (auto** e = environ; *e != nullptr; ++e)
-    if (std::string_view{*e}.find("STARGATE_") != 0) // neither the token nor an outer message's
-      environment.push_back(*e);
-  for (auto& v : variables)
-    environment.push_back(v.data());
-  environment.push_back(nullptr);
-
-  posix_spawn_file_actions_t actions;
-  posix_spawnattr_t attributes;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawnattr_init(&attributes);
-  posix_spawn_file_actions_adddup2(&actions, in.get(), STDIN_FILENO);
-  if (capture)
-    posix_spawn_file_actions_adddup2(&actions, their_out.get(), STDOUT_FILENO);
-  // A group of its own, so that Control-C at the terminal lets the message in hand be finished.
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
-  std::string shell = "sh";
-  std::string flag = "-c";
-  std::string text = command;
-  std::array<char*, 4> arguments{shell.data(), flag.data(), text.data(), nullptr};
-  pid_t pid = 0;
-  const int wrong = posix_spawn(&pid, "/bin/sh", &actions, &attributes, arguments.data(), environment.data());
-  posix_spawn_file_actions_destroy(&actions);
-  posix_spawnattr_destroy(&attributes);
-  if (wrong != 0)
-    throw std::runtime_error{std::string{"cannot run /bin/sh: "} + std::strerror(wrong)};
-  their_out.close();
-  std::string output;
-  char buffer[4096];
-  for (ssize_t n = 1; capture && n > 0;) {
-    n = ::read(out.get(), buffer, sizeof buffer);
-    if (n > 0)
-      output.append(buffer, static_cast<std::size_t>(n));
-    else if (n < 0 && errno == EINTR)
-      n = 1;
-  }
-  int status = 0;
-  while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-  }
-  if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-    return output;
-  throw std::runtime_error{"'" + command + "' "
-                           + (WIFEXITED(status) ? "ended with status " + std::to_string(WEXITSTATUS(status))
-                                                : "was ended by signal " + std::to_string(WTERMSIG(status)))};
-}
 
 /// Where handlers find the tree that they are part of: the first messages may come before it stands.
 class late_tree {
@@ -164,17 +47,21 @@ private:
   bool closed_ = false;
 };
 
-handler_factory shell_handler(std::string command, std::optional<topic_name> produce_to,
-                              std::shared_ptr<late_tree> where) {
-  return [command = std::move(command), produce_to = std::move(produce_to),
-          where = std::move(where)](const received_message& m) {
-    auto output = run_command(command, m, produce_to.has_value());
-    if (!produce_to)
+/// What all handlers share.
+struct surroundings {
+  late_tree tree;
+  cli::commands commands;
+};
+
+handler_factory shell_handler(shell_command command, std::shared_ptr<surroundings> around) {
+  return [command = std::move(command), around = std::move(around)](const received_message& m) {
+    auto output = around->commands.run(command.text, m, command.limit, command.produce_to.has_value());
+    if (!command.produce_to)
       return disposition::ack;
-    const auto t = where->get();
+    const auto t = around->tree.get();
     if (!t)
       throw std::runtime_error{"the tree is stopping"};
-    auto id = t->produce(registry_key{"producer", *produce_to, "cli"},
+    auto id = t->produce(registry_key{"producer", *command.produce_to, "cli"},
                          message{.payload = std::move(output), .key = m.key, .properties = m.properties});
     if (!id)
       throw std::runtime_error{describe(id.error())};
@@ -182,44 +69,117 @@ handler_factory shell_handler(std::string command, std::optional<topic_name> pro
   };
 }
 
+void say(const std::string& text) {
+  std::cerr << "stargate: " << text << std::endl;
+}
+
+std::string summary(const options& o) {
+  return std::to_string(o.producers.size()) + " producers, " + std::to_string(o.consumers.size()) + " consumers, "
+         + std::to_string(o.readers.size()) + " readers";
+}
+
+/// A tree that runs by a description in a file.
+class described_tree {
+public:
+  described_tree(const global_options& g, std::string file) : global_{g}, file_{std::move(file)} {}
+
+  [[nodiscard]] caf::expected<description> read() const {
+    std::ifstream in{file_, std::ios::binary};
+    const std::string text{std::istreambuf_iterator<char>{in}, {}};
+    if (!in)
+      return make_error(errc::invalid_option, "the description '" + file_ + "' cannot be read");
+    auto from = global_.tree;
+    from.name = "cli";
+    return read_description(text, file_, from,
+                            [this](shell_command command) { return shell_handler(std::move(command), around_); });
+  }
+
+  int run() {
+    auto first = read();
+    if (!first)
+      return fail(first.error());
+    now_ = std::move(*first);
+    auto mine = global_;
+    mine.tree = now_.tree;
+    runtime r;
+    handle_hangups();
+    auto started = start_connected(r, mine, now_.tree);
+    if (!started) {
+      stop();
+      return fail(started.error());
+    }
+    around_->tree.set(*started);
+    say("running " + file_ + "; end it with Control-C, have it read again with SIGHUP");
+    int status = done;
+    while (!is_interrupted() && status == done) {
+      std::this_thread::sleep_for(std::chrono::milliseconds{100}); // a signal wakes nobody
+      if (was_hung_up())
+        read_again(*started);
+      if (has_ended(started->supervisor()))
+        status = fail(std::string{"the tree has given up"});
+    }
+    say("stopping");
+    const auto unclean = started->stop();
+    stop();
+    return unclean ? fail(unclean) : status;
+  }
+
+private:
+  /// Nobody waits for what takes longer than the tree did.
+  void stop() {
+    around_->tree.close();
+    around_->commands.kill_all();
+  }
+
+  /// Brings what runs to what the file says now. What is wrong in it changes nothing; nor do options of the tree
+  /// itself, with which everything runs.
+  void read_again(const tree& t) {
+    auto next = read();
+    if (!next)
+      return say("nothing is changed: " + describe(next.error()));
+    if (next->rest != now_.rest)
+      return say("nothing is changed: options of the tree itself are other ones in " + file_
+                 + ", and only producers, consumers and readers can change while it runs");
+    const auto to_do = changes_between(now_, *next);
+    if (to_do.empty())
+      return say("nothing is changed: " + file_ + " says what runs");
+    for (const auto* part : to_do.removed)
+      if (const auto wrong = t.remove(part->key)) {
+        say(describe(wrong));
+        return put_back(t);
+      }
+    if (!to_do.added.empty())
+      if (const auto wrong = t.add(all_of(to_do.added))) {
+        say(describe(wrong));
+        return put_back(t);
+      }
+    say(file_ + " is read again: " + std::to_string(to_do.removed.size()) + " ended, "
+        + std::to_string(to_do.added.size()) + " started; now " + summary(next->tree));
+    now_ = std::move(*next);
+  }
+
+  /// What ran before runs again: what is still there is refused as being there twice, and stays.
+  void put_back(const tree& t) {
+    for (const auto& [id, part] : now_.parts)
+      static_cast<void>(t.add(part.what));
+    say("what ran before goes on");
+  }
+
+  const global_options& global_;
+  const std::string file_;
+  const std::shared_ptr<surroundings> around_ = std::make_shared<surroundings>();
+  description now_;
+};
+
 int run_tree(const global_options& g, const std::string& file, bool check_only) {
-  const auto late = std::make_shared<late_tree>();
-  global_options mine = g;
-  options description = g.tree;
-  std::ifstream in{file, std::ios::binary};
-  const std::string text{std::istreambuf_iterator<char>{in}, {}};
-  if (!in)
-    return fail(make_error(errc::invalid_option, "the description '" + file + "' cannot be read"));
-  const auto wrong = read_description(text, file, description, [&](std::string command, std::optional<topic_name> to) {
-    return shell_handler(std::move(command), std::move(to), late);
-  });
-  if (wrong)
-    return fail(wrong);
-  if (check_only) {
-    std::cerr << "stargate: " << file << " is right: " << description.producers.size() << " producers, "
-              << description.consumers.size() << " consumers, " << description.readers.size() << " readers"
-              << std::endl;
-    return done;
-  }
-  mine.tree = description;
-  runtime r;
-  auto started = start_connected(r, mine, description);
-  if (!started) {
-    late->close();
-    return fail(started.error());
-  }
-  late->set(*started);
-  std::cerr << "stargate: running " << file << "; end it with Control-C" << std::endl;
-  int status = done;
-  while (!is_interrupted() && status == done) {
-    std::this_thread::sleep_for(std::chrono::milliseconds{100}); // a signal wakes nobody
-    if (has_ended(started->supervisor()))
-      status = fail(std::string{"the tree has given up"});
-  }
-  std::cerr << "stargate: stopping" << std::endl;
-  const auto unclean = started->stop();
-  late->close();
-  return unclean ? fail(unclean) : status;
+  described_tree it{g, file};
+  if (!check_only)
+    return it.run();
+  const auto read = it.read();
+  if (!read)
+    return fail(read.error());
+  say(file + " is right: " + summary(read->tree));
+  return done;
 }
 
 } // namespace
@@ -233,9 +193,14 @@ void add_run(CLI::App& app, const global_options& g, std::function<int()>& run) 
     ->required()
     ->type_name("FILE");
   sub->add_flag("--check", *check_only, "Only say whether the description is right");
-  sub->footer("A command gets each message on its standard input and the rest in STARGATE_TOPIC, STARGATE_MESSAGE_ID,\n"
-              "STARGATE_KEY, STARGATE_PROPERTIES (JSON), STARGATE_PUBLISH_TIME and STARGATE_REDELIVERY_COUNT.\n"
-              "Exit status 0 acknowledges the message. With \"produce_to\", what it prints is produced to that topic.");
+  sub->footer(
+    "A command gets each message on its standard input and the rest in STARGATE_TOPIC, STARGATE_MESSAGE_ID,\n"
+    "STARGATE_KEY, STARGATE_PROPERTIES (JSON), STARGATE_PUBLISH_TIME and STARGATE_REDELIVERY_COUNT; all that is in\n"
+    "the file STARGATE_METADATA as JSON, too, also what is too large for a variable, which is then not set. Exit\n"
+    "status 0 acknowledges the message. With \"produce_to\", what it prints is produced to that topic. What it leaves\n"
+    "behind in the background is not waited for. After \"handler_timeout\" it is killed, with all it has started.\n"
+    "SIGHUP has the file read again: what is no longer in it is drained and ended, what is new is started, what is\n"
+    "written otherwise is both; a description with a mistake changes nothing.");
   sub->callback(
     [file, check_only, &g, &run] { run = [file, check_only, &g] { return run_tree(g, *file, *check_only); }; });
 }

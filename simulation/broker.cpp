@@ -249,6 +249,13 @@ void broker::drop(wire& w) {
   on_end(w);
 }
 
+bool broker::forget(wire& w) {
+  if (w.broker != side::open || !clients_.contains(w.id) || w.role == "producer")
+    return false;
+  on_end(w);
+  return true;
+}
+
 void broker::crash() {
   up = false;
   net_.unreachable = true;
@@ -601,6 +608,18 @@ bool broker::act() {
 
 // -- administration
 
+/// Who is on a topic, by their names.
+std::string broker::stats(const std::string& path) const {
+  std::string consumers;
+  for (const auto& [id, c] : clients_) {
+    const auto name = c.query.find(c.reads ? "readerName" : "consumerName");
+    for (const auto& topic : c.topics)
+      if (name != c.query.end() && path.find("/" + topic.substr(topic.find("://") + 3) + "/") != std::string::npos)
+        consumers += (consumers.empty() ? R"({"consumerName":")" : R"(,{"consumerName":")") + name->second + R"("})";
+  }
+  return R"({"subscriptions":{"all":{"consumers":[)" + consumers + "]}}}";
+}
+
 caf::expected<std::string> broker::rest(std::string_view method, const std::string& path) {
   if (!up)
     return make_error(errc::connection_failed, "simulated: no broker");
@@ -616,6 +635,10 @@ caf::expected<std::string> broker::rest(std::string_view method, const std::stri
           names += (names.empty() ? "\"" : ",\"") + s.name + "\"";
     return "[" + names + "]";
   }
+  if (method == "GET" && path == "brokers/version")
+    return std::string{"4.0.0"};
+  if (method == "GET" && path.ends_with("/stats"))
+    return stats(path);
   if (method == "GET")
     return std::string{"{}"};
   return std::string{};

@@ -88,6 +88,9 @@ public:
   void lose_host(const std::string& host);
   /// Everything that is only in the memory of a consumer's connection is given up: as if it were closed by the broker.
   void drop(wire& w);
+  /// As if it were closed, but the connection stands, and nobody is told: what a broker does to a consumer whose topic
+  /// is deleted. False where there is none.
+  bool forget(wire& w);
 
   // -- administration
   [[nodiscard]] caf::expected<std::string> rest(std::string_view method, const std::string& path);
@@ -145,6 +148,7 @@ private:
   [[nodiscard]] static int times(const subscription_model& s, const spot& p);
   void send(client& c, const spot& p, int count);
   std::optional<spot> find(const std::string& id);
+  [[nodiscard]] std::string stats(const std::string& path) const;
   [[nodiscard]] micros parameter(const client& c, const std::string& name, micros otherwise) const;
 
   network& net_;

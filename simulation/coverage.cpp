@@ -55,11 +55,15 @@ std::vector<std::string> roles_of(fault_kind kind) {
     return {victim_names.begin(), victim_names.end()};
   if (kind >= fault_kind::crash)
     return {"broker"};
+  if (kind == fault_kind::forget)
+    return {"consumer", "reader"};
   return {"producer", "consumer", "reader", "new"};
 }
 
 /// A frame of a numbered producer is not spoilt: its number would be lost with it, which no broker does.
 bool goes_with(std::string_view kind, std::string_view option) {
+  if (kind == fault_names[static_cast<std::size_t>(fault_kind::forget)] && option == "topics=pattern")
+    return false;
   return kind != fault_names[static_cast<std::size_t>(fault_kind::spoil_frame_up)]
          || (option != "effectively_once=yes" && !option.starts_with("producer_name="));
 }
@@ -187,7 +191,11 @@ std::string to_table(const coverage& c) {
                     })
               + table("option of the pipeline that was hit", by_option, option_rows, kinds,
                       [](const std::string& row, const std::string& kind) {
-                        return goes_with(kind, std::string_view{row}.substr(row.find(' ') + 1));
+                        const auto roles = roles_of(kind_named(kind)); // of connections, whose they can be
+                        const auto pipeline = row.substr(0, row.find(' '));
+                        return (kind_named(kind) >= fault_kind::kill
+                                || std::find(roles.begin(), roles.end(), pipeline) != roles.end())
+                               && goes_with(kind, std::string_view{row}.substr(pipeline.size() + 1));
                       })
               + "what was done\n" + deeds + "\nfault x role x state x option: " + std::to_string(all - empty.size())
               + " of " + std::to_string(all) + " cells filled";

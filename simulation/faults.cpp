@@ -40,6 +40,11 @@ void world::note(const fault& f, const std::string& role, const std::string& sta
   covered_.add_fault(fault_names[static_cast<std::size_t>(f.kind)], role, state, hit == nullptr ? nothing : hit->drawn);
 }
 
+/// Whether the library can find out that the broker has forgotten it.
+bool world::is_asked_for(const pipeline_plan& p) const {
+  return p.role != pipeline_plan::producer && p.c.topics_pattern.empty();
+}
+
 const pipeline_plan* world::pipeline_of(const wire& w) const {
   for (const auto& p : s_.pipelines)
     if ((p.role == pipeline_plan::producer && w.role == "producer" && p.p.topic.topic == w.topic)
@@ -127,7 +132,9 @@ void world::strike(const fault& f) {
     prefer([&](const auto& v) { return has_frame(v->up); });
   else if (f.kind == fault_kind::spoil_frame_down || f.kind == fault_kind::duplicate_frame)
     prefer([&](const auto& v) { return has_frame(v->down); });
-  if (f.which / 7 % 3 == 0)
+  if (f.kind == fault_kind::forget)
+    prefer([&](const auto& v) { return pipeline_of(*v) != nullptr && is_asked_for(*pipeline_of(*v)); });
+  else if (f.which / 7 % 3 == 0)
     prefer([](const auto& v) { return v->client == side::connecting && !v->role.empty(); });
   const auto w = victims[f.which % victims.size()];
   bool done = true;
@@ -141,6 +148,9 @@ void world::strike(const fault& f) {
       done = w->to.path.find("initialSequenceId") == std::string::npos && net_->garble(*w, true);
       if (done)
         broker_.refused_on.insert("persistent://public/default/" + w->topic);
+      break;
+    case fault_kind::forget:
+      done = pipeline_of(*w) != nullptr && is_asked_for(*pipeline_of(*w)) && broker_.forget(*w);
       break;
     default: broker_.drop(*w);
   }

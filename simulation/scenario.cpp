@@ -222,6 +222,7 @@ scenario make_scenario(std::uint64_t seed, std::size_t messages) {
   o.connect_timeout = random.chance(0.5) ? 10'000ms : 1000ms;
   o.ping_interval = std::chrono::seconds{random.between(1, 10)};
   o.pong_timeout = std::chrono::seconds{random.between(1, 5)};
+  o.idle_check = ms(random.between(500, 5000));
   o.backoff = {.first = ms(random.between(1, 100)),
                .most = ms(random.between(100, 5000)),
                .stable = ms(random.between(100, 10'000))};

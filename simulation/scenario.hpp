@@ -38,6 +38,7 @@ enum class fault_kind : std::uint8_t {
   spoil_frame_up,
   // the broker
   close_frame,
+  forget,
   crash,
   host_down,
   refuse_handshakes,
@@ -49,13 +50,14 @@ enum class fault_kind : std::uint8_t {
   ask_to_end,
   throwing,
 };
-inline constexpr std::array<std::string_view, 16> fault_names{"cut",
+inline constexpr std::array<std::string_view, 17> fault_names{"cut",
                                                               "half-open",
                                                               "stall",
                                                               "duplicated frame",
                                                               "spoilt frame, down",
                                                               "spoilt frame, up",
                                                               "closed by the broker",
+                                                              "forgotten by the broker",
                                                               "broker crash",
                                                               "one host down",
                                                               "handshakes refused",

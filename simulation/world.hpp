@@ -133,6 +133,7 @@ private:
   [[nodiscard]] std::string state_of_wire(const wire& w) const;
   void note(const fault& f, const std::string& role, const std::string& state, const pipeline_plan* hit = nullptr);
   /// Whose connection it is, or whose actor has that key. Null for what is nobody's: a dead letter's, an instance's.
+  [[nodiscard]] bool is_asked_for(const pipeline_plan& p) const;
   [[nodiscard]] const pipeline_plan* pipeline_of(const wire& w) const;
   [[nodiscard]] const pipeline_plan* pipeline_of(const registry_key& key) const;
   void strike(const fault& f);

@@ -176,7 +176,7 @@ struct supervisor_state {
   void starting_failed(const std::string& why) {
     auto* c = starting.children[starting.next];
     auto text = "child '" + c->spec.id + "' of " + options.name + " did not start: " + why;
-    say(log_level::error, text);
+    say(ending ? log_level::info : log_level::error, text);
     starting.children.clear();
     std::exchange(starting.then, nullptr)(make_error(errc::start_failed, std::move(text)), c);
   }

@@ -20,6 +20,7 @@ struct actor_fixture : deterministic {
   std::string logged; ///< Everything that was said at level `error`.
   internal::site_ptr tree = [this] {
     options o;
+    o.idle_check = std::chrono::milliseconds{0}; // there is nobody to ask
     o.log = [this](log_level level, std::string_view, std::string_view text) {
       if (level == log_level::error)
         logged.append(text).append("\n");

@@ -1,5 +1,6 @@
 // The connection against peers that misbehave: no real broker does what these do.
 #include "libstargate/connection/event_loop.hpp"
+#include "libstargate/protocol/refusal.hpp"
 #include "test/misbehaving_server.hpp"
 
 #include <catch2/catch.hpp>
@@ -14,6 +15,7 @@ namespace connection = stargate::connection;
 using connection::ended, connection::endpoint, connection::event_loop, connection::frame, connection::observer;
 using stargate::test::misbehaving_server;
 using namespace std::chrono_literals;
+using namespace std::string_literals;
 
 namespace {
 
@@ -274,6 +276,138 @@ TEST_CASE_METHOD(fixture, "the status of a handshake that is refused is told") {
     REQUIRE(mine.wait([&] { return !mine.ends.empty(); }));
     CHECK(mine.ends[0].how == connection::end::refused);
     CHECK(mine.ends[0].status == status);
+  }
+}
+
+TEST_CASE_METHOD(fixture, "what a server says to why it refuses is told, and nothing of what others sent") {
+  const std::string page = "<html><table><tr><th>MESSAGE:</th><td>the topic is full</td></tr></table></html>";
+  misbehaving_server other{[](auto& peer) { // fills the buffer that all connections share
+    peer.accept_websocket();
+    peer.write_frame(std::string(1000, 'x') + "<th>MESSAGE:</th><td>secret</td>" + std::string(49'000, 'x'));
+    peer.wait_for_close();
+  }};
+  record theirs;
+  const auto first = loop->connect(to(other.port()), std::make_unique<recorder>(theirs));
+  REQUIRE(theirs.wait([&] { return !theirs.frames.empty(); }));
+  const auto refusal = [&](const std::string& body, std::size_t length) {
+    misbehaving_server server{[&](auto& peer) {
+      peer.read_request();
+      peer.write("HTTP/1.1 503 No\r\nContent-Length: " + std::to_string(length) + "\r\n\r\n" + body);
+      peer.wait_for_close();
+    }};
+    record mine;
+    const auto l = loop->connect(to(server.port()), std::make_unique<recorder>(mine));
+    REQUIRE(mine.wait([&] { return !mine.ends.empty(); }));
+    CHECK(mine.ends[0].status == 503);
+    return stargate::protocol::reason_in_answer(mine.ends[0].answer);
+  };
+  CHECK(refusal(page, page.size()) == "the topic is full");
+  CHECK(refusal("", 60'000).find("secret") == std::string::npos); // it says that more will come
+  CHECK(refusal("", 0).empty());
+}
+
+TEST_CASE_METHOD(fixture, "a token that a server sends back goes into no error, and neither do control characters") {
+  const std::string token = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.x";
+  const auto say = [&](const std::string& answer) {
+    misbehaving_server server{[&](auto& peer) {
+      peer.read_request();
+      peer.write(answer);
+      peer.wait_for_close();
+    }};
+    auto e = to(server.port());
+    e.headers = {{"Authorization:", "Bearer " + token}};
+    record mine;
+    const auto l = loop->connect(e, std::make_unique<recorder>(mine));
+    REQUIRE(mine.wait([&] { return !mine.ends.empty(); }));
+    return mine.ends[0].text + stargate::protocol::reason_in_answer(mine.ends[0].answer);
+  };
+  const auto with_body = [](const std::string& body) {
+    return "HTTP/1.1 403 No\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+  };
+  CHECK(say(with_body(R"({"message":"no Bearer )" + token + R"( here"})"))
+        == "no Bearer " + std::string(token.size(), '*') + " here");
+  const std::string long_text(290, 'a'); // where the reason is cut, the token would be cut with it
+  CHECK(say(with_body(R"({"message":")" + long_text + token + R"("})")) == long_text + "**********...");
+  CHECK(say("HTTP/1.1 302 Found\r\nLocation: http://b/?token=" + token + "\r\nContent-Length: 0\r\n\r\n").find(token)
+        == std::string::npos);
+
+  misbehaving_server closing{[&](auto& peer) {
+    peer.accept_websocket();
+    peer.write("\x88\x0a\x03\xe8one\n\x1b[2J"s);
+    peer.wait_for_close();
+  }};
+  const auto l = connect(to(closing.port()));
+  CHECK(end().text == "one  [2J");
+}
+
+namespace {
+
+/// Sets a variable of the environment as long as it lives.
+class variable {
+public:
+  variable(const char* name, const std::string& value) : name_{name} { ::setenv(name, value.c_str(), 1); }
+  variable(const variable&) = delete;
+  variable& operator=(const variable&) = delete;
+  ~variable() { ::unsetenv(name_); }
+
+private:
+  const char* name_;
+};
+
+} // namespace
+
+TEST_CASE("connections go through the proxy that the environment names, with its credentials, or past it") {
+  std::string asked;
+  misbehaving_server proxy{[&](auto& peer) {
+    asked = peer.read_request();
+    peer.write("HTTP/1.0 200 Connected\r\n\r\n");
+    peer.accept_websocket();
+    peer.write_frame("through");
+    peer.wait_for_close();
+  }};
+  misbehaving_server direct{[](auto& peer) {
+    peer.accept_websocket();
+    peer.write_frame("past");
+    peer.wait_for_close();
+  }};
+  const variable http{"http_proxy", "http://me:word@localhost:" + std::to_string(proxy.port())};
+  const variable none{"no_proxy", "127.0.0.1"};
+  const auto loop = event_loop::start();
+  record one, other;
+  endpoint far{.host = "broker.example", .port = 8080, .path = "/ws"};
+  endpoint near{.host = "127.0.0.1", .port = direct.port(), .path = "/ws"};
+  const auto a = loop->connect(far, std::make_unique<recorder>(one));
+  REQUIRE(one.wait([&] { return !one.frames.empty() || !one.ends.empty(); }));
+  CHECK(one.frames == std::vector<std::string>{"through"});
+  const auto b = loop->connect(near, std::make_unique<recorder>(other));
+  REQUIRE(other.wait([&] { return !other.frames.empty() || !other.ends.empty(); }));
+  CHECK(other.frames == std::vector<std::string>{"past"});
+  loop->stop();
+  CHECK_THAT(asked, Catch::StartsWith("CONNECT broker.example:8080 HTTP/1."));
+  CHECK_THAT(asked, Catch::Contains("roxy-authorization: basic bWU6d29yZA==", Catch::CaseSensitive::No));
+}
+
+TEST_CASE("a proxy that refuses, is not there, or is of another kind is told, without its credentials") {
+  misbehaving_server proxy{[&](auto& peer) {
+    peer.read_request();
+    peer.write("HTTP/1.0 403 Forbidden\r\n\r\n");
+    peer.wait_for_close();
+  }};
+  const std::pair<std::string, connection::end> cases[] = {
+    {"http://me:word@localhost:" + std::to_string(proxy.port()), connection::end::unreachable},
+    {"http://me:word@no-such-proxy.invalid:80", connection::end::unresolved},
+    {"socks5://me:word@localhost:1", connection::end::unsendable}};
+  for (const auto& [url, how] : cases) {
+    CAPTURE(url);
+    const variable all{"all_proxy", url};
+    const auto loop = event_loop::start();
+    record r;
+    const auto l =
+      loop->connect({.host = "broker.example", .port = 8080, .path = "/ws"}, std::make_unique<recorder>(r));
+    REQUIRE(r.wait([&] { return !r.ends.empty(); }));
+    CHECK(r.ends[0].how == how);
+    CHECK_THAT(r.ends[0].text, Catch::Contains("proxy") && !Catch::Contains("word"));
+    loop->stop();
   }
 }
 

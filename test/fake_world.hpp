@@ -4,6 +4,8 @@
 
 #include "actors/environment.hpp"
 
+#include <stargate/error.hpp>
+
 #include <mutex>
 #include <string>
 #include <vector>
@@ -44,6 +46,8 @@ public:
       [this](std::string_view method, const std::string& path, const std::string&) -> caf::expected<std::string> {
         if (rest)
           return rest(method, path);
+        if (path.ends_with("/stats"))
+          return make_error(errc::not_found, "no topics here");
         return std::string{path.ends_with("deduplication") ? "true" : R"({"partitions":0})"};
       }};
   }

@@ -67,7 +67,7 @@ struct numbered : fixture {
   /// A connection of a deduplicating broker.
   void stand(std::uint64_t connection) {
     connect(connection);
-    post(subject, deduplication_checked{});
+    post(subject, fitness_checked{});
     run();
   }
 };
@@ -281,7 +281,7 @@ TEST_CASE_METHOD(numbered, "messages given up while a connection is made cost th
   REQUIRE(answers.size() == 1);
   produce("2");
   post(subject, socket_up{1, me()});
-  post(subject, deduplication_checked{});
+  post(subject, fitness_checked{});
   CHECK(take<reset_connection>());
   CHECK(known_as(ask(2)) == known_as(path));
 }

@@ -2,6 +2,7 @@
 import http.server
 import os
 import pathlib
+import shutil
 import signal
 import ssl
 import subprocess
@@ -10,6 +11,7 @@ import tempfile
 import threading
 
 from certificates import TlsProxy, make_certificate
+from relay import Relay
 from support import COMMAND, check, finish, fresh_topic
 
 PORT = int(os.environ.get("STARGATE_SECURE_PORT") or sys.exit(
@@ -135,7 +137,8 @@ for how, word in ((("--tls-ca", "/no/ca"), "/no/ca"), (("--tls-ca", str(director
     status, out, err = stargate(right.url, *how, *admin_token, *produce)
     check(f"{how[-2:]}: wrong usage, and it is named", status == 2 and word in err, (status, err))
 status, out, err = stargate(f"wss://localhost:{PORT}", "--tls-ca", CA, *admin_token, *produce)
-check("wss to a port without TLS fails with the place", status == 1 and f"localhost:{PORT}" in err, (status, err))
+check("wss to a port without TLS fails with the place, and says what to do",
+      status == 1 and f"localhost:{PORT}" in err and "without TLS: use ws://" in err, (status, err))
 status, out, err = stargate(f"ws://localhost:{PORT + 2}", *admin_token, *produce)
 check("ws to a port with TLS fails with the place", status == 1 and f"localhost:{PORT + 2}" in err, (status, err))
 
@@ -159,6 +162,74 @@ out, err = consumer.communicate(timeout=30)
 printed.append((out + err).decode())
 check("the connection comes back with the file's new token", line == b"after\n" and right.tokens == [GUEST, ADMIN],
       (line, out, err, len(right.tokens)))
+
+# -- the files of TLS are read again when they were changed ------------------------------------------------------------
+
+files = {name: directory / f"renewed-{name}" for name in ("ca", "cert", "key")}
+
+
+def renew(name):
+    """An authority, a certificate for the broker by it, and one for the client, whose files take the place of others."""
+    by = certificate(f"{name}-ca", f"authority {name}", authority=True)
+    shown = certificate(f"{name}-broker", "localhost", by)
+    of_client = certificate(f"{name}-client", "the client", by)
+    for file, source in zip(files.values(), (by[0], *of_client[:2])):
+        fresh = directory / "fresh"
+        shutil.copy(source, fresh)
+        os.replace(fresh, file)
+    return TlsProxy(PORT, shown, client_ca=by[0])
+
+
+renewed = renew("first")
+topic = fresh_topic()
+consumer = subprocess.Popen([COMMAND, "--url", renewed.url, "--tls-ca", str(files["ca"]), "--tls-cert", str(files["cert"]),
+                             "--tls-key", str(files["key"]), "-v", "--backoff", "50,500,5000", *admin_token, "consume", topic,
+                             "-s", "s", "--position", "earliest"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+stargate(PLAIN, *admin_token, "produce", topic, "-m", "before")
+line = consumer.stdout.readline()
+renewed.context = renew("second").context  # from now on, one that the old files do not fit
+files["key"].rename(directory / "away")    # but not all of them are there yet
+renewed.cut()
+stargate(PLAIN, *admin_token, "produce", topic, "-m", "after")
+while b"tls.key_file" not in (said := consumer.stderr.readline()) and said:
+    printed.append(said.decode())
+check("a file that is missing for a while is named", b"renewed-key" in said, said)
+(directory / "away").rename(files["key"])
+while line == b"before\n":
+    line = consumer.stdout.readline()
+consumer.send_signal(signal.SIGTERM)
+out, err = consumer.communicate(timeout=30)
+check("an authority and a certificate that were renewed on disk are used at the next attempt", line == b"after\n", (line, out, err))
+
+# -- the forms of Pulsar's own clients, and a path in front of the broker's ---------------------------------------------
+
+for form in (f"token:{ADMIN}", f"file://{CREDENTIALS}/admin.token", f"file:{CREDENTIALS}/admin.token"):
+    status, out, err = stargate(PLAIN, "--token", form, "produce", fresh_topic(), "-m", "x")
+    check(f"--token {form[:9]}… is understood", status == 0, (status, err))
+
+
+class Ingress(Relay):
+    """Takes /pulsar for the broker's root, and nothing else."""
+
+    def greet(self, raw):
+        head = b""
+        while b"\r\n\r\n" not in head:
+            head += raw.recv(65536) or b"\r\n\r\n"
+        if b" /pulsar/" not in head:
+            raw.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+            raise OSError("elsewhere")
+        return raw, head.replace(b" /pulsar/", b" /", 1)
+
+
+ingress = Ingress(PORT)
+for path, status_wanted in (("/pulsar", 0), ("/pulsar/", 0), ("", 1), ("/elsewhere", 1)):
+    status, out, err = stargate(f"ws://localhost:{ingress.port}{path}", *admin_token, "produce", fresh_topic(), "-m", "x")
+    check(f"WebSocket below '{path}'", status == status_wanted, (status, err))
+    status, out, err = stargate(f"ws://localhost:{ingress.port}{path}", *admin_token, "admin", "health")
+    check(f"REST below '{path}'", status == status_wanted, (status, err))
+for url in ("ws://localhost:1/pulsar?x=y", "ws://localhost:1/a b"):
+    status, out, err = stargate(url, *produce)
+    check(f"{url} is wrong usage", status == 2 and "path" in err, (status, err))
 
 # -- secrets -----------------------------------------------------------------------------------------------------------
 

@@ -1,5 +1,6 @@
 #include "libstargate/connection/event_loop.hpp"
 
+#include "libstargate/connection/proxy.hpp"
 #include "libstargate/connection/resolver.hpp"
 #include "libstargate/connection/session.hpp"
 
@@ -14,6 +15,7 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <stdexcept>
 #include <thread>
 #include <unordered_map>
@@ -84,10 +86,11 @@ void set_up_libwebsockets() {
 } // namespace
 
 struct event_loop::parts {
-  tls_context tls; ///< Empty when the loop speaks none. It outlives the context.
-  bool trusts_anything = false;
+  std::optional<connection::tls> tls; ///< Empty when the loop speaks none. It outlives the context.
   lws_context* context = nullptr;
-  lws_vhost* vhost = nullptr;
+  lws_vhost* direct = nullptr;  ///< libwebsockets' home of connections that go straight to their server,
+  lws_vhost* proxied = nullptr; ///< and of those that go through a proxy.
+  proxy_variables proxies;
   std::thread thread;
   std::once_flag stop_once;
 
@@ -100,6 +103,9 @@ struct event_loop::parts {
   std::vector<session*> with_frames;
   std::map<std::pair<std::int64_t, std::int64_t>, lws_retry_bo_t> liveness; // by ping interval and pong timeout
   lws_sorted_usec_list_t tick{};
+  std::size_t handshaking = 0;     ///< How many sessions are not open yet.
+  unsigned char* buffer = nullptr; ///< libwebsockets' own: it reads into it for all connections.
+  bool buffer_is_clear = false;
   bool stopping = false;
   std::chrono::steady_clock::time_point stop_by;
   std::chrono::steady_clock::time_point last_batch;
@@ -124,6 +130,7 @@ struct event_loop::parts {
       if (stopping)
         lws_sul_schedule(
           context, 0, &tick, [](lws_sorted_usec_list_t*) {}, 20 * LWS_US_PER_MS);
+      clear_buffer();
       lws_service(context, 0);
       gather();
       {
@@ -157,6 +164,7 @@ struct event_loop::parts {
     if (now - last_batch < stream_pause && bytes_in_batch < worth_gathering) {
       std::this_thread::sleep_for(std::max<std::chrono::nanoseconds>(
         gathering_time, gathering_time_of_a_session * static_cast<std::int64_t>(sessions.size())));
+      clear_buffer();
       lws_service(context, -1); // what is there, without waiting
     }
     last_batch = std::chrono::steady_clock::now();
@@ -171,6 +179,7 @@ struct event_loop::parts {
       return;
     }
     sessions.emplace(s.get(), s);
+    ++handshaking;
     s->deadline().owner = s.get();
     s->deadline().loop = this;
     lws_sul_schedule(
@@ -181,12 +190,18 @@ struct event_loop::parts {
         static_cast<parts*>(timer->loop)->give_up(timer->owner);
       },
       std::chrono::duration_cast<std::chrono::microseconds>(s->to().connect_timeout).count());
-    names.resolve(s->to().host, [this, s](std::vector<std::string> addresses, const std::string& failure) {
+    const auto choice = choose_proxy(proxies, tls.has_value(), s->to().host);
+    if (!choice.wrong.empty())
+      return finish(s.get(), {end::unsendable, 0, choice.wrong});
+    s->set_proxy(choice.through);
+    names.resolve(choice.through ? choice.through->host : s->to().host, [this, s](std::vector<std::string> addresses,
+                                                                                  const std::string& failure) {
       post([this, s, addresses, failure] {
         if (s->has_ended())
           return;
         if (addresses.empty())
-          return finish(s.get(), {end::unresolved, 0, failure});
+          return finish(s.get(), {end::unresolved, 0,
+                                  s->through() ? "that of the proxy " + s->through()->host + ": " + failure : failure});
         s->set_addresses(addresses);
         connect(s.get(), "no connection could be begun");
       });
@@ -199,7 +214,14 @@ struct event_loop::parts {
     auto& policy = liveness[{ping.count(), hangup.count()}];
     policy.secs_since_valid_ping = static_cast<std::uint16_t>(ping.count());
     policy.secs_since_valid_hangup = static_cast<std::uint16_t>(hangup.count());
-    const session::way how{context, vhost, &policy, protocols[0].name, tls != nullptr, trusts_anything};
+    if (tls)
+      try {
+        tls->keep_up();
+      } catch (const bad_tls_settings& e) {
+        return finish(s, {end::untrusted, 0, e.what()});
+      }
+    const session::way how{context,         s->through() ? proxied : direct, &policy, protocols[0].name,
+                           tls.has_value(), tls && tls->trusts_anything()};
     if (s->is_closing() || !s->connect_next(how))
       finish(s, {end::unreachable, 0, last_failure});
   }
@@ -245,6 +267,7 @@ struct event_loop::parts {
       return s->end(std::move(why));
     const auto owner = std::move(found->second);
     sessions.erase(found);
+    handshaking -= s->is_open() ? 0 : 1;
     std::erase(with_frames, s);
     lws_sul_cancel(&s->deadline().entry);
     s->detach();
@@ -255,7 +278,7 @@ struct event_loop::parts {
 
   /// OpenSSL has looked at one certificate of the chain, and at the host's name; what it found is noted for the error.
   bool trusts(session* s, X509_STORE_CTX* chain, bool fine) const {
-    if (trusts_anything) {
+    if (tls->trusts_anything()) {
       X509_STORE_CTX_set_error(chain, X509_V_OK);
       return true;
     }
@@ -272,14 +295,25 @@ struct event_loop::parts {
     return fine;
   }
 
-  /// The peer ends TLS and says why: with TLS 1.3 that may be after the handshake.
-  void on_alert(int descriptor, int alert) {
+  void note_of(int descriptor, const ended& why) {
     for (const auto& [s, owner] : sessions)
       if (s->handle() != nullptr && lws_get_socket_fd(s->handle()) == descriptor)
-        return s->note({end::untrusted, 0,
-                        std::string{"it ends TLS: "}
-                          + ((alert & 0xff) == TLS13_AD_CERTIFICATE_REQUIRED ? "a certificate of this side is required"
-                                                                             : SSL_alert_desc_string_long(alert))});
+        return s->note(why);
+  }
+
+  /// The peer ends TLS and says why: with TLS 1.3 that may be after the handshake.
+  void on_alert(int descriptor, int alert) {
+    note_of(descriptor, {end::untrusted, 0,
+                         std::string{"it ends TLS: "}
+                           + ((alert & 0xff) == TLS13_AD_CERTIFICATE_REQUIRED ? "a certificate of this side is required"
+                                                                              : SSL_alert_desc_string_long(alert))});
+  }
+
+  /// A record of TLS begins, or what stands in its place.
+  void on_record(int descriptor, std::string_view header) {
+    if (header.starts_with("HTTP"))
+      note_of(descriptor, {end::unreachable, 0,
+                           "it answers without TLS: use ws:// and not wss://, or the port where it speaks TLS"});
   }
 
   /// Where an answer points that says to go elsewhere. It is not followed: the token is for whom the user named.
@@ -288,9 +322,29 @@ struct event_loop::parts {
     if (status < 300 || status > 399
         || lws_hdr_copy(wsi, location.data(), static_cast<int>(location.size()), WSI_TOKEN_HTTP_LOCATION) <= 0)
       return {};
-    std::string text{location.data()};
-    std::erase_if(text, [](unsigned char c) { return c < ' ' || c > '~'; }); // it goes into logs
-    return "it points to " + text + ", which is not followed";
+    return "it points to " + std::string{location.data()} + ", which is not followed";
+  }
+
+  // libwebsockets keeps the body of a refusal to itself, but in the call in which it tells of it, the buffer into which
+  // it reads for all connections still holds what it has read last. That is looked at only when nothing else was read
+  // since the buffer was cleared, so that an answer that is still to come is not made up of what others were sent.
+
+  void clear_buffer() {
+    if (handshaking == 0 || buffer == nullptr || buffer_is_clear)
+      return;
+    std::fill_n(buffer, receive_buffer, static_cast<unsigned char>(0));
+    buffer_is_clear = true;
+  }
+
+  std::string answer_that_refuses(const session* s, int status) {
+    if (!std::exchange(buffer_is_clear, false))
+      return {};
+    std::string answer{reinterpret_cast<const char*>(buffer) + LWS_PRE, receive_buffer - LWS_PRE};
+    if (!answer.starts_with("HTTP/1.1 " + std::to_string(status)))
+      return {};
+    answer.resize(std::min(answer.size(), answer.find('\0')));
+    s->hide_secrets(answer);
+    return answer;
   }
 
   // -- libwebsockets' events
@@ -300,10 +354,12 @@ struct event_loop::parts {
       case LWS_CALLBACK_CLIENT_APPEND_HANDSHAKE_HEADER: {
         auto** at = static_cast<unsigned char**>(in);
         auto* const last = *at + size;
+        buffer_is_clear = false;
         if (!s->write_path(*at, size, receive_buffer)) {
           s->note({end::unsendable, 0, "the path of the handshake does not fit"});
           return -1;
         }
+        buffer = s->buffer();
         for (const auto& [name, value] : s->to().headers)
           if (lws_add_http_header_by_name(wsi, reinterpret_cast<const unsigned char*>(name.c_str()),
                                           reinterpret_cast<const unsigned char*>(value.data()),
@@ -316,10 +372,13 @@ struct event_loop::parts {
       }
       case LWS_CALLBACK_CLIENT_ESTABLISHED:
         lws_sul_cancel(&s->deadline().entry);
+        buffer_is_clear = false;
+        --handshaking;
         s->open(wsi);
         return 0;
       case LWS_CALLBACK_CLIENT_RECEIVE: {
         bytes_in_batch += size;
+        buffer_is_clear = false;
         const bool had_frames = s->has_frames();
         if (!s->receive(wsi, static_cast<const char*>(in), size)) {
           end_at_once(s, {end::too_large, 0,
@@ -342,7 +401,7 @@ struct event_loop::parts {
         const int status = static_cast<int>(lws_http_client_http_response(wsi));
         const std::string text = in != nullptr ? std::string{static_cast<const char*>(in), size} : "no connection";
         if (status > 0 && status != 101)
-          s->note({end::refused, status, redirection(wsi, status)});
+          s->note({end::refused, status, redirection(wsi, status), answer_that_refuses(s, status)});
         failed(s, text);
         return 0;
       }
@@ -392,18 +451,29 @@ std::shared_ptr<event_loop> event_loop::start(const std::optional<tls_settings>&
   if (p.context == nullptr)
     throw std::runtime_error{"libwebsockets could not set up its context"};
   if (tls) {
-    p.tls = make_tls_context(*tls);
-    p.trusts_anything = tls->trust_anything;
+    p.tls.emplace(*tls);
     info.options |= LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
-    info.provided_client_ssl_ctx = p.tls.get();
-    SSL_CTX_set_app_data(p.tls.get(), &p);
-    SSL_CTX_set_info_callback(p.tls.get(), [](const SSL* ssl, int where, int what) {
+    info.provided_client_ssl_ctx = p.tls->context();
+    auto* const context = p.tls->context();
+    SSL_CTX_set_app_data(context, &p);
+    SSL_CTX_set_info_callback(context, [](const SSL* ssl, int where, int what) {
       if ((where & SSL_CB_READ_ALERT) == SSL_CB_READ_ALERT && (what >> 8) == SSL3_AL_FATAL)
         static_cast<parts*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)))->on_alert(SSL_get_fd(ssl), what);
+      if ((where & SSL_CB_HANDSHAKE_DONE) != 0) // what follows is the data's
+        SSL_set_msg_callback(const_cast<SSL*>(ssl), nullptr);
+    });
+    SSL_CTX_set_msg_callback(context, [](int written, int, int type, const void* data, size_t size, SSL* ssl, void*) {
+      if (written == 0 && type == SSL3_RT_HEADER)
+        static_cast<parts*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)))
+          ->on_record(SSL_get_fd(ssl), {static_cast<const char*>(data), size});
     });
   }
-  p.vhost = lws_create_vhost(p.context, &info);
-  if (p.vhost == nullptr)
+  info.http_proxy_address = ""; // not the one that libwebsockets reads from the environment itself
+  p.proxies = proxies_of_environment();
+  p.direct = lws_create_vhost(p.context, &info);
+  info.vhost_name = "proxied";
+  p.proxied = lws_create_vhost(p.context, &info);
+  if (p.direct == nullptr || p.proxied == nullptr)
     throw std::runtime_error{"libwebsockets could not set up its host"};
   p.thread = std::thread{[&p] {
     block_sigpipe();

@@ -65,8 +65,16 @@ bool session::connect_next(const way& how) {
     info.context = how.context;
     info.vhost = how.vhost;
     info.ssl_connection = flags;
-    info.address = address.c_str();
+    info.address = through_ ? to_.host.c_str() : address.c_str();
     info.port = to_.port;
+    if (through_) { // the next connection may go by another address of it: libwebsockets has one for all
+      const auto at = address.find(':') == std::string::npos ? address : "[" + address + "]";
+      const auto& who = through_->credentials;
+      if (lws_set_proxy(how.vhost, ((who.empty() ? who : who + "@") + at + ":" + through_->port).c_str()) != 0) {
+        note({end::unsendable, 0, "the credentials of the proxy are too long"});
+        break;
+      }
+    }
     info.path = placeholder_path; // `write_path` puts the true one there
     info.host = host.c_str();
     info.origin = host.c_str();
@@ -87,10 +95,11 @@ bool session::connect_next(const way& how) {
 
 // libwebsockets cuts a request line after 2,047 bytes, without a word. So it writes a short one, and this puts the true
 // path into it where the whole request waits to be sent.
-bool session::write_path(unsigned char*& end, std::size_t room, std::size_t buffer_size) const {
+bool session::write_path(unsigned char*& end, std::size_t room, std::size_t buffer_size) {
   const std::string line = "GET " + std::string{placeholder_path} + " HTTP/1.1\r\n";
   auto* const begin = end + room + unused_by_libwebsockets - buffer_size;
   auto* const found = std::search(begin, end, line.begin(), line.end());
+  buffer_ = begin;
   const std::string true_line = "GET " + to_.path + " HTTP/1.1\r\n";
   const auto more = true_line.size() - line.size();
   if (found == end || more > room)
@@ -238,8 +247,21 @@ void session::begin_close() {
 }
 
 void session::note(ended why) {
-  if (!note_)
-    note_ = std::move(why);
+  if (note_)
+    return;
+  std::replace_if(
+    why.text.begin(), why.text.end(), [](char c) { return (c >= 0 && c < ' ') || c == '\x7f'; }, ' ');
+  hide_secrets(why.text);
+  note_ = std::move(why);
+}
+
+void session::hide_secrets(std::string& text) const {
+  for (const auto& [name, value] : to_.headers) {
+    const auto secret = std::string_view{value}.substr(value.rfind(' ') + 1); // behind the scheme
+    for (auto at = secret.empty() ? std::string::npos : text.find(secret); at != std::string::npos;
+         at = text.find(secret, at + secret.size()))
+      std::fill_n(text.begin() + static_cast<std::ptrdiff_t>(at), secret.size(), '*');
+  }
 }
 
 void session::end(ended why) {

@@ -2,6 +2,7 @@
 /// One WebSocket connection as the event loop's thread sees it: what is to be sent, what has come, and how it ends.
 #pragma once
 
+#include "libstargate/connection/proxy.hpp"
 #include "libstargate/connection/transport.hpp"
 
 #include <libwebsockets.h>
@@ -32,6 +33,9 @@ public:
   // -- connecting
 
   void set_addresses(std::vector<std::string> addresses);
+  /// The addresses are then those of the proxy.
+  void set_proxy(std::optional<proxy> through) { through_ = std::move(through); }
+  [[nodiscard]] const std::optional<proxy>& through() const { return through_; }
   /// What libwebsockets needs to know to connect.
   struct way {
     lws_context* context;
@@ -41,7 +45,8 @@ public:
     bool tls;
     bool trusts_anything;
   };
-  /// Begins to connect to the next address that takes it. False when there is none left, or the peer has refused.
+  /// Begins to connect to the next address, which is that of the proxy where there is one. False when there is none
+  /// left, or the peer has refused.
   [[nodiscard]] bool connect_next(const way& how);
   [[nodiscard]] bool has_ipv6_host() const { return to_.host.find(':') != std::string::npos; }
   [[nodiscard]] bool has_addresses() const { return !addresses_.empty(); }
@@ -49,7 +54,9 @@ public:
   [[nodiscard]] bool is_connecting() const { return connecting_; }
   /// Puts the path into libwebsockets' request. @param end where the request ends so far; it moves
   /// @param room how much more may be written there. False when that does not go.
-  [[nodiscard]] bool write_path(unsigned char*& end, std::size_t room, std::size_t buffer_size) const;
+  [[nodiscard]] bool write_path(unsigned char*& end, std::size_t room, std::size_t buffer_size);
+  /// libwebsockets' own buffer, which lives as long as its context; null before the request was written.
+  [[nodiscard]] unsigned char* buffer() const { return buffer_; }
   void open(lws* wsi);
   [[nodiscard]] bool is_open() const { return open_; }
   /// Forgets libwebsockets' handle, which from here on has no session.
@@ -75,8 +82,11 @@ public:
   /// Asks for the end, after what is unsent; it comes by libwebsockets' callback if there is a handle.
   void begin_close();
   [[nodiscard]] bool is_closing() const { return closing_; }
-  /// Notes why the end will come, for the case that the event itself says less; the first note counts.
+  /// Notes why the end will come, for the case that the event itself says less; the first note counts. What a peer
+  /// said in it is made fit for a log: on one line, and without what only this side may know.
   void note(ended why);
+  /// Blots out what of the handshake's headers a peer sends back, byte for byte.
+  void hide_secrets(std::string& text) const;
   [[nodiscard]] bool has_note() const { return note_.has_value(); }
   /// Tells the observer, once.
   void end(ended why);
@@ -92,6 +102,7 @@ private:
   timer deadline_;
   lws* wsi_ = nullptr;
   std::deque<std::string> addresses_;
+  std::optional<proxy> through_;
   std::optional<ended> note_;
   std::string partial_;
   std::uint64_t thrown_away_ = 0;
@@ -99,6 +110,7 @@ private:
   std::vector<std::string> received_;
   std::deque<frame> unsent_;
   std::vector<unsigned char> scratch_;
+  unsigned char* buffer_ = nullptr;
   bool tls_ = false;
   bool connecting_ = false;
   bool open_ = false;

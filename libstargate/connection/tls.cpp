@@ -3,9 +3,12 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
+#include <sys/stat.h>
+
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <utility>
 
 namespace stargate::connection {
 
@@ -29,13 +32,7 @@ void require_readable(const char* setting, const std::string& file) {
     reject(setting, file, std::strerror(errno != 0 ? errno : EIO));
 }
 
-} // namespace
-
-void free_tls_context::operator()(ssl_ctx_st* context) const noexcept {
-  SSL_CTX_free(context);
-}
-
-tls_context make_tls_context(const tls_settings& settings) {
+tls_context make_context(const tls_settings& settings) {
   ERR_clear_error();
   tls_context context{SSL_CTX_new(TLS_client_method())};
   auto* c = context.get();
@@ -62,6 +59,45 @@ tls_context make_tls_context(const tls_settings& settings) {
   }
   ERR_clear_error();
   return context;
+}
+
+} // namespace
+
+void free_tls_context::operator()(ssl_ctx_st* context) const noexcept {
+  SSL_CTX_free(context);
+}
+
+tls::tls(tls_settings settings) : settings_{std::move(settings)}, read_{stamps()}, context_{make_context(settings_)} {}
+
+std::vector<tls::stamp> tls::stamps() const {
+  std::vector<stamp> result;
+  for (const auto* file : {&settings_.ca_file, &settings_.certificate_file, &settings_.key_file}) {
+    struct stat s {};
+    if (file->empty() || ::stat(file->c_str(), &s) != 0)
+      result.emplace_back();
+    else
+      result.push_back(
+        {s.st_dev, s.st_ino, static_cast<std::uint64_t>(s.st_size), s.st_mtim.tv_sec, s.st_mtim.tv_nsec});
+  }
+  return result;
+}
+
+void tls::keep_up() {
+  auto now = stamps();
+  if (now == read_)
+    return;
+  // libwebsockets holds on to the context that it was given, so what is new goes into that one.
+  const auto next = make_context(settings_);
+  auto* const from = next.get();
+  auto* const to = context_.get();
+  if (!settings_.certificate_file.empty()) {
+    STACK_OF(X509)* chain = nullptr;
+    SSL_CTX_get0_chain_certs(from, &chain);
+    if (SSL_CTX_use_cert_and_key(to, SSL_CTX_get0_certificate(from), SSL_CTX_get0_privatekey(from), chain, 1) != 1)
+      reject("tls.certificate_file", settings_.certificate_file, last_openssl_error());
+  }
+  SSL_CTX_set1_cert_store(to, SSL_CTX_get_cert_store(from));
+  read_ = std::move(now);
 }
 
 } // namespace stargate::connection

@@ -1,10 +1,12 @@
 /// @file
-/// What a connection by TLS trusts and shows: made into an OpenSSL context once for each event loop.
+/// What connections by TLS trust and show: an OpenSSL context for each event loop, that keeps up with its files.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 struct ssl_ctx_st; // OpenSSL's SSL_CTX
 
@@ -28,7 +30,31 @@ struct free_tls_context {
 };
 using tls_context = std::unique_ptr<ssl_ctx_st, free_tls_context>;
 
-/// Reads the files. TLS 1.2 is the least that is spoken. @throws bad_tls_settings
-[[nodiscard]] tls_context make_tls_context(const tls_settings& settings);
+/// @par Threads one at a time
+class tls {
+public:
+  /// Reads the files. TLS 1.2 is the least that is spoken. @throws bad_tls_settings
+  explicit tls(tls_settings settings);
+
+  [[nodiscard]] ssl_ctx_st* context() const { return context_.get(); }
+  [[nodiscard]] bool trusts_anything() const { return settings_.trust_anything; }
+
+  /// For the next connection: what was renewed on disk is taken up, all of it or nothing.
+  /// @throws bad_tls_settings when it cannot be used, until it can be
+  void keep_up();
+
+private:
+  /// Tells one content of a file from another.
+  struct stamp {
+    std::uint64_t device = 0, inode = 0, size = 0;
+    std::int64_t seconds = 0, nanoseconds = 0;
+    friend bool operator==(const stamp&, const stamp&) = default;
+  };
+  [[nodiscard]] std::vector<stamp> stamps() const;
+
+  tls_settings settings_;
+  std::vector<stamp> read_;
+  tls_context context_;
+};
 
 } // namespace stargate::connection

@@ -44,6 +44,9 @@ struct ended {
   connection::end how = end::lost;
   int status = 0;   ///< The HTTP status of a handshake that was refused, or the code of a peer's close frame; else 0.
   std::string text; ///< More, for people.
+  /// The HTTP answer with which a handshake was refused, as it came, but without this side's secrets; empty where it
+  /// could not be had.
+  std::string answer = {};
 };
 
 /// A text frame to send. It is shared because it may have to be sent again by another connection.

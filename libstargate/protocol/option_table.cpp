@@ -5,6 +5,7 @@
 
 #include <stargate/error.hpp>
 
+#include <algorithm>
 #include <set>
 #include <utility>
 #include <vector>
@@ -156,6 +157,13 @@ bool has_hosts(const options& o) {
   return fine;
 }
 
+bool is_base_path(const std::string& path) {
+  return path.empty()
+         || (path.front() == '/' && path.back() != '/' && std::all_of(path.begin(), path.end(), [](char c) {
+               return c > ' ' && c < 127 && c != '?' && c != '#';
+             }));
+}
+
 template <class Options>
 bool is_topic_or_unset(const Options& o) {
   return !o.dead_letter_topic || parse_topic(*o.dead_letter_topic);
@@ -285,6 +293,9 @@ std::span<const option_row<options>> rows() {
     o::option("name", &options::name, "Tells trees in one actor system apart.").not_empty(),
     o::option("hosts", &options::hosts, "The brokers' web ports, tried in turn.")
       .allowed("at least one; names without blanks or slashes, ports from 1", has_hosts),
+    o::option("base_path", &options::base_path, "Before every path, WebSocket's and REST's, where an ingress has one.")
+      .allowed("a path such as /pulsar, encoded, without a query and a slash at its end",
+               [](const options& t) { return is_base_path(t.base_path); }),
     o::option("scheme", &options::scheme, "Whether the connections speak TLS."),
     o::option(
       "tls.ca_file", [](auto& t) -> auto& { return t.tls.ca_file; },
@@ -320,6 +331,11 @@ std::span<const option_row<options>> rows() {
                  return t.backoff.first.count() >= 1 && t.backoff.most >= t.backoff.first
                         && t.backoff.stable.count() >= 0;
                }),
+    o::option("idle_check", &options::idle_check,
+              "When nothing came for so long, the broker is asked by REST whether it still has the consumer or reader, "
+              "whose topic may have been deleted and made again behind a connection that stands; if not, it connects "
+              "anew. Not for a topics_pattern. 0 is never.")
+      .between(milliseconds{0}, day, "0 to a day"),
     o::option("intensity", &options::intensity, "A supervisor with more restarts than this within period gives up.")
       .between(0, 1'000'000),
     o::option("period", &options::period, "See intensity.").between(seconds{1}, seconds{86'400}, "1 s to a day"),
@@ -529,7 +545,8 @@ std::span<const option_row<reader_options>> rows() {
   using o = of<r>;
   static const auto table = joined<r>(
     {
-      o::option("topic", &r::topic, "The topic; it is part of the path.")
+      o::option("topic", &r::topic,
+                "The topic, without partitions, or a partition: `name-partition-0`; it is part of the path.")
         .otherwise("none")
         .allowed("tenant, namespace and topic, none of them empty", [](const r& v) { return is_whole(v.topic); }),
       o::option("start", &r::start, "Where the reader begins; with an id, behind that message.")

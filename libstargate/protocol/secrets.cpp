@@ -6,6 +6,8 @@
 #include <fstream>
 #include <iterator>
 #include <stdexcept>
+#include <string_view>
+#include <utility>
 
 namespace stargate {
 
@@ -31,6 +33,19 @@ std::string trimmed(std::string text) {
 
 token_source token_source::text(std::string token) {
   return call([token = std::move(token)] { return token; });
+}
+
+token_source token_source::from(const std::string& source) {
+  constexpr std::string_view token = "token:";
+  constexpr std::string_view file_url = "file:";
+  if (source.starts_with(token))
+    return text(source.substr(token.size()));
+  if (!source.starts_with(file_url))
+    return text(source);
+  auto path = source.substr(file_url.size());
+  if (path.starts_with("///")) // a URL with an empty host
+    path.erase(0, 2);
+  return file(std::move(path));
 }
 
 token_source token_source::file(std::string path) {

@@ -101,6 +101,27 @@ std::string path_of(const topic_name& topic, const std::string& subscription) {
   return path_of(topic) + "/subscription/" + percent_encode(subscription);
 }
 
+/// Looks into `{"subscriptions":{"name":{"consumers":[{"consumerName":"…"}]}}}`.
+bool has_consumer_in(const rapidjson::Value& stats, const std::string& consumer_name) {
+  if (!stats.IsObject())
+    return false;
+  const auto subscriptions = stats.FindMember("subscriptions");
+  if (subscriptions == stats.MemberEnd() || !subscriptions->value.IsObject())
+    return false;
+  for (const auto& [name, subscription] : subscriptions->value.GetObject()) {
+    if (!subscription.IsObject())
+      continue;
+    const auto consumers = subscription.FindMember("consumers");
+    if (consumers == subscription.MemberEnd() || !consumers->value.IsArray())
+      continue;
+    for (const auto& consumer : consumers->value.GetArray())
+      if (const auto* found = consumer.IsObject() ? protocol::json::find_string(consumer, "consumerName") : nullptr;
+          found != nullptr && protocol::json::view(*found) == consumer_name)
+        return true;
+  }
+  return false;
+}
+
 caf::error error_in(const caf::expected<std::string>& answer) {
   return answer ? caf::error{} : answer.error();
 }
@@ -109,6 +130,7 @@ caf::error error_in(const caf::expected<std::string>& answer) {
 
 struct admin::connection {
   std::vector<host> hosts;
+  std::string base_path;
   url_scheme scheme;
   tls_options tls;
   token_source token;
@@ -142,7 +164,7 @@ struct admin::connection {
     auto* c = handle.get();
     curl_easy_reset(c); // keeps the connection
     const auto place = protocol::text_of(at);
-    const auto url = (scheme == url_scheme::wss ? "https://" : "http://") + place + "/admin/v2/" + path;
+    const auto url = (scheme == url_scheme::wss ? "https://" : "http://") + place + base_path + "/admin/v2/" + path;
     std::string body;
     char detail[CURL_ERROR_SIZE] = {};
     curl_slist* headers = nullptr;
@@ -214,6 +236,7 @@ struct admin::connection {
 admin::admin(const options& o, std::chrono::milliseconds timeout) : connection_{std::make_unique<connection>()} {
   set_up_curl();
   connection_->hosts = o.hosts;
+  connection_->base_path = o.base_path;
   connection_->scheme = o.scheme;
   connection_->tls = o.tls;
   connection_->token = o.token;
@@ -236,6 +259,18 @@ caf::error admin::health() const {
   constexpr auto path = "brokers/health";
   const auto answer = request("GET", path);
   return answer && *answer != "ok" ? unexpected(path) : error_in(answer);
+}
+
+caf::expected<std::string> admin::version() const {
+  constexpr auto path = "brokers/version";
+  auto answer = request("GET", path);
+  if (!answer)
+    return answer;
+  std::erase_if(*answer, [](char c) { return c <= ' ' || c == '"'; });
+  constexpr std::size_t most = 64;
+  if (answer->empty() || answer->size() > most || answer->find_first_not_of("0123456789") == 0)
+    return unexpected(path);
+  return answer;
 }
 
 // -- tenants and namespaces -----------------------------------------------------
@@ -326,6 +361,28 @@ caf::expected<std::string> admin::stats(const topic_name& topic) const {
   if (!count)
     return count.error();
   return request("GET", path_of(topic) + (*count > 0 ? "/partitioned-stats" : "/stats"));
+}
+caf::expected<bool> admin::has_consumer(const topic_name& topic, const std::string& consumer_name) const {
+  const auto count = partitions(topic);
+  if (!count)
+    return count.error();
+  const auto path = path_of(topic) + (*count > 0 ? "/partitioned-stats?perPartition=true" : "/stats");
+  const auto body = request("GET", path);
+  if (!body)
+    return body.error();
+  rapidjson::Document document;
+  document.Parse<rapidjson::kParseIterativeFlag>(body->c_str(), body->size());
+  if (document.HasParseError() || !document.IsObject())
+    return unexpected(path);
+  if (*count == 0)
+    return has_consumer_in(document, consumer_name);
+  const auto of = document.FindMember("partitions");
+  if (of == document.MemberEnd() || !of->value.IsObject())
+    return unexpected(path);
+  std::uint32_t with = 0;
+  for (const auto& [name, stats] : of->value.GetObject())
+    with += has_consumer_in(stats, consumer_name) ? 1 : 0;
+  return with >= *count;
 }
 caf::error admin::terminate(const topic_name& topic) const {
   const auto count = partitions(topic);

@@ -42,6 +42,8 @@ public:
 
   /// Nothing when the broker says that it is healthy.
   [[nodiscard]] caf::error health() const;
+  /// Of Pulsar, such as `4.0.0`.
+  [[nodiscard]] caf::expected<std::string> version() const;
 
   // -- tenants and namespaces; a namespace is `tenant/name`
 
@@ -77,6 +79,9 @@ public:
   [[nodiscard]] caf::error delete_topic(const topic_name& topic, bool force = false) const;
   /// As JSON; of a partitioned topic, over its partitions.
   [[nodiscard]] caf::expected<std::string> stats(const topic_name& topic) const;
+  /// Whether the broker has a consumer or reader of this name on the topic; of a partitioned topic, on each partition.
+  /// @par Errors errc::not_found when the topic is not there
+  [[nodiscard]] caf::expected<bool> has_consumer(const topic_name& topic, const std::string& consumer_name) const;
   /// Takes no more messages, for ever: `tree::is_end_of_topic`.
   [[nodiscard]] caf::error terminate(const topic_name& topic) const;
 

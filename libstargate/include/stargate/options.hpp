@@ -28,7 +28,8 @@ struct host {
 /// `wss` is `ws` in TLS. (The option `protocol` of the Elixir original.)
 enum class url_scheme : std::uint8_t { ws, wss };
 
-/// What `wss` trusts and shows. The files are read once, when the tree starts.
+/// What `wss` trusts and shows. The files are read when the tree starts, where they must be right, and again at the
+/// next connect after they were changed: what is then wrong in them fails that attempt.
 struct tls_options {
   std::string ca_file = {};          ///< PEM. Empty: the certificate authorities of the operating system.
   std::string certificate_file = {}; ///< PEM, the chain of this side, for mutual TLS. Empty: none is shown.
@@ -45,6 +46,8 @@ public:
   token_source() = default;
   /// A token that never changes.
   [[nodiscard]] static token_source text(std::string token);
+  /// As Pulsar's own clients write it: `token:TEXT`, `file:///path` (or `file:/path`), or the token itself.
+  [[nodiscard]] static token_source from(const std::string& text);
   /// A file that is read again at each connect, for tokens that expire. Blanks around the token are left out.
   [[nodiscard]] static token_source file(std::string path);
   /// A function that is called at each connect, for tokens that expire. What it throws is an outage: it is called
@@ -210,6 +213,7 @@ using pipeline_template = std::function<pipelines(const std::string& argument)>;
 struct options {
   std::string name = "default";       ///< Tells trees in one actor system apart.
   std::vector<host> hosts = {host{}}; ///< Tried in turn.
+  std::string base_path = {};         ///< Before every path, WebSocket's and REST's: `/pulsar` behind an ingress.
   std::vector<producer_options> producers = {};
   std::vector<consumer_options> consumers = {};
   std::vector<reader_options> readers = {};
@@ -221,6 +225,9 @@ struct options {
   std::chrono::seconds ping_interval{10};                  ///< A ping is sent when nothing was heard for so long.
   std::chrono::seconds pong_timeout{5};                    ///< A ping unanswered for so long is a lost connection.
   backoff_options backoff = {};
+  /// A consumer or reader that nothing came for, for so long, has the broker asked whether it still has it: behind a
+  /// connection that stands, a topic may have been deleted and made again. If not, it connects anew. 0: never asked.
+  std::chrono::milliseconds idle_check{10'000};
   std::uint32_t intensity = 3; ///< More restarts than this within `period` make a supervisor give up.
   std::chrono::seconds period{5};
   std::uint32_t max_frame_size = 8u << 20;   ///< Bytes: a message in a larger frame is logged, and not handled.

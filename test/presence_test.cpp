@@ -1,0 +1,153 @@
+// A broker that has forgotten a consumer whose connection stands.
+#include "actors/dispatcher.hpp"
+#include "actors/messages.hpp"
+#include "actors/pipeline.hpp"
+#include "test/deterministic.hpp"
+#include "test/fake_world.hpp"
+
+#include <stargate/supervisor.hpp>
+
+#include <catch2/catch.hpp>
+
+using namespace stargate;
+using namespace stargate::internal;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// A dispatcher of which the test plays the socket, the acknowledger and the broker's administration.
+struct fixture : test::deterministic {
+  std::shared_ptr<test::fake_world> world = std::make_shared<test::fake_world>(system());
+  int asked = 0;
+  caf::expected<std::string> stats = with("mine");
+  site_ptr tree = [this] {
+    options o;
+    o.idle_check = 10s;
+    o.log = [](auto&&...) {};
+    world->threads = false;
+    world->rest = [this](std::string_view, const std::string& path) -> caf::expected<std::string> {
+      if (path.ends_with("/partitions"))
+        return std::string{R"({"partitions":0})"};
+      ++asked;
+      return stats;
+    };
+    auto site = std::make_shared<internal::site>(system(), std::move(o), world);
+    site->set_registry(registry::spawn(system(), "reg_test"));
+    return site;
+  }();
+  consumer_options consumer{
+    .topic = {.topic = "x"}, .subscription = "s", .handler = [](const received_message&) { return disposition::ack; }};
+  caf::actor subject;
+
+  static std::string with(const std::string& consumer) {
+    return R"({"subscriptions":{"other":{"consumers":[]},"s":{"consumers":[{"x":1},{"consumerName":")" + consumer
+           + R"("}]}}})";
+  }
+
+  void begin() {
+    const pipeline_keys keys{role::consumer, consumer.topic, consumer.subscription};
+    subject = spawn_dispatcher(tree, std::make_shared<const pipeline>(keys, consumer, nullptr, nullptr, "mine"), me());
+    run();
+    REQUIRE(take<child_started>());
+    post(subject, acknowledger_up{me()});
+    post(subject, socket_up{1, me()});
+    run();
+    REQUIRE(take<socket_up>());
+  }
+  void pass(std::chrono::milliseconds time) {
+    advance(time);
+    run();
+  }
+  void bring() {
+    post(subject, frames_in{1, {R"({"messageId":"CAo=","payload":""})"}});
+    run();
+  }
+  ~fixture() {
+    send_exit(subject, caf::exit_reason::kill);
+    send_exit(tree->registry().actor(), caf::exit_reason::kill);
+    run();
+    subject = nullptr;
+  }
+};
+
+} // namespace
+
+TEST_CASE_METHOD(fixture, "a broker that has lost an idle consumer twice in a row gets a new connection") {
+  begin();
+  stats = with("somebody else");
+  pass(10s);
+  CHECK(asked == 1);
+  CHECK_FALSE(take<reset_connection>()); // its own client may be connecting again
+  pass(2s);
+  CHECK(asked == 2);
+  const auto reset = take<reset_connection>();
+  REQUIRE(reset);
+  CHECK(reset->connection == 1);
+  CHECK(code_of(reset->why) == errc::connection_lost);
+  CHECK_THAT(describe(reset->why), Catch::Contains("public/default/x") && Catch::Contains("mine"));
+}
+
+TEST_CASE_METHOD(fixture, "an idle consumer that the broker has is left alone") {
+  begin();
+  pass(10s);
+  CHECK(asked == 1);
+  stats = with("somebody else");
+  pass(10s);
+  stats = with("mine");
+  pass(2s);
+  stats = with("somebody else");
+  pass(10s);
+  CHECK(asked == 4);
+  CHECK_FALSE(take<reset_connection>());
+}
+
+TEST_CASE_METHOD(fixture, "while messages come, nobody is asked") {
+  begin();
+  stats = with("somebody else");
+  for (int i = 0; i < 10; ++i) {
+    pass(9s);
+    bring();
+  }
+  CHECK(asked == 0);
+}
+
+TEST_CASE_METHOD(fixture, "a topic that is gone, and a broker that gives no answer, change nothing") {
+  begin();
+  const auto code = GENERATE(errc::not_found, errc::forbidden, errc::connection_failed);
+  stats = make_error(code, "no");
+  for (int i = 0; i < 5; ++i)
+    pass(10s);
+  CHECK(asked == 5);
+  CHECK_FALSE(take<reset_connection>());
+  stats = with("somebody else"); // made again, without us
+  pass(10s);
+  pass(2s);
+  CHECK(take<reset_connection>());
+}
+
+TEST_CASE_METHOD(fixture, "who drains, and who has left its subscription, is not missed") {
+  begin();
+  stats = with("somebody else");
+  SECTION("drains") {
+    post(subject, drain{me()});
+  }
+  SECTION("left") {
+    post(subject, leave_subscription{std::make_shared<one_answer<bool>>([](auto) {})});
+  }
+  for (int i = 0; i < 5; ++i)
+    pass(10s);
+  CHECK(asked == 0);
+}
+
+TEST_CASE("the topics of a consumer are those that its options name") {
+  const pipeline_keys keys{role::consumer, {.topic = "x"}, "s"};
+  consumer_options o{.subscription = "s"};
+  o.topics_pattern = "public/default/x.*";
+  CHECK(pipeline{keys, o, nullptr}.topics.empty());
+  o.topics_pattern = {};
+  o.topics = {{.topic = "a"}, {.topic = "b"}};
+  CHECK(pipeline{keys, o, nullptr}.topics.size() == 2);
+  o.topics.clear();
+  o.topic = {.topic = "x"};
+  CHECK(pipeline{keys, o, nullptr}.topics == std::vector{o.topic});
+}
