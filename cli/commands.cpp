@@ -151,7 +151,7 @@ pid_t start(const std::string& command, const received_message& m, int in, int m
 }
 
 /// Whether the process ended before `until`; it is not waited for yet.
-bool ends_before(pid_t pid, std::optional<clock::time_point> until) {
+bool ends_before(pid_t pid, clock::time_point until) {
 #ifdef SYS_pidfd_open
   const descriptor process{static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))};
 #else
@@ -161,12 +161,9 @@ bool ends_before(pid_t pid, std::optional<clock::time_point> until) {
     siginfo_t info{};
     if (::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == pid)
       return true;
-    auto left = std::chrono::milliseconds{-1};
-    if (until) {
-      left = std::chrono::ceil<std::chrono::milliseconds>(*until - clock::now());
-      if (left.count() <= 0)
-        return false;
-    }
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - clock::now());
+    if (left.count() <= 0)
+      return false;
     if (process.get() >= 0) {
       pollfd wait{process.get(), POLLIN, 0};
       constexpr std::int64_t longest = 3'600'000;
@@ -184,7 +181,7 @@ std::string commands::run(const std::string& command, const received_message& m,
   const auto in = in_memory(m.payload);
   const auto metadata = in_memory(json_without_payload(m) + "\n");
   const auto out = in_memory({});
-  const auto until = limit.count() > 0 ? std::optional{clock::now() + limit} : std::nullopt;
+  const auto until = limit.count() > 0 ? clock::now() + limit : clock::time_point::max();
   pid_t pid = 0;
   {
     const std::lock_guard guard{mutex_};
@@ -197,7 +194,7 @@ std::string commands::run(const std::string& command, const received_message& m,
   if (!in_time)
     ::kill(-pid, SIGKILL);
   int status = 0;
-  static_cast<void>(ends_before(pid, std::nullopt));
+  static_cast<void>(ends_before(pid, clock::time_point::max()));
   {
     const std::lock_guard guard{mutex_}; // who kills a group must not meet another that has taken over its number
     running_.erase(pid);

@@ -33,10 +33,11 @@ def make_certificate(directory, name, subject, issuer=None, hosts=("localhost",)
 
 
 class TlsProxy(Relay):
-    """Speaks TLS to the client and plain TCP to the broker; keeps the tokens it sees."""
+    """Speaks TLS to the client and plain TCP to the broker; keeps the tokens it sees, those of handshakes also apart."""
 
     def __init__(self, to, certificate, client_ca=None, protocol=None):
         self.tokens = []
+        self.handshakes = []
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(certificate[0], certificate[1])
         if protocol:  # an old one, on purpose
@@ -58,5 +59,8 @@ class TlsProxy(Relay):
             if not piece:
                 raise OSError("it went")
             head += piece
-        self.tokens += [line.split(" ", 2)[2] for line in head.decode().split("\r\n") if line.startswith("Authorization:")]
+        lines = head.decode().split("\r\n")
+        tokens = [line.split(" ", 2)[2] for line in lines if line.startswith("Authorization:")]
+        self.tokens += tokens
+        self.handshakes += tokens if lines[0].startswith("GET /ws/") else []
         return client, head

@@ -54,6 +54,9 @@ def alive(pid):
         return False
 
 
+# The C library's own two, 32 and 33, which every program that it spawns ignores until it uses them.
+threads_own = 3 << 31
+
 # -- what a command finds ----------------------------------------------------------------------------------------------
 
 source, sink = fresh_topic("source"), fresh_topic("sink")
@@ -75,7 +78,8 @@ running = run({"consumers": [consumer(
 status, out, err = stargate("read", sink, "--from", "earliest", "-n", "1", "--timeout", "30")
 files, signals, properties, token = (out.decode().strip() + "|||").split("|")[:4]
 check("a command finds the standard descriptors and 3, and no others", files.split() in (["0", "1", "2", "3"], ["0", "1", "2", "3", "4"]), out)
-check("no signal is ignored or blocked for it", signals == "SigBlk: 0000000000000000 SigIgn: 0000000000000000 ", out)
+blocked, ignored = (int(word, 16) for word in signals.split()[1::2])
+check("no signal is ignored or blocked for it", blocked == 0 and ignored & ~threads_own == 0, out)
 check("small properties are in a variable, the token in none", properties == '{"a":"1"}' and token == "", out)
 end(running)
 
@@ -85,7 +89,7 @@ source, sink = fresh_topic("source"), fresh_topic("sink")
 stargate("produce", source, "-m", "m")
 running = run({"consumers": [consumer(source, f"sleep 300 & echo $! >{directory}/left; echo done", produce_to=sink)]})
 status, out, err = stargate("read", sink, "--from", "earliest", "-n", "1", "--timeout", "20")
-check("a child that is left behind and holds the output keeps nobody waiting", status == 0 and out == b"done\n", (status, out, err))
+check("a child that is left behind and holds the output keeps nobody waiting", status == 0 and out.strip() == b"done", (status, out, err))
 took = end(running)
 left = int((directory / "left").read_text())
 check("nor does it hold up the stop", running.returncode == 0 and took < 5, (running.returncode, took))

@@ -146,7 +146,7 @@ check("ws to a port with TLS fails with the place", status == 1 and f"localhost:
 
 token_file = directory / "changing.token"
 token_file.write_text(GUEST)
-right.tokens.clear()
+right.handshakes.clear()
 topic = fresh_topic()
 consumer = subprocess.Popen([COMMAND, "--url", right.url, *ca, "--token-file", str(token_file), "consume", topic, "-s", "s",
                              "--position", "earliest"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -160,8 +160,8 @@ while line == b"before\n":  # once more if its acknowledgement was cut off
 consumer.send_signal(signal.SIGTERM)
 out, err = consumer.communicate(timeout=30)
 printed.append((out + err).decode())
-check("the connection comes back with the file's new token", line == b"after\n" and right.tokens == [GUEST, ADMIN],
-      (line, out, err, len(right.tokens)))
+check("the connection comes back with the file's new token", line == b"after\n" and right.handshakes == [GUEST, ADMIN],
+      (line, out, err, len(right.handshakes)))
 
 # -- the files of TLS are read again when they were changed ------------------------------------------------------------
 
