@@ -361,7 +361,7 @@ struct dispatcher_state {
   }
 
   void start_socket() {
-    socket = spawn_socket(tree, {pipeline->keys}, caf::actor_cast<caf::actor>(self));
+    socket = spawn_socket(tree, {pipeline->keys, supervisor}, caf::actor_cast<caf::actor>(self));
     monitor(self, socket);
   }
 

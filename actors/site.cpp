@@ -71,9 +71,11 @@ void site::note_start(const std::string& supervisor) {
   given_up_.erase(supervisor);
 }
 
-void site::note_give_up(const std::string& supervisor, const caf::error& why) {
+void site::note_give_up(const std::string& supervisor, const caf::error& why, const caf::actor& who) {
   {
     const std::lock_guard guard{mutex_};
+    if (who && has_ended(who))
+      return; // and its successor may have begun
     given_up_[supervisor] = why;
   }
   changed_.notify_all();

@@ -74,8 +74,9 @@ public:
   void note_arrival();
   /// A supervisor below that of all topics is started: whatever was said of its predecessor is over.
   void note_start(const std::string& supervisor);
-  /// It has given up. @param why its last child did not live
-  void note_give_up(const std::string& supervisor, const caf::error& why);
+  /// It has given up. @param why its last child did not live @param who if given, the supervisor itself: nothing is
+  /// noted of one that has ended meanwhile
+  void note_give_up(const std::string& supervisor, const caf::error& why, const caf::actor& who = {});
   /// The whole tree has ended. What handlers and templates hold is let go.
   void note_end(const caf::error& why);
 

@@ -3,13 +3,17 @@
 // accepts  link_open link_frames link_end from the transport; handshake transmit progress reset_connection
 //          refuse_connection drained from its owner; publish, for its owner; report_vitals from anybody; the down
 //          message of its owner; exit messages
-// sends    handshake_wanted socket_up socket_down frames_in drain to its owner; child_started to who started it
+// sends    handshake_wanted socket_up socket_down frames_in drain to its owner; child_started to who started it; an
+// exit
+//          message to the pipeline's supervisor, when the broker's word leaves nothing to try
 // dies of  an exit message, after it closed the connection; its owner's end, where the owner started it; a broker that
-//          refuses it for good, after a few attempts
+//          refuses it, after a few attempts
 //
-// A lost connection is weather: the socket connects again by itself. What the broker refuses for good (400, 401, 403,
-// 404, a certificate that is not trusted) ends the actor, so that its supervisor's intensity applies; but what it took
-// once it may take again, when a token or a certificate is renewed, so that is weather as well.
+// A lost connection is weather: the socket connects again by itself. What looks like configuration (400, 401, 403, 404,
+// a certificate that is not trusted) ends the actor, so that its supervisor's intensity applies; but what the broker
+// took once it may take again, when a token or a certificate is renewed, so that is weather as well. What the broker
+// says in words that it will not take ends the pipeline at once: it is no fault, so there is nothing to restart. So
+// does a topic that was terminated, also under a producer that was connected.
 #include "actors/socket.hpp"
 
 #include "actors/join.hpp"
@@ -47,6 +51,7 @@ errc code_for(int status, std::string_view word) {
 std::string_view advice_for(errc code) {
   switch (code) {
     case errc::bad_request: return "the broker does not accept one of the parameters";
+    case errc::topic_terminated: return "the topic was terminated";
     case errc::unauthorized: return "the broker wants a valid token";
     case errc::forbidden: return "the role may not do this on the topic";
     case errc::not_found: return "there is no such tenant, namespace, topic or endpoint; check the name and the port";
@@ -69,8 +74,9 @@ struct socket_state {
   std::unique_ptr<connection::link> link;
   std::uint64_t number = 0; ///< Of the connection, or of the attempt at one.
   bool connected = false;
-  bool leaving = false; ///< Asked to end; a producer first lets its acknowledger drain.
-  bool closing = false; ///< Waits for the end of the connection, and ends with it.
+  bool leaving = false;  ///< Asked to end; a producer first lets its acknowledger drain.
+  bool closing = false;  ///< Waits for the end of the connection, and ends with it.
+  bool given_up = false; ///< Waits to be ended with the pipeline.
 
   std::uint32_t attempt = 0;
   std::uint32_t refusals = 0;
@@ -123,6 +129,8 @@ struct socket_state {
       return self->quit(make_error(exit_code::shutdown, "the owner has ended"));
     if (!is_producer())
       return self->quit(make_error(exit_code::owner_down, "the dispatcher has ended"));
+    if (given_up)
+      return;
     // Receipts that are still to come on this connection belong to a ledger that is gone.
     drop_link();
     tree->board.set(key, id, socket_phase::waiting,
@@ -133,7 +141,7 @@ struct socket_state {
   // -- connecting
 
   void ask_for_handshake() {
-    if (closing || !owner)
+    if (closing || given_up || !owner)
       return;
     number = tree->next_connection();
     tree->board.set(key, id, socket_phase::connecting);
@@ -176,15 +184,32 @@ struct socket_state {
     const auto why = reason(end.why, was_connected);
     ++host;
     // Another host may take what this one refuses: only when all have refused is it refused for good.
-    if (class_of(code_of(why)) == error_class::configuration && !tree->board.was_accepted(key)) {
-      if (++refusals >= tree->description.hosts.size()) {
+    const bool accepted = tree->board.was_accepted(key);
+    const auto code = code_of(why);
+    if (class_of(code) == error_class::configuration && (!accepted || code == errc::topic_terminated)) {
+      const auto hosts = tree->description.hosts.size();
+      ++refusals;
+      if (refusals >= hosts && is_said(end.why))
+        return give_up(why);
+      if (refusals >= hosts) {
         last_refusal = why;
         tree->board.set(key, id, socket_phase::refused, why);
       }
-      if (refusals >= refusals_to_give_up * tree->description.hosts.size())
+      if (refusals >= refusals_to_give_up * hosts)
         return self->quit(why);
     }
     wait_and_connect(why);
+  }
+
+  /// The pipeline ends as one that is shut down, which nobody restarts.
+  void give_up(const caf::error& why) {
+    given_up = true;
+    last_refusal = why;
+    tree->say(log_level::error, key, describe(why) + "; given up, since to try again would not help");
+    tree->board.set(key, id, socket_phase::refused, why);
+    const auto whole = config->keys.supervisor();
+    tree->note_give_up(whole, why, config->supervisor);
+    send_exit(config->supervisor, make_error(exit_code::shutdown, whole + " gave up: " + describe(why)));
   }
 
   /// Forgets the connection; whoever owns the socket is told if there was one.
@@ -212,6 +237,18 @@ struct socket_state {
     send_later(self, delay, reconnect{++generation});
   }
 
+  /// Whether the broker says in words that it stays so. What may be made later, a namespace or a topic, does not stay.
+  static bool is_said(const connection::ended& end) {
+    if (end.how != connection::end::refused)
+      return false;
+    const auto code = protocol::permanent_code(word_of(end));
+    return code == errc::bad_request || code == errc::topic_terminated;
+  }
+
+  static std::string word_of(const connection::ended& end) {
+    return end.text.empty() ? protocol::reason_in_answer(end.answer) : end.text;
+  }
+
   [[nodiscard]] caf::error reason(const connection::ended& end, bool was_connected) const {
     const auto text = end.text.empty() ? std::string{} : " (" + end.text + ")";
     switch (end.how) {
@@ -221,7 +258,7 @@ struct socket_state {
         return make_error(errc::connection_failed, place() + ": no WebSocket server answers there" + text);
       case connection::end::unsendable: return make_error(errc::invalid_option, place() + ": " + end.text);
       case connection::end::refused: {
-        const auto word = end.text.empty() ? protocol::reason_in_answer(end.answer) : end.text;
+        const auto word = word_of(end);
         const auto code = code_for(end.status, word);
         return make_error(code, place() + ": the handshake was refused with status " + std::to_string(end.status) + ": "
                                   + (word.empty() ? std::string{advice_for(code)} : word));
@@ -242,6 +279,8 @@ struct socket_state {
     if (!why || leaving)
       return;
     leaving = true;
+    if (given_up)
+      return self->quit(make_error(exit_code::shutdown, "it was given up"));
     const auto me = caf::actor_cast<caf::actor>(self);
     if (is_producer() && owner)
       send(self, owner, drain{me}); // and close when it has answered
@@ -293,9 +332,7 @@ struct socket_state {
         if (m.connection != number || closing)
           return;
         drop_link();
-        last_refusal = m.why;
-        tree->board.set(key, id, socket_phase::refused, m.why);
-        self->quit(m.why);
+        give_up(m.why);
       },
       [this](const reconnect& m) {
         if (m.generation == generation)

@@ -9,6 +9,7 @@ namespace stargate::internal {
 
 struct socket_config {
   pipeline_keys keys;
+  caf::actor supervisor;         ///< Of the pipeline.
   bool owner_says_ready = false; ///< The owner has more to do before the socket counts as connected, and says so.
 };
 

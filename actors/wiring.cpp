@@ -75,7 +75,7 @@ child_spec producer_spec(const site_ptr& tree, const producer_options& o) {
     return spawn_producer_ack(tree, keys, o, encrypts, c.supervisor);
   }));
   children.push_back(worker(tree, keys.socket(), [=](const start_context& c) -> caf::expected<caf::actor> {
-    return spawn_socket(tree, {keys, o.effectively_once}, c.supervisor);
+    return spawn_socket(tree, {keys, c.supervisor, o.effectively_once}, c.supervisor);
   }));
   return pipeline_supervisor(tree, keys.supervisor(), strategy::one_for_one, std::move(children));
 }

@@ -65,7 +65,6 @@ TEST_CASE("what will not change by itself is told from what may") { // in the wo
     {"org.apache.pulsar.broker.service.schema.exceptions.IncompatibleSchemaException: Producers cannot connect or send "
      "message without a schema to topics with a schemawhen SchemaValidationEnforced is enabled",
      "java.lang.IllegalArgumentException: V1 topic names (with cluster component) are no longer supported.",
-     "org.apache.pulsar.broker.service.BrokerServiceException$TopicTerminatedException: Topic was already terminated",
      "java.lang.IllegalArgumentException: Invalid topic name format",
      "Illegal topic partition name persistent://public/default/parts-partition-7 with max allowed 3 partitions",
      "org.apache.pulsar.client.api.PulsarClientException: The partitioned topic startMessageId is illegal",
@@ -74,6 +73,9 @@ TEST_CASE("what will not change by itself is told from what may") { // in the wo
      "Failed to create reader: java.lang.IllegalStateException: Some required fields are missing",
      "Failed to create reader: java.lang.IllegalArgumentException: Encountered a malformed varint."})
     CHECK(permanent_code(permanent) == errc::bad_request);
+  CHECK(permanent_code("org.apache.pulsar.broker.service.BrokerServiceException$TopicTerminatedException: Topic was "
+                       "already terminated")
+        == errc::topic_terminated);
   for (const auto* permanent : {"Namespace not found", "Topic not found persistent://public/nocreate/x"})
     CHECK(permanent_code(permanent) == errc::not_found);
   for (const auto* passing :

@@ -26,7 +26,7 @@ struct fixture : test::deterministic {
 
   fixture() {
     REQUIRE(answer_of<registered>(tree->registry().actor(), register_name{keys.acknowledger(), me()}));
-    socket = spawn_socket(tree, {keys, false}, me());
+    socket = spawn_socket(tree, {keys, me(), false}, me());
     self()->monitor(socket);
     run();
     REQUIRE(take<child_started>());
@@ -114,4 +114,58 @@ TEST_CASE_METHOD(fixture, "asked to end, a producer's socket has its owner drain
   const auto down = take<caf::down_msg>();
   REQUIRE(down);
   CHECK(is_normal_exit(down->reason));
+}
+
+TEST_CASE_METHOD(fixture, "what the broker says it will not take is tried once, and ends the pipeline as a shutdown") {
+  answer("/");
+  connection::ended refused{connection::end::refused, 500, "Topic was already terminated"};
+  world->last()->who->on_end(refused);
+  run();
+  const auto asked = take<caf::exit_msg>();
+  REQUIRE(asked);
+  CHECK(asked->reason == exit_code::shutdown);
+  CHECK(describe(asked->reason).find("already terminated") != std::string::npos);
+  CHECK(describe(tree->why_gone(keys.supervisor())).find("already terminated") != std::string::npos);
+  CHECK(tree->board.all().at(keys.socket()).phase == socket_phase::refused);
+  advance(1h);
+  CHECK_FALSE(take<handshake_wanted>());
+  CHECK_FALSE(take<caf::down_msg>()); // it waits to be ended with the others
+  send_exit(socket, make_error(exit_code::shutdown, "test"));
+  run();
+  CHECK_FALSE(take<drain>());
+  CHECK(take<caf::down_msg>());
+}
+
+TEST_CASE_METHOD(fixture, "what only looks like configuration is tried three times, and is then a crash") {
+  for (int i = 0; i < 3; ++i) {
+    CHECK_FALSE(take<caf::down_msg>());
+    answer("/");
+    world->last()->who->on_end({connection::end::refused, 404, "Topic not found"});
+    run();
+    advance(10s);
+  }
+  CHECK_FALSE(take<caf::exit_msg>());
+  const auto down = take<caf::down_msg>();
+  REQUIRE(down);
+  CHECK(code_of(down->reason) == errc::not_found);
+}
+
+TEST_CASE_METHOD(fixture, "what the broker took once it may take again, unless the topic was terminated") {
+  answer("/");
+  world->last()->who->on_open();
+  run();
+  lose();
+  for (int i = 0; i < 5; ++i) {
+    advance(1min);
+    answer("/");
+    world->last()->who->on_end({connection::end::refused, 409, "IncompatibleSchemaException"});
+    run();
+  }
+  CHECK_FALSE(take<caf::exit_msg>());
+  advance(1min);
+  answer("/");
+  world->last()->who->on_end({connection::end::refused, 503, "Topic was already terminated"});
+  run();
+  CHECK(take<caf::exit_msg>());
+  CHECK_FALSE(take<caf::down_msg>());
 }

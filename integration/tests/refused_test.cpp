@@ -24,15 +24,23 @@ struct refusing : fixture {
     const std::lock_guard guard{log_mutex};
     return errors;
   }
+  bool is_pipeline_down(const tree& t) const {
+    const auto seen = t.inspect();
+    return std::any_of(seen.entries.begin(), seen.entries.end(), [&](const tree_entry& e) {
+      return e.key.find("_sup") != std::string::npos && e.key.find(topic.topic) != std::string::npos
+             && e.state == child_state::stopped;
+    });
+  }
   void is_given_up(options o, errc code, const std::string& word) {
     const auto t = run(std::move(o));
     const auto why = t.wait_ready(20s);
     INFO(describe(why));
     CHECK(code_of(why) == code);
     CHECK(describe(why).find(word) != std::string::npos);
-    CHECK(wait_until(within(10s), [&] { return has_ended(t.supervisor()); }));
     CHECK(was_logged(word));
+    CHECK(wait_until(within(10s), [&] { return is_pipeline_down(t); }));
     CHECK(errors_said() == 1);
+    CHECK_FALSE(has_ended(t.supervisor())); // other topics go on
   }
 };
 
@@ -43,7 +51,24 @@ TEST_CASE_METHOD(refusing, "a producer for a terminated topic is given up with t
   REQUIRE_FALSE(broker_admin.terminate(topic));
   auto o = counted();
   o.producers = {{.topic = topic}};
-  is_given_up(std::move(o), errc::bad_request, "already terminated");
+  is_given_up(std::move(o), errc::topic_terminated, "already terminated");
+}
+
+TEST_CASE_METHOD(refusing, "a topic that is terminated under a producer is given up, and whoever produces is told",
+                 "[refused]") {
+  auto o = counted();
+  o.producers = {{.topic = topic}};
+  const auto t = run_connected(o);
+  const registry_key producer{"producer", topic, t.name()};
+  REQUIRE(t.produce(producer, {.payload = "one"}));
+  REQUIRE_FALSE(broker_admin.terminate(topic));
+  CHECK(wait_until(within(20s), [&] {
+    static_cast<void>(t.produce(producer, {.payload = "two"}));
+    return is_pipeline_down(t);
+  }));
+  const auto answer = t.produce(producer, {.payload = "three"});
+  REQUIRE_FALSE(answer);
+  CHECK(code_of(answer.error()) == errc::topic_terminated);
 }
 
 TEST_CASE_METHOD(refusing, "a producer without the topic's schema is given up with the broker's word", "[refused]") {
@@ -79,15 +104,10 @@ TEST_CASE_METHOD(refusing, "a reader of a partitioned topic is refused at the st
   o.readers = {{.topic = topic, .handler = box.keeps()}};
   is_given_up(std::move(o), errc::invalid_option, "3 partitions");
 
-  auto one = topic;
-  one.topic += "-partition-0";
-  const auto t = run_connected([&] {
-    auto p = base();
-    p.readers = {{.topic = one, .start = start_at::earliest(), .handler = box.keeps()}};
-    return p;
-  }());
+  topic.topic += "-partition-0";
   store(std::vector<std::string>{"1", "2", "3"});
-  CHECK(box.has(1));
+  const auto t = run_connected(with_reader(box.keeps()));
+  CHECK(box.has(3));
 }
 
 TEST_CASE_METHOD(refusing, "a subscription that another holds is waited for", "[refused]") {
@@ -98,7 +118,7 @@ TEST_CASE_METHOD(refusing, "a subscription that another holds is waited for", "[
   auto first = run_connected(o);
   o.consumers[0].handler = of_second.keeps();
   const auto second = run(std::move(o));
-  CHECK(code_of(second.wait_ready(2s)) == errc::conflict);
+  CHECK(code_of(second.wait_ready(2s)) == errc::timed_out);
   CHECK(was_logged("Exclusive consumer is already connected"));
   CHECK_FALSE(has_ended(second.supervisor()));
   REQUIRE_FALSE(first.stop(10s));

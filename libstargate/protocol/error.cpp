@@ -25,6 +25,7 @@ constexpr std::array rows{
   row{errc::invalid_message, "invalid message", configuration},
   row{errc::message_too_large, "message too large", configuration},
   row{errc::bad_request, "bad request", configuration},
+  row{errc::topic_terminated, "topic terminated", configuration},
   row{errc::unauthorized, "unauthorized", configuration},
   row{errc::forbidden, "forbidden", configuration},
   row{errc::not_found, "not found", configuration},

@@ -15,8 +15,9 @@ namespace stargate::protocol {
 [[nodiscard]] std::string reason_in_answer(std::string_view answer);
 
 /// What it is when a broker that gives this reason goes on to refuse until somebody changes something: an incompatible
-/// schema, a name it does not take, a terminated topic, a position it cannot read (`errc::bad_request`), a namespace
-/// or a topic that is not there (`errc::not_found`). `errc::none` if it may be over by itself. @par Threads any thread
+/// schema, a name it does not take, a position it cannot read (`errc::bad_request`), a terminated topic
+/// (`errc::topic_terminated`), a namespace or a topic that is not there (`errc::not_found`). `errc::none` if it may be
+/// over by itself. @par Threads any thread
 [[nodiscard]] errc permanent_code(std::string_view reason);
 
 } // namespace stargate::protocol

@@ -20,7 +20,8 @@ enum class errc : std::uint8_t {
   invalid_message,   ///< A message cannot be encoded: its key or a property is not UTF-8.
   message_too_large, ///< The encoded message is larger than the broker, or this tree, takes in one frame.
   bad_request,       ///< The broker refuses the handshake with 400, or says that it will not take it until something is
-                     ///< changed: a parameter, a topic's name, a schema, a position; a topic that was terminated.
+                     ///< changed: a parameter, a topic's name, a schema, a position.
+  topic_terminated,  ///< The broker says that the topic was terminated: nobody can produce to it any more.
   unauthorized,      ///< The broker refuses the handshake with 401: no token, or a bad one.
   forbidden,         ///< The broker refuses the handshake with 403: the role may not do this.
   not_found,         ///< The broker refuses the handshake with 404: no such tenant, namespace or topic.
