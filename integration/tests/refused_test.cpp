@@ -54,21 +54,24 @@ TEST_CASE_METHOD(refusing, "a producer for a terminated topic is given up with t
   is_given_up(std::move(o), errc::topic_terminated, "already terminated");
 }
 
-TEST_CASE_METHOD(refusing, "a topic that is terminated under a producer is given up, and whoever produces is told",
+TEST_CASE_METHOD(refusing, "a topic that is terminated under a producer rejects, and is given up at the next handshake",
                  "[refused]") {
   auto o = counted();
   o.producers = {{.topic = topic}};
   const auto t = run_connected(o);
   const registry_key producer{"producer", topic, t.name()};
-  REQUIRE(t.produce(producer, {.payload = "one"}));
+  REQUIRE(t.produce(producer, message{.payload = "one"}));
   REQUIRE_FALSE(broker_admin.terminate(topic));
-  CHECK(wait_until(within(20s), [&] {
-    static_cast<void>(t.produce(producer, {.payload = "two"}));
-    return is_pipeline_down(t);
-  }));
-  const auto answer = t.produce(producer, {.payload = "three"});
+  auto answer = t.produce(producer, message{.payload = "two"});
+  REQUIRE_FALSE(answer);
+  CHECK(code_of(answer.error()) == errc::rejected);
+  CHECK(describe(answer.error()).find("terminated") != std::string::npos);
+  send_exit(t.whereis(producer), caf::exit_reason::kill);
+  CHECK(wait_until(within(20s), [&] { return is_pipeline_down(t); }));
+  answer = t.produce(producer, message{.payload = "three"});
   REQUIRE_FALSE(answer);
   CHECK(code_of(answer.error()) == errc::topic_terminated);
+  CHECK(errors_said() == 1);
 }
 
 TEST_CASE_METHOD(refusing, "a producer without the topic's schema is given up with the broker's word", "[refused]") {
