@@ -2,14 +2,16 @@
 #include "cli/description.hpp"
 
 #include <cstdint>
+#include <cstdlib>
 
 using namespace stargate;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  options o;
-  static_cast<void>(cli::read_description({reinterpret_cast<const char*>(data), size}, "fuzz", o,
-                                          [](const std::string&, const std::optional<topic_name>&) -> handler_factory {
-                                            return [](const received_message&) { return disposition::ack; };
-                                          }));
+  const auto read =
+    cli::read_description({reinterpret_cast<const char*>(data), size}, "fuzz", {}, [](const cli::shell_command&) {
+      return [](const received_message&) { return disposition::ack; };
+    });
+  if (read && !cli::changes_between(*read, *read).empty())
+    std::abort();
   return 0;
 }
