@@ -286,9 +286,8 @@ TEST_CASE_METHOD(fixture, "what a server says to why it refuses is told, and not
     peer.write_frame(std::string(1000, 'x') + "<th>MESSAGE:</th><td>secret</td>" + std::string(49'000, 'x'));
     peer.wait_for_close();
   }};
-  record theirs;
-  const auto first = loop->connect(to(other.port()), std::make_unique<recorder>(theirs));
-  REQUIRE(theirs.wait([&] { return !theirs.frames.empty(); }));
+  const auto first = connect(to(other.port()));
+  REQUIRE(r.wait([&] { return !r.frames.empty(); }));
   const auto refusal = [&](const std::string& body, std::size_t length) {
     misbehaving_server server{[&](auto& peer) {
       peer.read_request();
