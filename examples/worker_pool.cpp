@@ -54,7 +54,7 @@ caf::behavior worker(caf::event_based_actor* self, const std::string& name, cons
 } // namespace
 
 int main() {
-  stargate::init_caf();
+  stargate::init_supervision();
 #if STARGATE_CAF_1
   caf::init_global_meta_objects<caf::id_block::pool>();
 #endif

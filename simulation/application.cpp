@@ -1,6 +1,6 @@
 #include "simulation/world.hpp"
 
-#include "actors/roles.hpp"
+#include "actors/shared/roles.hpp"
 
 #include <algorithm>
 #include <stdexcept>

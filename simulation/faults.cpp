@@ -1,7 +1,7 @@
 #include "simulation/world.hpp"
 
-#include "actors/roles.hpp"
-#include "actors/site.hpp"
+#include "actors/shared/roles.hpp"
+#include "actors/shared/tree_context.hpp"
 
 #include <algorithm>
 #include <deque>
@@ -205,8 +205,8 @@ void world::strike_actor(const fault& f) {
 }
 
 registry world::names_of_tree() const {
-  const auto site = site_.lock();
-  return site ? site->registry() : registry{};
+  const auto context = context_.lock();
+  return context ? context->registry() : registry{};
 }
 
 } // namespace stargate::simulation

@@ -1,6 +1,6 @@
 #include "simulation/world.hpp"
 
-#include "actors/environment.hpp"
+#include "actors/shared/environment.hpp"
 
 #include <caf/detail/test_actor_clock.hpp>
 #include <caf/scheduler/test_coordinator.hpp>
@@ -48,7 +48,7 @@ public:
       return in_.broker_.rest(method, path);
     }};
   }
-  void on_tree(const std::weak_ptr<internal::site>& site) override { in_.site_ = site; }
+  void on_tree(const std::weak_ptr<internal::tree_context>& context) override { in_.context_ = context; }
   std::uint64_t random() override { return in_.library_random_.next(); }
   bool has_threads() const override { return false; }
   bool may_wait() const override { return in_.may_wait_; }

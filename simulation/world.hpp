@@ -34,7 +34,7 @@ class test_coordinator;
 } // namespace caf::scheduler
 
 namespace stargate::internal {
-struct site;
+class tree_context;
 } // namespace stargate::internal
 
 namespace stargate::simulation {
@@ -210,7 +210,7 @@ private:
   micros calm_since_ = 0;
   std::map<std::uint64_t, std::size_t> outstanding_; ///< By connection.
   tree tree_;
-  std::weak_ptr<internal::site> site_;
+  std::weak_ptr<internal::tree_context> context_;
   totals result_;
 };
 

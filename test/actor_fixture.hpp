@@ -2,9 +2,10 @@
 /// One actor of a tree by itself: the test plays the actors around it.
 #pragma once
 
-#include "actors/messages.hpp"
-#include "actors/roles.hpp"
-#include "actors/site.hpp"
+#include "actors/producer/messages.hpp"
+#include "actors/receiver/messages.hpp"
+#include "actors/shared/roles.hpp"
+#include "actors/shared/tree_context.hpp"
 #include "test/deterministic.hpp"
 
 #include <stargate/supervisor.hpp>
@@ -18,16 +19,16 @@ namespace stargate::test {
 
 struct actor_fixture : deterministic {
   std::string logged; ///< Everything that was said at level `error`.
-  internal::site_ptr tree = [this] {
+  internal::tree_context_ptr tree = [this] {
     options o;
     o.idle_check = std::chrono::milliseconds{0}; // there is nobody to ask
     o.log = [this](log_level level, std::string_view, std::string_view text) {
       if (level == log_level::error)
         logged.append(text).append("\n");
     };
-    auto site = std::make_shared<internal::site>(system(), std::move(o));
-    site->set_registry(registry::spawn(system(), "reg_test"));
-    return site;
+    auto context = std::make_shared<internal::tree_context>(system(), std::move(o));
+    context->set_registry(registry::spawn(system(), "reg_test"));
+    return context;
   }();
   caf::actor subject;
 

@@ -1,4 +1,4 @@
-#include "actors/consumer_ack.hpp"
+#include "actors/receiver/consumer_ack.hpp"
 #include "test/actor_fixture.hpp"
 
 #include <catch2/catch.hpp>
@@ -14,13 +14,13 @@ struct fixture : test::actor_fixture {
 
   void begin(role r) {
     const reader_options o{.topic = {.topic = "x"}};
-    const pipeline_keys keys{r, o.topic, r == role::reader ? "" : "s"};
+    const role_keys keys{r, o.topic, r == role::reader ? "" : "s"};
     play(keys.dispatcher());
-    const auto p = r == role::reader ? std::make_shared<const pipeline>(keys, o, nullptr, position)
-                                     : std::make_shared<const pipeline>(keys, o, nullptr);
+    const auto p = r == role::reader ? std::make_shared<const receiver>(keys, o, nullptr, position)
+                                     : std::make_shared<const receiver>(keys, o, nullptr);
     watch(spawn_consumer_ack(tree, p, me()));
     REQUIRE(take<acknowledger_up>());
-    post(subject, socket_up{1, me()});
+    post(subject, link_up{1, me()});
   }
   void settle_one(std::uint64_t connection, std::uint64_t sequence, disposition what = disposition::ack) {
     post(subject, settle{connection, {{sequence, {"id" + std::to_string(sequence)}, what}}});
@@ -47,9 +47,9 @@ TEST_CASE_METHOD(fixture, "acknowledgements gather and go out together") {
 
 TEST_CASE_METHOD(fixture, "an acknowledgement goes out by the connection that brought the message, or not at all") {
   begin(role::consumer);
-  post(subject, socket_down{1});
+  post(subject, link_down{1});
   settle_one(1, 1);
-  post(subject, socket_up{2, me()});
+  post(subject, link_up{2, me()});
   settle_one(1, 2);
   CHECK(sent().empty());
   settle_one(2, 1);
@@ -64,8 +64,8 @@ TEST_CASE_METHOD(fixture, "a reader's position is behind the last message up to 
   settle_one(1, 1);
   run();
   CHECK(*position == "id2");
-  post(subject, socket_down{1});
-  post(subject, socket_up{2, me()});
+  post(subject, link_down{1});
+  post(subject, link_up{2, me()});
   settle_one(1, 3); // a straggler of the old connection, whose numbers mean nothing now
   run();
   CHECK(*position == "id2");
@@ -106,8 +106,8 @@ TEST_CASE_METHOD(fixture, "what a handler still had in hand is acknowledged when
   settle_one(1, 2, disposition::continue_);
   settle_one(1, 3, disposition::continue_);
   CHECK(sent() == list{R"({"messageId":"id2"})"});
-  post(subject, socket_down{1});
-  post(subject, socket_up{2, me()});
+  post(subject, link_down{1});
+  post(subject, link_up{2, me()});
   settle_one(2, 1, disposition::continue_); // counts anew
   CHECK(sent().empty());
 }

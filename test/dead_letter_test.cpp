@@ -1,4 +1,4 @@
-#include "actors/dead_letter.hpp"
+#include "actors/receiver/dead_letter.hpp"
 #include "test/actor_fixture.hpp"
 #include "test/fake_world.hpp"
 
@@ -14,13 +14,13 @@ namespace {
 struct fixture : test::deterministic {
   std::shared_ptr<test::fake_world> world = std::make_shared<test::fake_world>(system());
   std::string logged;
-  site_ptr tree = [this] {
+  tree_context_ptr tree = [this] {
     options o;
     o.log = [this](log_level, std::string_view, std::string_view text) { logged.append(text).append("\n"); };
     world->threads = false;
-    auto site = std::make_shared<internal::site>(system(), std::move(o), world);
-    site->set_registry(registry::spawn(system(), "reg_test"));
-    return site;
+    auto context = std::make_shared<internal::tree_context>(system(), std::move(o), world);
+    context->set_registry(registry::spawn(system(), "reg_test"));
+    return context;
   }();
   const consumer_options description{.topic = {.topic = "x"},
                                      .subscription = "s",
@@ -29,16 +29,16 @@ struct fixture : test::deterministic {
                                      .on_failure = failure_action::dead_letter};
 
   fixture() {
-    const pipeline_keys dead{role::producer, {.topic = "dead"}, {}};
+    const role_keys dead{role::producer, {.topic = "dead"}, {}};
     REQUIRE(answer_of<registered>(tree->registry().actor(), register_name{dead.acknowledger(), me()}));
-    const pipeline_keys keys{role::consumer, description.topic, description.subscription};
+    const role_keys keys{role::consumer, description.topic, description.subscription};
     received_message m;
     m.id.value = "id1";
     m.payload = "content";
     m.sequence = 1;
     m.origin =
       std::make_shared<const delivery>(delivery{me(), 7, std::make_shared<const topic_name>(description.topic)});
-    bury(tree, std::make_shared<const pipeline>(keys, description, nullptr), m, "why");
+    bury(tree, std::make_shared<const receiver>(keys, description, nullptr), m, "why");
     run();
     REQUIRE(world->count() == 1);
   }

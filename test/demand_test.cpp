@@ -1,4 +1,4 @@
-#include "actors/demand.hpp"
+#include "actors/receiver/demand.hpp"
 
 #include <catch2/catch.hpp>
 

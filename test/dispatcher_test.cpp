@@ -1,4 +1,4 @@
-#include "actors/dispatcher.hpp"
+#include "actors/receiver/dispatcher.hpp"
 #include "libstargate/protocol/frames.hpp"
 #include "test/actor_fixture.hpp"
 
@@ -17,9 +17,9 @@ struct fixture : test::actor_fixture {
   std::string sent; ///< To the broker.
 
   void begin() {
-    const pipeline_keys keys{role::consumer, o.topic, o.subscription};
+    const role_keys keys{role::consumer, o.topic, o.subscription};
     const auto nowhere = []() -> caf::expected<std::string> { return make_error(errc::not_sent, "no broker here"); };
-    subject = spawn_dispatcher(tree, std::make_shared<const pipeline>(keys, o, nowhere), me());
+    subject = spawn_dispatcher(tree, std::make_shared<const receiver>(keys, o, nowhere), me());
     self()->monitor(subject);
     run();
     REQUIRE(take<child_started>());
@@ -27,9 +27,9 @@ struct fixture : test::actor_fixture {
     connect(1);
   }
   void connect(std::uint64_t connection) {
-    post(subject, socket_up{connection, me()});
+    post(subject, link_up{connection, me()});
     run();
-    REQUIRE(take<socket_up>());
+    REQUIRE(take<link_up>());
   }
   void ask_for(std::size_t count, std::size_t index = 0) {
     post(subject, ask{me(), count, index, nullptr});
@@ -74,7 +74,7 @@ TEST_CASE_METHOD(fixture, "permits are given anew on a new connection") {
   CHECK(told() == R"({"type":"permit","permitMessages":5})");
   bring(1, {"a", "b"});
   CHECK(delivered() == 2);
-  post(subject, socket_down{1});
+  post(subject, link_down{1});
   connect(2);
   CHECK(told() == R"({"type":"permit","permitMessages":3})");
 }
@@ -121,7 +121,7 @@ TEST_CASE_METHOD(fixture, "the question about the topic's end is answered once, 
        })});
   run();
   CHECK(told() == R"({"type":"isEndOfTopic"})");
-  post(subject, socket_down{1});
+  post(subject, link_down{1});
   connect(2);
   CHECK(told() == R"({"type":"isEndOfTopic"})");
   post(subject, frames_in{2, {R"({"endOfTopic":true})"}});

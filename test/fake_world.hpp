@@ -2,7 +2,7 @@
 /// A world in which a test plays the network: it sees every attempt to connect, and says what becomes of it.
 #pragma once
 
-#include "actors/environment.hpp"
+#include "actors/shared/environment.hpp"
 
 #include <stargate/error.hpp>
 

@@ -1,6 +1,8 @@
 // What a broker cannot do for a pipeline, though it would not say so.
-#include "actors/fitness.hpp"
-#include "actors/messages.hpp"
+#include "actors/producer/fitness.hpp"
+#include "actors/receiver/fitness.hpp"
+#include "actors/shared/broker_version.hpp"
+#include "actors/shared/messages.hpp"
 #include "test/deterministic.hpp"
 #include "test/fake_world.hpp"
 
@@ -19,7 +21,7 @@ struct fixture : test::deterministic {
   int asked_for_version = 0;
   std::vector<std::string> said;
   std::shared_ptr<test::fake_world> world = std::make_shared<test::fake_world>(system());
-  site_ptr tree = [this] {
+  tree_context_ptr tree = [this] {
     options o;
     o.log = [this](log_level, std::string_view, std::string_view text) { said.emplace_back(text); };
     world->threads = false;
@@ -29,9 +31,9 @@ struct fixture : test::deterministic {
       asked_for_version += path == "brokers/version";
       return version;
     };
-    auto site = std::make_shared<internal::site>(system(), std::move(o), world);
-    site->set_registry(registry::spawn(system(), "reg_test"));
-    return site;
+    auto context = std::make_shared<internal::tree_context>(system(), std::move(o), world);
+    context->set_registry(registry::spawn(system(), "reg_test"));
+    return context;
   }();
 
   static constexpr auto handle = [](const received_message&) { return disposition::ack; };
@@ -43,12 +45,12 @@ struct fixture : test::deterministic {
     return answer->why_not;
   }
   caf::error why_not(const consumer_options& o) {
-    const pipeline_keys keys{role::consumer, o.topic, o.subscription};
-    return why_not(std::make_shared<const pipeline>(keys, o, nullptr));
+    const role_keys keys{role::consumer, o.topic, o.subscription};
+    return why_not(std::make_shared<const receiver>(keys, o, nullptr));
   }
   caf::error why_not(const reader_options& o) {
-    const pipeline_keys keys{role::reader, o.topic, "r"};
-    return why_not(std::make_shared<const pipeline>(keys, o, nullptr, std::make_shared<std::string>("earliest")));
+    const role_keys keys{role::reader, o.topic, "r"};
+    return why_not(std::make_shared<const receiver>(keys, o, nullptr, std::make_shared<std::string>("earliest")));
   }
   ~fixture() {
     send_exit(tree->registry().actor(), caf::exit_reason::kill);
@@ -56,7 +58,7 @@ struct fixture : test::deterministic {
   }
 
 private:
-  caf::error why_not(const pipeline_ptr& p) {
+  caf::error why_not(const receiver_ptr& p) {
     check_fitness(tree, p, me());
     const auto answer = take<fitness_checked>();
     REQUIRE(answer);
@@ -104,9 +106,9 @@ TEST_CASE_METHOD(fixture, "what has nothing to ask is not checked") {
   CHECK(
     needs_check(producer_options{.topic = on, .encryption = {{"k", key_source::call([] { return std::string{}; })}}}));
   const consumer_options latest{.topic = on, .subscription = "s", .handler = fixture::handle};
-  const pipeline_keys keys{role::consumer, on, "s"};
-  CHECK_FALSE(needs_check(pipeline{keys, latest, nullptr}));
-  CHECK(needs_check(pipeline{keys, from_earliest, nullptr}));
+  const role_keys keys{role::consumer, on, "s"};
+  CHECK_FALSE(needs_check(receiver{keys, latest, nullptr}));
+  CHECK(needs_check(receiver{keys, from_earliest, nullptr}));
 }
 
 TEST_CASE_METHOD(fixture, "encryption is refused by a broker that would store ciphertext and forget the key") {

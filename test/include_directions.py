@@ -4,20 +4,28 @@ import re
 import sys
 
 ROOT = pathlib.Path(sys.argv[1])
+BELOW_ACTORS = {"libstargate/include", "libstargate/protocol", "libstargate/connection"}
+ACTORS = {"actors/shared", "actors/socket", "actors/producer", "actors/receiver", "actors/tree"}
 # What the files below a folder may include, besides the system's and other libraries' headers.
 ALLOWED = {
     "libstargate/include": {"libstargate/include"},
+    "libstargate/base": {"libstargate/include"},
     "libstargate/protocol": {"libstargate/include", "libstargate/protocol"},
     "libstargate/connection": {"libstargate/connection"},
     "libstargate/rest": {"libstargate/include", "libstargate/protocol"},
+    "libstargate/temporary": {"libstargate/include", "libstargate/protocol"},
     "registry": {"libstargate/include", "registry"},
-    "supervisor": {"libstargate/include", "supervisor"},
-    "actors": {"libstargate/include", "libstargate/protocol", "libstargate/connection", "registry", "supervisor", "actors"},
+    "supervisor": {"libstargate/include", "registry", "supervisor"},
+    "actors/shared": BELOW_ACTORS | {"actors/shared"},
+    "actors/socket": BELOW_ACTORS | {"actors/shared", "actors/socket"},
+    "actors/producer": BELOW_ACTORS | {"actors/shared", "actors/producer"},
+    "actors/receiver": BELOW_ACTORS | {"actors/shared", "actors/socket", "actors/producer", "actors/receiver"},
+    "actors/tree": BELOW_ACTORS | ACTORS,
     "cli": {"libstargate/include", "libstargate/protocol", "cli"},
-    "simulation": {"libstargate/include", "libstargate/protocol", "libstargate/connection", "registry", "supervisor", "actors", "simulation"},
+    "simulation": {"libstargate/include", "libstargate/protocol", "libstargate/connection", "registry", "supervisor", "simulation"} | ACTORS,
     "integration": {"libstargate/include", "libstargate/protocol", "supervisor", "integration", "test"},
     "examples": {"libstargate/include"},
-    "test": {"libstargate/include", "libstargate/protocol", "libstargate/connection", "registry", "supervisor", "actors", "test", "cli"},
+    "test": {"libstargate/include", "libstargate/protocol", "libstargate/connection", "registry", "supervisor", "test", "cli"} | ACTORS,
 }
 # Of CAF, only one header may know that there are two generations; the connection knows no CAF at all.
 FORBIDDEN = {
@@ -25,7 +33,7 @@ FORBIDDEN = {
     "registry": r"<(libwebsockets|rapidjson)",
     "supervisor": r"<(libwebsockets|rapidjson)",
 }
-PULSAR_FREE = {"registry.hpp", "supervisor.hpp", "vitals.hpp", "caf.hpp", "error.hpp", "log.hpp"}
+PULSAR_FREE = {"registry.hpp", "supervisor.hpp", "vitals.hpp", "caf.hpp", "error.hpp", "init.hpp", "log.hpp", "version.hpp"}
 
 mistakes = []
 

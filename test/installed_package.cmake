@@ -13,3 +13,16 @@ run(${CMAKE_COMMAND} -G Ninja -S "${SOURCE}" -B "${WORK}/build" "-DCMAKE_PREFIX_
 run(${CMAKE_COMMAND} --build "${WORK}/build")
 run("${WORK}/build/outside")
 run("${WORK}/prefix/bin/stargate" --version)
+
+# The supervisor and the registry alone: configured, built and installed without anything but CAF.
+run(${CMAKE_COMMAND} --install "${BUILD}" --prefix "${WORK}/supervision" --component supervision)
+run(${CMAKE_COMMAND} -G Ninja -S "${SOURCE}/supervision" -B "${WORK}/build-supervision"
+    "-DCMAKE_PREFIX_PATH=${WORK}/supervision" ${flags})
+run(${CMAKE_COMMAND} --build "${WORK}/build-supervision")
+run("${WORK}/build-supervision/outside")
+execute_process(COMMAND ldd "${WORK}/build-supervision/outside" OUTPUT_VARIABLE linked COMMAND_ERROR_IS_FATAL ANY)
+if(linked MATCHES "libwebsockets|libssl|libcurl")
+  message(FATAL_ERROR "supervision alone is linked with more than CAF:\n${linked}")
+endif()
+run(${CMAKE_COMMAND} -G Ninja -S "${SOURCE}/../.." -B "${WORK}/only" -DSTARGATE_SUPERVISION_ONLY=ON
+    -DCMAKE_DISABLE_FIND_PACKAGE_libwebsockets=ON -DCMAKE_DISABLE_FIND_PACKAGE_OpenSSL=ON)

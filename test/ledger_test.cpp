@@ -1,4 +1,4 @@
-#include "actors/ledger.hpp"
+#include "actors/producer/ledger.hpp"
 
 #include <catch2/catch.hpp>
 

@@ -1,7 +1,7 @@
 // A broker that has forgotten a consumer whose connection stands.
-#include "actors/dispatcher.hpp"
-#include "actors/messages.hpp"
-#include "actors/pipeline.hpp"
+#include "actors/receiver/dispatcher.hpp"
+#include "actors/receiver/messages.hpp"
+#include "actors/receiver/receiver.hpp"
 #include "test/deterministic.hpp"
 #include "test/fake_world.hpp"
 
@@ -20,7 +20,7 @@ struct fixture : test::deterministic {
   std::shared_ptr<test::fake_world> world = std::make_shared<test::fake_world>(system());
   int asked = 0;
   caf::expected<std::string> stats = with("mine");
-  site_ptr tree = [this] {
+  tree_context_ptr tree = [this] {
     options o;
     o.idle_check = 10s;
     o.log = [](auto&&...) {};
@@ -31,9 +31,9 @@ struct fixture : test::deterministic {
       ++asked;
       return stats;
     };
-    auto site = std::make_shared<internal::site>(system(), std::move(o), world);
-    site->set_registry(registry::spawn(system(), "reg_test"));
-    return site;
+    auto context = std::make_shared<internal::tree_context>(system(), std::move(o), world);
+    context->set_registry(registry::spawn(system(), "reg_test"));
+    return context;
   }();
   consumer_options consumer{
     .topic = {.topic = "x"}, .subscription = "s", .handler = [](const received_message&) { return disposition::ack; }};
@@ -45,14 +45,14 @@ struct fixture : test::deterministic {
   }
 
   void begin() {
-    const pipeline_keys keys{role::consumer, consumer.topic, consumer.subscription};
-    subject = spawn_dispatcher(tree, std::make_shared<const pipeline>(keys, consumer, nullptr, nullptr, "mine"), me());
+    const role_keys keys{role::consumer, consumer.topic, consumer.subscription};
+    subject = spawn_dispatcher(tree, std::make_shared<const receiver>(keys, consumer, nullptr, nullptr, "mine"), me());
     run();
     REQUIRE(take<child_started>());
     post(subject, acknowledger_up{me()});
-    post(subject, socket_up{1, me()});
+    post(subject, link_up{1, me()});
     run();
-    REQUIRE(take<socket_up>());
+    REQUIRE(take<link_up>());
   }
   void pass(std::chrono::milliseconds time) {
     advance(time);
@@ -140,14 +140,14 @@ TEST_CASE_METHOD(fixture, "who drains, and who has left its subscription, is not
 }
 
 TEST_CASE("the topics of a consumer are those that its options name") {
-  const pipeline_keys keys{role::consumer, {.topic = "x"}, "s"};
+  const role_keys keys{role::consumer, {.topic = "x"}, "s"};
   consumer_options o{.subscription = "s"};
   o.topics_pattern = "public/default/x.*";
-  CHECK(pipeline{keys, o, nullptr}.topics.empty());
+  CHECK(receiver{keys, o, nullptr}.topics.empty());
   o.topics_pattern = {};
   o.topics = {{.topic = "a"}, {.topic = "b"}};
-  CHECK(pipeline{keys, o, nullptr}.topics.size() == 2);
+  CHECK(receiver{keys, o, nullptr}.topics.size() == 2);
   o.topics.clear();
   o.topic = {.topic = "x"};
-  CHECK(pipeline{keys, o, nullptr}.topics == std::vector{o.topic});
+  CHECK(receiver{keys, o, nullptr}.topics == std::vector{o.topic});
 }

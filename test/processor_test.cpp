@@ -1,4 +1,4 @@
-#include "actors/processor.hpp"
+#include "actors/receiver/processor.hpp"
 #include "libstargate/protocol/frames.hpp"
 #include "test/actor_fixture.hpp"
 
@@ -24,10 +24,10 @@ struct fixture : test::actor_fixture {
                        .run_on = run_on::scheduler};
     if (change)
       change(o);
-    const pipeline_keys keys{role::consumer, o.topic, o.subscription};
+    const role_keys keys{role::consumer, o.topic, o.subscription};
     play(keys.dispatcher());
     origin = std::make_shared<const delivery>(delivery{me(), 7, std::make_shared<const topic_name>(o.topic)});
-    watch(spawn_processor(tree, std::make_shared<const pipeline>(keys, o, nullptr), 0, me()));
+    watch(spawn_processor(tree, std::make_shared<const receiver>(keys, o, nullptr), 0, me()));
   }
   handler_factory noting(disposition what = disposition::ack) {
     return [this, what](const received_message& m) {
@@ -141,7 +141,7 @@ TEST_CASE_METHOD(fixture, "what a lost connection brought is not handled any mor
   begin(noting());
   CHECK(asked() == 4);
   post(subject, deliver{origin, {raw(1, "YQ=="), raw(2, "Yg=="), raw(3, "Yw==")}});
-  post(subject, socket_down{7});
+  post(subject, link_down{7});
   run();
   CHECK(handled.empty());
   CHECK(asked() == 3); // what was dropped is asked for again
@@ -158,11 +158,11 @@ TEST_CASE_METHOD(fixture, "it drains between two messages") {
 }
 
 TEST_CASE_METHOD(fixture, "an init that throws is a start that fails") {
-  const pipeline_keys keys{role::consumer, {.topic = "x"}, "s"};
+  const role_keys keys{role::consumer, {.topic = "x"}, "s"};
   consumer_options o{.topic = keys.topic(), .subscription = "s", .run_on = run_on::scheduler};
   o.handler = []() -> std::unique_ptr<message_handler> { throw std::runtime_error{"no database"}; };
   play(keys.dispatcher());
-  subject = spawn_processor(tree, std::make_shared<const pipeline>(keys, o, nullptr), 0, me());
+  subject = spawn_processor(tree, std::make_shared<const receiver>(keys, o, nullptr), 0, me());
   self()->monitor(subject);
   CHECK_FALSE(take<child_started>());
   CHECK(describe(end()).find("no database") != std::string::npos);
@@ -222,7 +222,7 @@ TEST_CASE_METHOD(fixture, "a batch of a lost connection is forgotten") {
     10, 5, [](consumer_options& o) { o.batch_size = 3; });
   CHECK(asked() == 10);
   give({raw(1, "YQ=="), raw(2, "Yg==")});
-  post(subject, socket_down{7});
+  post(subject, link_down{7});
   advance(std::chrono::seconds{1});
   CHECK(seen == 0);
 }

@@ -1,4 +1,4 @@
-#include "actors/producer_ack.hpp"
+#include "actors/producer/producer_ack.hpp"
 #include "test/actor_fixture.hpp"
 
 #include <catch2/catch.hpp>
@@ -12,7 +12,7 @@ namespace {
 /// The acknowledger, between callers and a socket that the test plays.
 struct fixture : test::actor_fixture {
   explicit fixture(bool once = false) {
-    const pipeline_keys keys{role::producer, {.topic = "x"}, {}};
+    const role_keys keys{role::producer, {.topic = "x"}, {}};
     producer_options o{.topic = keys.topic(), .send_timeout = 10s, .max_pending = 100};
     o.effectively_once = once;
     watch(spawn_producer_ack(tree, keys, o, nullptr, me()));
@@ -32,7 +32,7 @@ struct fixture : test::actor_fixture {
   }
   void connect(std::uint64_t connection) {
     ask(connection);
-    post(subject, socket_up{connection, me()});
+    post(subject, link_up{connection, me()});
   }
   /// The path of the handshake for a connection.
   std::string ask(std::uint64_t connection, const caf::actor& socket = {}) {
@@ -108,7 +108,7 @@ TEST_CASE_METHOD(fixture, "what was not receipted is sent again, in order, by th
     produce(payload);
   const auto first = sent();
   broker_says(1, {ok1});
-  post(subject, socket_down{1});
+  post(subject, link_down{1});
   connect(2);
   CHECK(sent() == std::vector{first[0], first[2]});
   broker_says(1, {ok0}); // a late receipt of the connection that is gone says nothing about this one
@@ -175,7 +175,7 @@ TEST_CASE_METHOD(fixture, "time is up for what was sent, and for what was not") 
   connect(1);
   produce("1");
   CHECK(sent().size() == 1);
-  post(subject, socket_down{1});
+  post(subject, link_down{1});
   advance(4s);
   produce("2");
   advance(6s);
@@ -190,7 +190,7 @@ TEST_CASE_METHOD(fixture, "when it dies, everybody who waits is answered") {
   connect(1);
   produce("1");
   CHECK(sent().size() == 1);
-  post(subject, socket_down{1});
+  post(subject, link_down{1});
   produce("2");
   run();
   produce("3"); // still in the mailbox
@@ -237,7 +237,7 @@ TEST_CASE_METHOD(fixture, "a socket that drained and ended is followed by one th
 TEST_CASE_METHOD(fixture, "the end of a socket is the end of its connection, whether it says so or not") {
   const auto first = system().spawn(idle);
   ask(1, first);
-  post(subject, socket_up{1, first});
+  post(subject, link_up{1, first});
   produce("1");
   run();
   send_exit(first, caf::exit_reason::kill);
@@ -269,7 +269,7 @@ TEST_CASE_METHOD(numbered, "a connection after a killed socket numbers from what
   CHECK(sent().size() == 3);
   broker_says(2, {ok0, ok1});
   CHECK(initial(ask(3)) == "1");
-  post(subject, socket_up{3, me()});
+  post(subject, link_up{3, me()});
   CHECK(sent().size() == 1);
 }
 
@@ -280,7 +280,7 @@ TEST_CASE_METHOD(numbered, "messages given up while a connection is made cost th
   advance(10s);
   REQUIRE(answers.size() == 1);
   produce("2");
-  post(subject, socket_up{1, me()});
+  post(subject, link_up{1, me()});
   post(subject, fitness_checked{});
   CHECK(take<reset_connection>());
   CHECK(known_as(ask(2)) == known_as(path));

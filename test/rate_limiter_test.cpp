@@ -1,4 +1,4 @@
-#include "actors/rate_limiter.hpp"
+#include "actors/receiver/rate_limiter.hpp"
 
 #include <catch2/catch.hpp>
 

@@ -1,4 +1,4 @@
-#include "actors/settlements.hpp"
+#include "actors/receiver/settlements.hpp"
 
 #include <catch2/catch.hpp>
 

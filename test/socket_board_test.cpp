@@ -1,4 +1,4 @@
-#include "actors/socket_board.hpp"
+#include "actors/shared/socket_board.hpp"
 #include "test/deterministic.hpp"
 
 #include <catch2/catch.hpp>

@@ -1,4 +1,4 @@
-#include "actors/socket.hpp"
+#include "actors/socket/socket.hpp"
 #include "test/actor_fixture.hpp"
 #include "test/fake_world.hpp"
 
@@ -13,15 +13,15 @@ namespace {
 /// A producer's socket, between an acknowledger and a network that the test plays both.
 struct fixture : test::deterministic {
   std::shared_ptr<test::fake_world> world = std::make_shared<test::fake_world>(system());
-  site_ptr tree = [this] {
+  tree_context_ptr tree = [this] {
     options o;
     o.log = [](log_level, std::string_view, std::string_view) {};
     o.backoff = {.first = 100ms, .most = 30s, .stable = 10s};
-    auto site = std::make_shared<internal::site>(system(), std::move(o), world);
-    site->set_registry(registry::spawn(system(), "reg_test"));
-    return site;
+    auto context = std::make_shared<internal::tree_context>(system(), std::move(o), world);
+    context->set_registry(registry::spawn(system(), "reg_test"));
+    return context;
   }();
-  const pipeline_keys keys{role::producer, {.topic = "x"}, {}};
+  const role_keys keys{role::producer, {.topic = "x"}, {}};
   caf::actor socket;
 
   fixture() {

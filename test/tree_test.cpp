@@ -1,5 +1,6 @@
 // What a tree promises without a broker: everything that does not need one.
-#include "actors/messages.hpp"
+#include "actors/producer/messages.hpp"
+#include "actors/receiver/messages.hpp"
 #include "test/fake_world.hpp"
 
 #include <stargate/stargate.hpp>

@@ -6,4 +6,7 @@ namespace stargate {
 /// `actor_system_config`. On CAF 0.17 it does nothing.
 void init_caf();
 
+/// The same for a program that uses supervisors and registries alone, and links `stargate::supervision` only.
+void init_supervision();
+
 } // namespace stargate

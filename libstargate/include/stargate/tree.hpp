@@ -28,7 +28,7 @@ class tree;
 
 namespace internal {
 class environment;
-class site;
+class tree_context;
 class tree_guard;
 /// `start` in a world of the caller's: for simulations.
 [[nodiscard]] caf::expected<tree> start_in(caf::actor_system& system, options o, std::shared_ptr<environment> world);
@@ -190,7 +190,7 @@ public:
   /// @par Errors errc::timed_out when it took longer than `timeout`; it was then killed.
   caf::error stop(std::chrono::milliseconds timeout = std::chrono::seconds{30}) const;
 
-  [[nodiscard]] explicit operator bool() const { return site_ != nullptr; }
+  [[nodiscard]] explicit operator bool() const { return context_ != nullptr; }
   /// A handle that does not keep the tree running: for handlers, which the tree itself keeps.
   [[nodiscard]] weak_tree weak() const;
 
@@ -202,7 +202,7 @@ private:
 
   friend caf::expected<tree> internal::start_in(caf::actor_system&, options, std::shared_ptr<internal::environment>);
   friend class weak_tree;
-  std::shared_ptr<internal::site> site_;
+  std::shared_ptr<internal::tree_context> context_;
   std::shared_ptr<internal::tree_guard> guard_;
 };
 
@@ -217,7 +217,7 @@ public:
 private:
   friend class tree;
   explicit weak_tree(const tree& of);
-  std::weak_ptr<internal::site> site_;
+  std::weak_ptr<internal::tree_context> context_;
   std::weak_ptr<internal::tree_guard> guard_;
 };
 

@@ -1,0 +1,288 @@
+// The producer's acknowledger: it accepts what is to be produced, hands it to the socket, and answers.
+//
+// accepts  publish report_vitals from anybody; handshake_wanted link_up link_down frames_in drain from the socket,
+//          and its down message; fitness_checked, once
+// sends    handshake transmit progress reset_connection refuse_connection drained to the socket; child_started to its
+//          supervisor
+// dies of  an exit message; whatever it has not answered is then answered with an error
+//
+// Callers hand their messages to this actor and not to the socket, because this one outlives the socket: a message
+// that waits in the mailbox of a socket that dies would be out of order when it came again.
+#include "actors/producer/producer_ack.hpp"
+
+#include "actors/producer/fitness.hpp"
+#include "actors/producer/ledger.hpp"
+#include "actors/producer/messages.hpp"
+#include "actors/producer/numbering.hpp"
+#include "actors/shared/join.hpp"
+#include "libstargate/protocol/frames.hpp"
+#include "libstargate/protocol/option_table.hpp"
+#include "libstargate/protocol/percent.hpp"
+
+#include <stargate/vitals.hpp>
+
+#include <optional>
+
+namespace stargate::internal {
+
+namespace {
+
+struct producer_ack_state {
+  static inline const char* name = "stargate.producer_ack";
+
+  caf::stateful_actor<producer_ack_state>* self = nullptr;
+  tree_context_ptr tree;
+  std::string key, socket_key;
+  producer_options options;
+  std::shared_ptr<const protocol::encryptor> encrypts;
+  std::optional<internal::ledger> ledger;
+  std::optional<internal::numbering> numbers; ///< Empty unless it stores effectively once.
+  bool is_fit = false;                        ///< The broker was asked.
+  std::optional<link_up> held;                ///< A connection that waits for the broker's answer to that.
+
+  caf::actor socket;
+  std::uint64_t attempt = 0;    ///< The connection for which the socket last asked for a handshake.
+  std::uint64_t connection = 0; ///< 0 while there is none.
+  bool progressed = false;      ///< On this connection.
+  caf::actor drain_to;
+  bool flush_pending = false;
+  std::optional<ledger::clock::time_point> alarm; ///< When the next `expire` comes.
+  std::uint64_t alarm_generation = 0;
+
+  auto now() { return self->clock().now(); }
+
+  void on_publish(publish& m) {
+    for (auto& item : m.items)
+      ledger->publish(std::move(item), m.waits_for_room, now());
+    after_change();
+  }
+
+  /// What has to be looked at whenever the ledger has changed. Frames go out together at the end of what is in the
+  /// mailbox now.
+  void after_change() {
+    if (connection != 0 && !flush_pending) {
+      flush_pending = true;
+      send(self, caf::actor_cast<caf::actor>(self), flush{});
+    }
+    const auto next = ledger->next_expiry();
+    if (next && (!alarm || *next < *alarm)) {
+      alarm = next;
+      const auto wait = std::max(*next - now(), ledger::clock::duration::zero());
+      send_later(self, std::chrono::ceil<std::chrono::milliseconds>(wait), expire{++alarm_generation});
+    }
+    if (drain_to && ledger->is_empty())
+      send(self, std::exchange(drain_to, nullptr), drained{caf::actor_cast<caf::actor>(self)});
+  }
+
+  void hand_over(std::vector<connection::frame> frames) {
+    if (!frames.empty())
+      send(self, socket, transmit{connection, std::move(frames)});
+  }
+
+  void on_frames(frames_in& m) {
+    if (m.connection != connection)
+      return;
+    for (auto& frame : m.frames) {
+      auto answer = protocol::decode_receipt(frame);
+      if (!answer)
+        return begin_anew(answer.error());
+      if (const auto* nameless = std::get_if<protocol::nameless_failure>(&*answer))
+        return give_up_transmitted(make_error(
+          errc::protocol_violation, "the broker could not read a message and did not say which: " + nameless->failure));
+      auto& receipt = std::get<protocol::receipt>(*answer);
+      if (numbers && receipt.sequence > ledger->first())
+        return begin_anew(make_error(errc::protocol_violation, "a receipt overtook one before it"));
+      if (receipt.failure.empty()) {
+        if (ledger->stored(receipt.sequence, std::move(receipt.id)) && !std::exchange(progressed, true))
+          send(self, socket, progress{connection});
+        continue;
+      }
+      if (protocol::is_end_of_producer(receipt.failure))
+        return begin_anew(make_error(errc::connection_lost, "the broker has ended its producer: " + receipt.failure));
+      ledger->rejected(receipt.sequence, receipt.failure);
+      if (numbers) // a message that was refused may or may not have been numbered
+        return give_up_transmitted(make_error(errc::rejected, "a message before it was refused: " + receipt.failure));
+    }
+    after_change();
+  }
+
+  /// The connection is of no use: a new one sends again what is unanswered.
+  void begin_anew(const caf::error& why) {
+    tree->say(log_level::error, key, describe(why) + "; the connection is given up, and what is unanswered sent again");
+    reset(why);
+  }
+
+  /// Nobody can tell any more what the broker makes of what was transmitted; sending that again might go wrong again.
+  void give_up_transmitted(const caf::error& why) {
+    tree->say(log_level::error, key,
+              describe(why) + "; the connection is given up, and what was sent has an unknown outcome");
+    ledger->give_up_transmitted(describe(why));
+    if (numbers)
+      take_new_name();
+    reset(why);
+  }
+
+  void take_new_name() {
+    static constexpr char digits[] = "0123456789abcdef";
+    auto known_as = options.producer_name.value_or("stargate") + "-";
+    for (auto bits = tree->world->random(), i = std::uint64_t{0}; i < 16; ++i, bits >>= 4)
+      known_as += digits[bits & 15];
+    numbers->begin_anew(std::move(known_as), ledger->first());
+  }
+
+  void reset(const caf::error& why) {
+    send(self, socket, reset_connection{std::exchange(connection, 0), why});
+    after_change();
+  }
+
+  // -- the socket
+
+  /// What a handshake says: which producer this is, and where it goes on.
+  caf::expected<std::string> path() {
+    auto with = options;
+    if (numbers) {
+      auto start = numbers->connect(ledger->first());
+      with.producer_name = std::move(start.producer_name);
+      with.initial_sequence_id = start.initial_sequence_id;
+    }
+    auto result = protocol::request_path(with);
+    if (!encrypts)
+      return result;
+    auto parameter = encrypts->parameter();
+    if (!parameter)
+      return make_error(errc::crypto_failed, to_string(options.topic) + ": " + context_of(parameter.error()));
+    return result + (result.find('?') == std::string::npos ? "?" : "&")
+           + "encryptionKeys=" + protocol::percent_encode(*parameter);
+  }
+
+  void on_wanted(const handshake_wanted& m) {
+    adopt(m.socket);
+    lose_connection();
+    attempt = m.connection;
+    send(self, socket, handshake{attempt, path()});
+  }
+
+  void adopt(const caf::actor& who) {
+    if (socket == who)
+      return;
+    lose_socket();
+    socket = who;
+    monitor(self, socket);
+  }
+
+  void lose_connection() {
+    held.reset();
+    connection = 0;
+    attempt = 0;
+    progressed = false;
+  }
+
+  /// It may have had no time to say so. One that drained is followed by one that does not, unless all of this ends.
+  void lose_socket() {
+    lose_connection();
+    socket = nullptr;
+    drain_to = nullptr;
+    ledger->open();
+  }
+
+  void on_up(const link_up& m) {
+    if (m.connection != attempt)
+      return;
+    if (!is_fit && needs_check(options)) {
+      if (!std::exchange(held, m))
+        check_fitness(tree, options, caf::actor_cast<caf::actor>(self));
+      return;
+    }
+    connection = m.connection;
+    // Messages may have been given up while it connected: then it would number the others wrongly.
+    if (numbers && !numbers->holds(ledger->first()))
+      return reset(make_error(errc::connection_lost, "messages were given up while it connected"));
+    if (numbers)
+      tree->board.set(socket_key, m.socket.id(), socket_phase::connected);
+    hand_over(ledger->take_all());
+  }
+
+  void on_checked(const caf::error& why_not) {
+    const auto m = std::exchange(held, std::nullopt);
+    is_fit = !why_not;
+    if (!m)
+      return;
+    if (why_not)
+      return send(self, m->socket, refuse_connection{m->connection, why_not});
+    on_up(*m);
+  }
+
+  void on_expire() {
+    alarm.reset();
+    const auto unsent = ledger->expire(now());
+    if (numbers && connection != 0 && unsent > 0) // the broker would give their numbers to those behind them
+      return reset(make_error(errc::connection_lost, "messages were given up before they were sent"));
+    after_change();
+  }
+
+  caf::behavior make_behavior(const caf::actor& supervisor) {
+    join_tree(self, tree, key, supervisor);
+    signal_handlers signals;
+    signals.down = [this](const caf::actor_addr& who, const caf::error&) {
+      if (socket && socket.address() == who)
+        lose_socket();
+    };
+    return behave(
+      self, std::move(signals), [this](publish& m) { on_publish(m); },
+      [this](const handshake_wanted& m) { on_wanted(m); }, [this](const link_up& m) { on_up(m); },
+      [this](const fitness_checked& m) { on_checked(m.why_not); },
+      [this](const link_down& m) {
+        if (m.connection == attempt)
+          lose_connection();
+      },
+      [this](frames_in& m) { on_frames(m); },
+      [this](flush) {
+        flush_pending = false;
+        if (connection != 0)
+          hand_over(ledger->take_new());
+      },
+      [this](const expire& m) {
+        if (m.generation == alarm_generation)
+          on_expire();
+      },
+      [this](report_vitals) { return vitals_of(self, ledger->pending(), ledger->waiting()); },
+      [this](const drain& m) {
+        if (has_ended(m.answer_to))
+          return; // and its successor may be here already
+        adopt(m.answer_to);
+        ledger->close();
+        drain_to = m.answer_to;
+        after_change();
+      });
+  }
+};
+
+caf::behavior producer_ack_actor(caf::stateful_actor<producer_ack_state>* self, const tree_context_ptr& tree,
+                                 const role_keys& keys, const producer_options& options,
+                                 const std::shared_ptr<const protocol::encryptor>& encrypts,
+                                 const caf::actor& supervisor) {
+  auto& state = state_of(self);
+  state.self = self;
+  state.tree = tree;
+  state.key = keys.acknowledger();
+  state.socket_key = keys.socket();
+  state.options = options;
+  state.encrypts = encrypts;
+  state.ledger.emplace(to_string(keys.topic()), options.max_pending, options.send_timeout, encrypts);
+  if (options.effectively_once) {
+    state.numbers.emplace();
+    state.take_new_name(); // what an earlier ledger sent is nobody's to number any more
+  }
+  return state.make_behavior(supervisor);
+}
+
+} // namespace
+
+caf::actor spawn_producer_ack(tree_context_ptr tree, role_keys keys, producer_options options,
+                              std::shared_ptr<const protocol::encryptor> encrypts, caf::actor supervisor) {
+  const auto here = tree;
+  return here->counted(here->system.spawn(producer_ack_actor, std::move(tree), std::move(keys), std::move(options),
+                                          std::move(encrypts), std::move(supervisor)));
+}
+
+} // namespace stargate::internal

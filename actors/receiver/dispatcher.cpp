@@ -1,0 +1,455 @@
+// The dispatcher of a consumer or reader: it owns the demand, and starts and watches the socket.
+//
+// accepts  handshake_wanted link_up link_down frames_in child_started from its socket; ask from processors;
+//          acknowledger_up settled_count drain from the acknowledger; drained from processors; ask_end_of_topic
+//          leave_subscription report_vitals from anybody; dispatch_again look_after look_idle from itself;
+//          presence_checked fitness_checked from whom it has ask the broker; down messages; exit messages
+// sends    deliver link_down drain to processors; handshake_wanted link_up link_down drained to the acknowledger;
+//          transmit reset_connection refuse_connection to the socket; child_started to its supervisor
+// dies of  its socket's end, with its reason; a handler over its time, where that is a crash; an exit message, after
+//          its socket has closed
+//
+// It gives a processor no more messages than it asked for. What nobody has asked for yet waits here. That is bounded:
+// in pull mode the broker sends only what was asked for, otherwise no more than the receiver queue's size without
+// acknowledgements.
+#include "actors/receiver/dispatcher.hpp"
+
+#include "actors/receiver/dead_letter.hpp"
+#include "actors/receiver/demand.hpp"
+#include "actors/receiver/fitness.hpp"
+#include "actors/receiver/messages.hpp"
+#include "actors/receiver/presence.hpp"
+#include "actors/receiver/rate_limiter.hpp"
+#include "actors/shared/join.hpp"
+#include "actors/socket/socket.hpp"
+#include "libstargate/protocol/frames.hpp"
+
+#include <stargate/vitals.hpp>
+
+#include <algorithm>
+#include <deque>
+#include <functional>
+#include <optional>
+#include <utility>
+
+namespace stargate::internal {
+
+namespace {
+
+constexpr std::chrono::milliseconds second_look{2'000};
+constexpr std::uint32_t absences_to_believe = 2; // the broker's side may itself be about to connect again
+
+struct dispatcher_state {
+  static inline const char* name = "stargate.dispatcher";
+
+  caf::stateful_actor<dispatcher_state>* self = nullptr;
+  tree_context_ptr tree;
+  receiver_ptr receiver;
+  caf::actor supervisor;
+  std::shared_ptr<const topic_name> topic;
+
+  caf::actor socket;
+  caf::actor acknowledger;
+  std::uint64_t connection = 0; ///< 0 while there is none.
+  caf::actor connected_socket;
+  std::optional<handshake_wanted> wanted; ///< Until there is an acknowledger, who knows where to go on.
+  enum class question { open, asked, answered } fitness = question::answered; ///< Can the broker do it?
+  std::shared_ptr<const delivery> origin;
+  std::uint64_t sequence = 0;
+  /// What came and nobody has: one queue for all processors, or one for each when a key belongs to a processor.
+  std::vector<std::deque<raw_message>> waiting;
+  internal::demand<caf::actor> demand;
+  std::optional<rate_limiter> limiter;
+  bool dispatch_scheduled = false;
+  std::size_t permitted = 0; ///< In pull mode: what the broker may still send,
+  std::size_t settled = 0;   ///< and how many of the messages of this connection are settled.
+
+  struct processor {
+    caf::actor who;
+    std::size_t index;
+    std::shared_ptr<handling> in_hand;
+  };
+  std::vector<processor> processors;
+
+  std::deque<std::shared_ptr<one_answer<bool>>> end_of_topic; ///< Asked for, and not answered.
+  std::size_t end_of_topic_sent = 0;                          ///< How many of them this connection was asked.
+  std::deque<std::shared_ptr<one_answer<bool>>> leaving_subscription;
+
+  std::chrono::steady_clock::time_point heard_at; ///< When something came by this connection.
+  std::uint32_t absences = 0; ///< How often, one after the other, the broker said that it does not have us.
+  bool told_presence_is_unknown = false;
+
+  std::vector<caf::actor> undrained;
+  caf::actor drain_to;
+  bool draining = false;
+  bool leaving = false;
+
+  void announce_connection() {
+    if (connection == 0 || !acknowledger)
+      return;
+    origin = std::make_shared<const delivery>(delivery{acknowledger, connection, topic, receiver->many_topics});
+    send(self, acknowledger, link_up{connection, connected_socket});
+    dispatch();
+    ask_broker();
+  }
+
+  void ask_acknowledger() {
+    if (!acknowledger || !wanted)
+      return;
+    if (fitness == question::answered)
+      send(self, acknowledger, *std::exchange(wanted, std::nullopt));
+    else if (std::exchange(fitness, question::asked) == question::open)
+      check_fitness(tree, receiver, caf::actor_cast<caf::actor>(self));
+  }
+
+  void on_fitness(const fitness_checked& m) {
+    fitness = m.why_not ? question::open : question::answered;
+    if (m.why_not && wanted)
+      return send(self, wanted->socket, refuse_connection{wanted->connection, m.why_not});
+    ask_acknowledger();
+  }
+
+  void lose_connection() {
+    connection = 0;
+    origin = nullptr;
+    sequence = 0;
+    permitted = 0;
+    settled = 0;
+    end_of_topic_sent = 0;
+    absences = 0;
+    for (auto& queue : waiting) // the broker delivers it again
+      queue.clear();
+  }
+
+  // -- giving out what came
+
+  void dispatch() {
+    if (draining || !origin)
+      return;
+    const auto allowed = limiter->available(self->clock().now());
+    std::size_t given = 0;
+    if (waiting.size() == 1) {
+      for (auto& [who, count] : demand.take(std::min(waiting.front().size(), allowed)))
+        given += give(who, waiting.front(), count);
+    } else {
+      for (const auto& p : processors) {
+        auto& queue = waiting[p.index % waiting.size()];
+        const auto count = std::min({queue.size(), demand.of(p.who), allowed - given});
+        demand.take_from(p.who, count);
+        given += give(p.who, queue, count);
+      }
+    }
+    limiter->take(given);
+    if (allowed - given == 0 && !dispatch_scheduled && waiting_count() > 0) {
+      dispatch_scheduled = true;
+      send_later(self, std::max(limiter->wait(), std::chrono::milliseconds{1}), dispatch_again{});
+    }
+    permit_more();
+  }
+
+  std::size_t give(const caf::actor& who, std::deque<raw_message>& queue, std::size_t count) {
+    if (count == 0)
+      return 0;
+    deliver batch{origin, {}};
+    const auto end = queue.begin() + static_cast<std::ptrdiff_t>(count);
+    batch.messages.assign(std::make_move_iterator(queue.begin()), std::make_move_iterator(end));
+    queue.erase(queue.begin(), end);
+    send(self, who, std::move(batch));
+    return count;
+  }
+
+  [[nodiscard]] std::size_t waiting_count() const {
+    std::size_t count = 0;
+    for (const auto& queue : waiting)
+      count += queue.size();
+    return count;
+  }
+
+  /// In pull mode, lets the broker send as many messages as are asked for and are neither here nor under way. Those
+  /// that handlers keep, with `continue_`, are bounded as the broker bounds them in push mode.
+  void permit_more() {
+    if (!receiver->pull_mode || draining || !origin)
+      return;
+    const auto expected = permitted + waiting_count();
+    const auto most = receiver->receiver_queue_size + receiver->processors * receiver->max_demand;
+    const auto unsettled = permitted + sequence - std::min<std::size_t>(settled, sequence);
+    if (demand.total() <= expected || unsettled >= most)
+      return;
+    const auto more = std::min(demand.total() - expected, most - unsettled);
+    permitted += more;
+    tell_broker(protocol::encode_permit(more));
+  }
+
+  void tell_broker(std::string frame) {
+    send(self, connected_socket, transmit{connection, {std::make_shared<const std::string>(std::move(frame))}});
+  }
+
+  void on_frames(frames_in& m) {
+    if (m.connection != connection || draining)
+      return;
+    heard_at = self->clock().now();
+    absences = 0;
+    for (auto& frame : m.frames) {
+      if (const auto end = protocol::decode_end_of_topic(frame)) {
+        on_end_of_topic(*end);
+        continue;
+      }
+      permitted -= permitted > 0 ? 1 : 0;
+      auto& queue = waiting[waiting.size() == 1 ? 0 : place_of(frame)];
+      queue.push_back({++sequence, std::move(frame)});
+    }
+    dispatch();
+  }
+
+  /// The processor to which a message's key belongs; messages without a key go around.
+  [[nodiscard]] std::size_t place_of(const std::string& frame) const {
+    const auto key = protocol::key_of(frame);
+    return (key ? std::hash<std::string>{}(*key) : sequence) % waiting.size();
+  }
+
+  void on_ask(const ask& m) {
+    if (!demand.knows(m.processor)) {
+      monitor(self, m.processor);
+      processors.push_back({m.processor, m.index, m.in_hand});
+    }
+    demand.ask(m.processor, m.demand);
+    dispatch();
+  }
+
+  // -- asking the broker
+
+  void ask_broker() {
+    if (connection == 0 || !origin)
+      return;
+    for (; end_of_topic_sent < end_of_topic.size(); ++end_of_topic_sent)
+      tell_broker(protocol::encode_is_end_of_topic());
+    if (leaving_subscription.empty())
+      return;
+    tell_broker(protocol::encode_unsubscribe());
+    draining = true; // whatever comes now is nobody's
+    for (auto& who : std::exchange(leaving_subscription, {}))
+      who->answer(true);
+  }
+
+  void on_end_of_topic(bool reached) {
+    if (end_of_topic.empty())
+      return;
+    end_of_topic.front()->answer(reached);
+    end_of_topic.pop_front();
+    end_of_topic_sent -= end_of_topic_sent > 0 ? 1 : 0;
+  }
+
+  // -- handlers that take too long
+
+  void look_after_handlers() {
+    const auto now = tree->now();
+    for (const auto& p : processors) {
+      const auto overdue = p.in_hand ? p.in_hand->take_overdue(now) : std::vector<received_message>{};
+      if (overdue.empty())
+        continue;
+      const auto key = receiver->keys.processor(p.index);
+      const auto why =
+        key + ": a handler took longer than handler_timeout, " + std::to_string(receiver->handler_timeout.count())
+        + " ms, for "
+        + (overdue.size() == 1 ? "message " + overdue.front().id.value : std::to_string(overdue.size()) + " messages");
+      tree->say(log_level::error, key, why);
+      switch (receiver->on_failure) {
+        case failure_action::nack:
+          for (const auto& message : overdue)
+            message.negative_acknowledge();
+          break;
+        case failure_action::dead_letter:
+          for (const auto& message : overdue)
+            bury(tree, receiver, message, why);
+          break;
+        case failure_action::crash:
+          // Nothing can end a thread that is stuck: it is left behind, and its successor needs the name.
+          post(tree->registry().actor(), unregister_name{key});
+          return self->quit(make_error(errc::handler_failed, why));
+      }
+    }
+    send_later(self, look_interval(), look_after{});
+  }
+
+  [[nodiscard]] std::chrono::milliseconds look_interval() const {
+    return std::clamp(receiver->handler_timeout / 4, std::chrono::milliseconds{5}, std::chrono::milliseconds{1000});
+  }
+
+  // -- a broker that has forgotten us
+
+  [[nodiscard]] bool can_be_asked_for() const {
+    return tree->description.idle_check.count() > 0 && !receiver->topics.empty();
+  }
+
+  void look_whether_idle() {
+    const auto most = tree->description.idle_check;
+    const auto idle = std::chrono::floor<std::chrono::milliseconds>(self->clock().now() - heard_at);
+    if (connection == 0 || !origin || draining || leaving)
+      return send_later(self, most, look_idle{});
+    if (idle < most && absences == 0)
+      return send_later(self, most - idle, look_idle{});
+    check_presence(tree, receiver, connection, caf::actor_cast<caf::actor>(self)); // and look again when it answers
+  }
+
+  void on_presence(const presence_checked& m) {
+    if (m.connection == connection && !draining && !leaving)
+      take_presence(m.present);
+    const auto most = tree->description.idle_check;
+    send_later(self, absences > 0 ? std::min(most, second_look) : most, look_idle{});
+  }
+
+  void take_presence(const caf::expected<bool>& present) {
+    if (!present) {
+      absences = 0;
+      // A topic that is not there is left alone, until somebody makes it again: then we are not on it.
+      if (code_of(present.error()) != errc::not_found && !std::exchange(told_presence_is_unknown, true))
+        tree->say(log_level::info, receiver->keys.dispatcher(),
+                  "whether the broker still has it could not be asked: " + describe(present.error()));
+      return;
+    }
+    absences = *present ? 0 : absences + 1;
+    if (absences < absences_to_believe)
+      return;
+    absences = 0;
+    send(self, connected_socket,
+         reset_connection{connection, make_error(errc::connection_lost,
+                                                 to_string(*topic) + ": the broker has no " + receiver->name_at_broker
+                                                   + " on it any more, though the connection stands")});
+  }
+
+  void on_drain(const drain& m) {
+    draining = true;
+    drain_to = m.answer_to;
+    for (auto& queue : waiting)
+      queue.clear();
+    for (const auto& p : processors) {
+      undrained.push_back(p.who);
+      send(self, p.who, drain{caf::actor_cast<caf::actor>(self)});
+    }
+    answer_drain();
+  }
+
+  void processor_done(const caf::actor_addr& who) {
+    std::erase_if(undrained, [&](const caf::actor& p) { return p.address() == who; });
+    answer_drain();
+  }
+
+  void answer_drain() {
+    if (drain_to && undrained.empty())
+      send(self, std::exchange(drain_to, nullptr), drained{caf::actor_cast<caf::actor>(self)});
+  }
+
+  void on_down(const caf::actor_addr& who, const caf::error& why) {
+    if (socket && socket.address() == who)
+      return self->quit(leaving ? make_error(exit_code::shutdown, "closed") : why);
+    const auto i =
+      std::find_if(processors.begin(), processors.end(), [&](const processor& p) { return p.who.address() == who; });
+    if (i != processors.end()) {
+      demand.forget(i->who);
+      processors.erase(i);
+      processor_done(who);
+    }
+  }
+
+  void on_exit(const caf::error& why) {
+    if (!why || leaving)
+      return;
+    leaving = true;
+    if (!socket)
+      return self->quit(why);
+    send_exit(socket, why); // and quit when it has ended
+  }
+
+  void start_socket() {
+    socket = spawn_socket(tree, {receiver->keys, supervisor}, caf::actor_cast<caf::actor>(self));
+    monitor(self, socket);
+  }
+
+  caf::behavior make_behavior() {
+    if (needs_check(*receiver))
+      fitness = question::open;
+    waiting.resize(receiver->partition_by_key ? receiver->processors : 1);
+    limiter.emplace(receiver->rate_limit);
+    if (receiver->handler_timeout.count() > 0)
+      send_later(self, look_interval(), look_after{});
+    if (can_be_asked_for())
+      send_later(self, tree->description.idle_check, look_idle{});
+    take_name(self, tree, receiver->keys.dispatcher(), [this] { start_socket(); });
+    signal_handlers signals;
+    signals.down = [this](const caf::actor_addr& who, const caf::error& why) { on_down(who, why); };
+    signals.exit = [this](const caf::actor_addr&, const caf::error& why) { on_exit(why); };
+    return behave(
+      self, std::move(signals),
+      [this](const child_started&) { send(self, supervisor, child_started{caf::actor_cast<caf::actor>(self)}); },
+      [this](const handshake_wanted& m) {
+        wanted = m;
+        ask_acknowledger();
+      },
+      [this](const link_up& m) {
+        lose_connection();
+        connection = m.connection;
+        connected_socket = m.socket;
+        heard_at = self->clock().now();
+        announce_connection();
+      },
+      [this](const link_down& m) {
+        if (m.connection != connection)
+          return;
+        lose_connection();
+        if (acknowledger)
+          send(self, acknowledger, m);
+        for (const auto& p : processors)
+          send(self, p.who, m);
+      },
+      [this](frames_in& m) { on_frames(m); }, [this](const ask& m) { on_ask(m); },
+      [this](const acknowledger_up& m) {
+        acknowledger = m.who;
+        ask_acknowledger();
+        announce_connection();
+      },
+      [this](const drain& m) { on_drain(m); },
+      [this](const dispatch_again&) {
+        dispatch_scheduled = false;
+        dispatch();
+      },
+      [this](const settled_count& m) {
+        if (m.connection != connection)
+          return;
+        settled = m.total;
+        permit_more();
+      },
+      [this](const look_after&) { look_after_handlers(); }, [this](const look_idle&) { look_whether_idle(); },
+      [this](const presence_checked& m) { on_presence(m); }, [this](const fitness_checked& m) { on_fitness(m); },
+      [this](const ask_end_of_topic& m) {
+        end_of_topic.push_back(m.who);
+        ask_broker();
+      },
+      [this](const leave_subscription& m) {
+        leaving_subscription.push_back(m.who);
+        ask_broker();
+      },
+      [this](report_vitals) { return vitals_of(self, waiting_count(), demand.total()); },
+      [this](const drained& m) { processor_done(m.who.address()); });
+  }
+};
+
+caf::behavior dispatcher_actor(caf::stateful_actor<dispatcher_state>* self, const tree_context_ptr& tree,
+                               const receiver_ptr& receiver, const caf::actor& supervisor) {
+  auto& state = state_of(self);
+  state.self = self;
+  state.tree = tree;
+  state.receiver = receiver;
+  state.supervisor = supervisor;
+  state.topic = std::make_shared<const topic_name>(receiver->keys.topic());
+  return state.make_behavior();
+}
+
+} // namespace
+
+caf::actor spawn_dispatcher(tree_context_ptr tree, receiver_ptr receiver, caf::actor supervisor) {
+  const auto here = tree;
+  return here->counted(
+    here->system.spawn(dispatcher_actor, std::move(tree), std::move(receiver), std::move(supervisor)));
+}
+
+} // namespace stargate::internal

@@ -1,0 +1,321 @@
+// A processor of a consumer or reader: it decodes messages and runs the application's handler on them.
+//
+// accepts  deliver link_down drain from the dispatcher; report_vitals from anybody; handle_next batch_due from itself;
+//          exit messages
+// sends    ask drained to the dispatcher; settle to the acknowledger; child_started to its supervisor
+// dies of  an exception out of the handler, unless on_failure says otherwise; a frame that is not a message; its
+//          dispatcher's end; an exit message, between two messages
+//
+// It works in slices of time: between them it sees what else has come, such as an exit message, and what it has
+// settled goes out together.
+#include "actors/receiver/processor.hpp"
+
+#include "actors/receiver/dead_letter.hpp"
+#include "actors/receiver/messages.hpp"
+#include "actors/receiver/own_handler.hpp"
+#include "actors/shared/join.hpp"
+#include "libstargate/protocol/crypto.hpp"
+#include "libstargate/protocol/frames.hpp"
+
+#include <stargate/vitals.hpp>
+
+#include <caf/spawn_options.hpp>
+
+#include <deque>
+#include <optional>
+#include <span>
+#include <stdexcept>
+#include <utility>
+
+namespace stargate::internal {
+
+namespace {
+
+constexpr std::chrono::milliseconds slice{1};
+
+struct processor_state {
+  static inline const char* name = "stargate.processor";
+
+  struct queued {
+    std::shared_ptr<const delivery> origin;
+    raw_message raw;
+  };
+
+  caf::stateful_actor<processor_state>* self = nullptr;
+  tree_context_ptr tree;
+  receiver_ptr receiver;
+  std::size_t index = 0;
+  std::string key;
+
+  std::unique_ptr<message_handler> handler;
+  caf::actor dispatcher;
+  std::deque<queued> queue;
+  std::size_t owed = 0; ///< Asked for and not handled yet: at the dispatcher, on the way, or in the queue.
+  bool scheduled = false;
+  bool ended = false;
+  std::shared_ptr<handling> in_hand = std::make_shared<handling>();
+  std::vector<received_message> gathered; ///< A batch that is not full yet.
+  std::uint64_t batch_generation = 0;
+  std::shared_ptr<const delivery> settled_origin;
+  std::vector<settled> unsent;
+
+  bool ready() {
+    dispatcher = tree->registry().whereis(receiver->keys.dispatcher());
+    if (!dispatcher) {
+      self->quit(make_error(exit_code::owner_down, "there is no dispatcher"));
+      return false;
+    }
+    monitor(self, dispatcher);
+    const auto thrown = thrown_by([this] {
+      handler = receiver->handler();
+      if (!handler)
+        throw std::runtime_error{"the factory of handlers gave none"};
+      handler->init({receiver->keys.topic(), receiver->keys.processor_component(index), index});
+    });
+    if (thrown)
+      crash(make_error(errc::handler_failed, key + ": init threw: " + *thrown));
+    else
+      ask_for_more();
+    return !thrown;
+  }
+
+  /// Runs a piece of the application. Gives the text of what it threw, nothing if it did not.
+  template <class F>
+  static std::optional<std::string> thrown_by(F run) {
+    try {
+      run();
+      return std::nullopt;
+    } catch (const std::exception& e) {
+      return e.what();
+    } catch (...) {
+      return "what is not a std::exception";
+    }
+  }
+
+  void crash(const caf::error& why) {
+    send_settled();
+    tree->say(log_level::error, key, describe(why));
+    self->quit(why);
+    ended = true;
+  }
+
+  void ask_for_more() {
+    if (owed > receiver->min_demand)
+      return;
+    const auto more = receiver->max_demand - owed;
+    owed += more;
+    send(self, dispatcher, ask{caf::actor_cast<caf::actor>(self), more, index, in_hand});
+  }
+
+  void schedule() {
+    if (scheduled || queue.empty())
+      return;
+    scheduled = true;
+    send(self, caf::actor_cast<caf::actor>(self), handle_next{});
+  }
+
+  void on_deliver(deliver& m) {
+    for (auto& raw : m.messages)
+      queue.push_back({m.origin, std::move(raw)});
+    schedule();
+  }
+
+  void handle_slice() {
+    scheduled = false;
+    const auto until = tree->now() + slice;
+    while (!queue.empty() && !ended) {
+      auto next = std::move(queue.front());
+      queue.pop_front();
+      take(next);
+      if (tree->now() >= until)
+        break;
+    }
+    if (ended)
+      return;
+    send_settled();
+    ask_for_more();
+    schedule();
+  }
+
+  /// Decodes a message, and handles it with those that were gathered before when they are enough.
+  void take(queued& next) {
+    auto decoded = protocol::decode_delivery(next.raw.frame);
+    if (!decoded)
+      return crash(
+        make_error(errc::protocol_violation, to_string(receiver->keys.topic()) + ": " + context_of(decoded.error())));
+    if (const auto* oversized = std::get_if<protocol::oversized_message>(&*decoded))
+      return pass_over(*oversized, next);
+    auto* message = std::get_if<received_message>(&*decoded);
+    if (message == nullptr) { // an answer about the topic's end, which nobody waits for
+      --owed;
+      return;
+    }
+    message->sequence = next.raw.sequence;
+    message->origin = std::move(next.origin);
+    if (message->encryption && !open(*message)) {
+      --owed;
+      return;
+    }
+    gathered.push_back(std::move(*message));
+    if (gathered.size() >= receiver->batch_size)
+      handle_gathered();
+    else if (gathered.size() == 1)
+      send_later(self, receiver->batch_delay, batch_due{++batch_generation});
+  }
+
+  /// A message that is larger than this tree takes. A reader reads on; a subscription keeps it, so that nothing is
+  /// lost, and sends it again with its next connection only.
+  void pass_over(const protocol::oversized_message& what, queued& of) {
+    --owed;
+    tree->say(log_level::error, key,
+              describe(make_error(errc::message_too_large,
+                                  "message " + what.id.value + " of " + to_string(receiver->keys.topic()) + " comes in "
+                                    + std::to_string(what.size) + " bytes, which is more than max_frame_size ("
+                                    + std::to_string(tree->description.max_frame_size) + "): it is not handled, "
+                                    + (receiver->position ? "and passed over" : "and stays on its subscription"))));
+    received_message message;
+    message.id = what.id;
+    message.sequence = of.raw.sequence;
+    message.origin = std::move(of.origin);
+    settle_later(message, receiver->position ? disposition::ack : disposition::continue_);
+  }
+
+  /// Decrypts a message. False when that fails and the handler is not to see it.
+  bool open(received_message& message) {
+    if (!receiver->decrypts->has_keys() && receiver->on_crypto_failure == crypto_failure_action::consume)
+      return true;
+    const auto wrong = receiver->decrypts->open(message);
+    if (!wrong)
+      return true;
+    tree->say(log_level::error, key, "message " + message.id.value + ": " + describe(wrong));
+    switch (receiver->on_crypto_failure) {
+      case crypto_failure_action::fail: settle_later(message, disposition::continue_); return false;
+      case crypto_failure_action::discard: settle_later(message, disposition::ack); return false;
+      case crypto_failure_action::consume: return true;
+    }
+    return false;
+  }
+
+  void handle_gathered() {
+    ++batch_generation;
+    if (gathered.empty())
+      return;
+    const auto count = gathered.size();
+    std::vector<disposition> answers;
+    std::span<const received_message> batch{gathered};
+    const bool limited = receiver->handler_timeout.count() > 0;
+    if (limited)
+      in_hand->begin(gathered, tree->now() + receiver->handler_timeout);
+    const own_handler inside{tree.get()};
+    auto failure = thrown_by([&] {
+      if (receiver->batch_size == 1)
+        answers.push_back(handler->handle_message(batch.front()));
+      else
+        answers = handler->handle_batch(batch);
+      if (answers.size() != count)
+        throw std::runtime_error{"it gave " + std::to_string(answers.size()) + " answers for " + std::to_string(count)
+                                 + " messages"};
+    });
+    const auto messages = std::exchange(gathered, {});
+    owed -= count;
+    if (limited && in_hand->finish().empty())
+      return; // it took too long: somebody else has decided about these messages
+    if (failure)
+      return on_failure(messages, *failure);
+    for (std::size_t i = 0; i < count; ++i)
+      settle_later(messages[i], answers[i]);
+  }
+
+  void on_failure(const std::vector<received_message>& messages, const std::string& what) {
+    const auto why =
+      make_error(errc::handler_failed,
+                 key + ": " + (receiver->batch_size == 1 ? "handle_message" : "handle_batch") + " threw: " + what);
+    if (receiver->on_failure == failure_action::crash)
+      return crash(why);
+    tree->say(log_level::error, key, describe(why));
+    for (const auto& message : messages) {
+      if (receiver->on_failure == failure_action::nack)
+        settle_later(message, disposition::nack);
+      else
+        bury(tree, receiver, message, describe(why));
+    }
+  }
+
+  void settle_later(const received_message& of, disposition what) {
+    if (settled_origin != of.origin)
+      send_settled();
+    settled_origin = of.origin;
+    unsent.push_back({of.sequence, of.id, what});
+  }
+
+  void send_settled() {
+    if (!unsent.empty())
+      send(self, settled_origin->acknowledger, settle{settled_origin->connection, std::exchange(unsent, {})});
+  }
+
+  void drop_queue() {
+    owed -= queue.size() + gathered.size();
+    queue.clear();
+    gathered.clear();
+  }
+
+  caf::behavior make_behavior(const caf::actor& supervisor) {
+    // A predecessor whose handler hangs cannot be ended.
+    join_tree(
+      self, tree, key, supervisor, [this] { return ready(); }, name_claim::by_force);
+    signal_handlers signals;
+    signals.down = [this](const caf::actor_addr&, const caf::error&) {
+      self->quit(make_error(exit_code::owner_down, "the dispatcher has ended"));
+    };
+    return behave(
+      self, std::move(signals), [this](deliver& m) { on_deliver(m); }, [this](handle_next) { handle_slice(); },
+      [this](const link_down& m) {
+        // The broker delivers again what was not acknowledged; handling it here as well would only do it twice.
+        owed -= std::erase_if(queue, [&](const queued& q) { return q.origin->connection <= m.connection; });
+        owed -= std::erase_if(gathered, [&](const auto& g) { return g.origin->connection <= m.connection; });
+        ask_for_more();
+      },
+      [this](const batch_due& m) {
+        if (m.generation != batch_generation)
+          return;
+        handle_gathered();
+        if (ended)
+          return;
+        send_settled();
+        ask_for_more();
+      },
+      [this](report_vitals) {
+        const auto here = queue.size() + gathered.size();
+        return vitals_of(self, here, owed - std::min(owed, here));
+      },
+      [this](const drain& m) {
+        drop_queue();
+        send_settled();
+        send(self, m.answer_to, drained{caf::actor_cast<caf::actor>(self)});
+      });
+  }
+};
+
+caf::behavior processor_actor(caf::stateful_actor<processor_state>* self, const tree_context_ptr& tree,
+                              const receiver_ptr& receiver, std::size_t index, const caf::actor& supervisor) {
+  auto& state = state_of(self);
+  state.self = self;
+  state.tree = tree;
+  state.receiver = receiver;
+  state.index = index;
+  state.key = receiver->keys.processor(index);
+  return state.make_behavior(supervisor);
+}
+
+} // namespace
+
+caf::actor spawn_processor(tree_context_ptr tree, receiver_ptr receiver, std::size_t index, caf::actor supervisor) {
+  const auto here = tree;
+  if (receiver->run_on == run_on::own_thread && here->world->has_threads())
+    return here->counted(here->system.spawn<caf::detached>(processor_actor, std::move(tree), std::move(receiver), index,
+                                                           std::move(supervisor)));
+  return here->counted(
+    here->system.spawn(processor_actor, std::move(tree), std::move(receiver), index, std::move(supervisor)));
+}
+
+} // namespace stargate::internal

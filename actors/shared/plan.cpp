@@ -1,0 +1,237 @@
+#include "actors/shared/plan.hpp"
+
+#include "actors/shared/roles.hpp"
+#include "libstargate/protocol/option_table.hpp"
+#include "libstargate/protocol/percent.hpp"
+
+#include <algorithm>
+#include <mutex>
+
+namespace stargate::internal {
+
+namespace {
+
+std::vector<std::string> socket_keys(const pipelines& p) {
+  std::vector<std::string> keys;
+  for (const auto& o : p.producers)
+    keys.push_back(keys_of(o).socket());
+  for (const auto& o : p.consumers)
+    keys.push_back(keys_of(o).socket());
+  for (const auto& o : p.readers)
+    keys.push_back(keys_of(o).socket());
+  return keys;
+}
+
+/// Of the one producer, consumer or reader.
+std::string supervisor_key(const pipelines& one) {
+  if (!one.producers.empty())
+    return keys_of(one.producers.front()).supervisor();
+  if (!one.consumers.empty())
+    return keys_of(one.consumers.front()).supervisor();
+  return keys_of(one.readers.front()).supervisor();
+}
+
+pipelines everything(const plan::items& list) {
+  pipelines all;
+  for (const auto& i : list) {
+    all.producers.insert(all.producers.end(), i->what.producers.begin(), i->what.producers.end());
+    all.consumers.insert(all.consumers.end(), i->what.consumers.begin(), i->what.consumers.end());
+    all.readers.insert(all.readers.end(), i->what.readers.begin(), i->what.readers.end());
+  }
+  return all;
+}
+
+/// One by one, as children of the supervisor of topics.
+std::vector<pipelines> one_by_one(const pipelines& what) {
+  std::vector<pipelines> result;
+  for (const auto& o : what.producers)
+    result.push_back({{o}, {}, {}});
+  for (const auto& o : what.consumers)
+    result.push_back({{}, {o}, {}});
+  for (const auto& o : what.readers)
+    result.push_back({{}, {}, {o}});
+  return result;
+}
+
+/// The topics for dead letters that nobody described a producer of.
+std::vector<topic_name> dead_letter_topics(const pipelines& all) {
+  std::vector<topic_name> result;
+  const auto add = [&](const auto& receiver) {
+    if (receiver.on_failure != failure_action::dead_letter)
+      return;
+    const auto topic = protocol::dead_letter_topic_of(receiver);
+    if (std::none_of(all.producers.begin(), all.producers.end(), [&](const auto& p) { return p.topic == topic; })
+        && std::find(result.begin(), result.end(), topic) == result.end())
+      result.push_back(topic);
+  };
+  for (const auto& c : all.consumers)
+    add(c);
+  for (const auto& r : all.readers)
+    add(r);
+  return result;
+}
+
+} // namespace
+
+plan::plan(const options& with, pipelines first, std::map<std::string, pipeline_template> templates)
+  : with_{with},
+    templates_{std::move(templates)} {
+  items list;
+  for (auto& one : one_by_one(first))
+    list.push_back(make_item(std::move(one), {}));
+  static_cast<void>(check_and_take(std::move(list)));
+}
+
+std::shared_ptr<const plan::item> plan::make_item(pipelines what, std::optional<instance> made_of) {
+  auto result = std::make_shared<item>();
+  result->id = made_of ? instance_name(*made_of) : supervisor_key(what);
+  result->version = ++last_version_;
+  result->sockets = socket_keys(what);
+  result->what = std::move(what);
+  result->made_of = std::move(made_of);
+  return result;
+}
+
+plan::items plan::now() const {
+  const std::shared_lock guard{mutex_};
+  auto all = needed_;
+  all.insert(all.end(), described_.begin(), described_.end());
+  return all;
+}
+
+std::vector<std::string> plan::sockets() const {
+  std::vector<std::string> result;
+  for (const auto& i : now())
+    result.insert(result.end(), i->sockets.begin(), i->sockets.end());
+  return result;
+}
+
+/// Takes the next plan if there is no mistake in it.
+caf::error plan::check_and_take(items next) {
+  auto all = everything(next);
+  auto o = with_;
+  o.producers = all.producers;
+  o.consumers = all.consumers;
+  o.readers = all.readers;
+  if (auto wrong = validate(o))
+    return wrong;
+  items needed;
+  for (const auto& topic : dead_letter_topics(all)) {
+    const auto is_it = [&](const auto& i) { return i->what.producers.front().topic == topic; };
+    const auto old = std::find_if(needed_.begin(), needed_.end(), is_it);
+    needed.push_back(old != needed_.end() ? *old : make_item({{{.topic = topic}}, {}, {}}, {}));
+  }
+  const auto before = std::exchange(producing_, {});
+  const auto index = [&](const producer_options& p) {
+    auto name = to_string(p.topic);
+    const auto old = before.find(name);
+    const bool same = old != before.end() && old->second->entrance.most() == p.max_pending
+                      && old->second->send_timeout == p.send_timeout;
+    auto entry = same ? old->second : std::make_shared<producing>(name, p.send_timeout, p.max_pending, with_.log);
+    producing_.emplace(std::move(name), std::move(entry));
+  };
+  for (const auto& p : all.producers)
+    index(p);
+  for (const auto& i : needed)
+    index(i->what.producers.front());
+  described_ = std::move(next);
+  needed_ = std::move(needed);
+  return {};
+}
+
+caf::expected<plan::items> plan::add(const pipelines& what) {
+  const std::lock_guard guard{mutex_};
+  items added;
+  for (auto& one : one_by_one(what))
+    added.push_back(make_item(std::move(one), {}));
+  auto next = described_;
+  next.insert(next.end(), added.begin(), added.end());
+  if (auto wrong = check_and_take(std::move(next)))
+    return wrong;
+  return added;
+}
+
+std::shared_ptr<const plan::item> plan::find(const instance& who) const {
+  const auto i = std::find_if(described_.begin(), described_.end(), [&](const auto& x) { return x->made_of == who; });
+  return i == described_.end() ? nullptr : *i;
+}
+
+caf::expected<plan::items> plan::add(const instance& who) {
+  pipeline_template make;
+  {
+    const std::shared_lock guard{mutex_};
+    const auto found = templates_.find(who.first);
+    if (found == templates_.end() || !found->second)
+      return make_error(errc::child_not_found, "the tree '" + with_.name + "' has no template '" + who.first + "'");
+    make = found->second;
+  }
+  pipelines what;
+  try { // without the lock: it is the application's own
+    what = make(who.second);
+  } catch (const std::exception& e) {
+    return make_error(errc::start_failed,
+                      "the template '" + who.first + "' threw for '" + who.second + "': " + e.what());
+  } catch (...) {
+    return make_error(errc::start_failed,
+                      "the template '" + who.first + "' threw for '" + who.second + "' what is not a std::exception");
+  }
+  const std::lock_guard guard{mutex_};
+  if (find(who))
+    return make_error(errc::child_running, "'" + who.second + "' of the template '" + who.first + "' is in the tree");
+  const items added{make_item(std::move(what), who)};
+  auto next = described_;
+  next.push_back(added.front());
+  if (auto wrong = check_and_take(std::move(next)))
+    return wrong;
+  return added;
+}
+
+void plan::remove(const items& what) {
+  const std::lock_guard guard{mutex_};
+  auto next = described_;
+  std::erase_if(next, [&](const auto& i) { return std::find(what.begin(), what.end(), i) != what.end(); });
+  static_cast<void>(check_and_take(std::move(next)));
+}
+
+bool plan::remove(const std::string& socket) {
+  const std::lock_guard guard{mutex_};
+  auto next = described_;
+  const auto found =
+    std::erase_if(next, [&](const auto& i) { return !i->made_of && i->sockets.front() == socket; }) > 0;
+  if (found)
+    static_cast<void>(check_and_take(std::move(next)));
+  return found;
+}
+
+bool plan::remove(const instance& who) {
+  const std::lock_guard guard{mutex_};
+  const auto one = find(who);
+  if (!one)
+    return false;
+  auto next = described_;
+  std::erase(next, one);
+  static_cast<void>(check_and_take(std::move(next)));
+  return true;
+}
+
+void plan::clear() {
+  items described, needed;
+  std::map<std::string, pipeline_template> templates;
+  const std::lock_guard guard{mutex_};
+  std::swap(described, described_); // what they hold goes without the lock
+  std::swap(needed, needed_);
+  std::swap(templates, templates_);
+}
+
+std::shared_ptr<producing> plan::producing_to(const topic_name& topic) const {
+  const auto name = to_string(topic);
+  const std::shared_lock guard{mutex_};
+  const auto found = producing_.find(name);
+  return found == producing_.end() ? nullptr : found->second;
+}
+
+std::string instance_name(const plan::instance& who) {
+  return "pipelines_" + protocol::percent_encode(who.first) + "_" + protocol::percent_encode(who.second);
+}
+
+} // namespace stargate::internal

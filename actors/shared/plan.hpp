@@ -1,0 +1,86 @@
+/// @file
+/// What is to run on topics, now: what the description began with, and what was added and removed since.
+#pragma once
+
+#include "actors/shared/producing.hpp"
+
+#include <stargate/error.hpp>
+#include <stargate/options.hpp>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <shared_mutex>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+namespace stargate::internal {
+
+/// A tree is wired by its plan, so that what was added to it outlives the restart of any of its supervisors. The plan
+/// is right at any time: what would be wrong, or twice, is refused. A producer for each dead-letter topic that somebody
+/// needs and nobody described is part of it, and goes with the last who needs it.
+/// @par Threads any thread
+class plan {
+public:
+  /// Of an instance of a template: the template's name and the argument.
+  using instance = std::pair<std::string, std::string>;
+
+  /// What is to run below the supervisor of all topics, as one child of it.
+  struct item {
+    std::string id;                     ///< Of the child.
+    std::uint64_t version = 0;          ///< Another one is another child, though its id is the same.
+    std::optional<instance> made_of;    ///< Set for an instance of a template.
+    pipelines what;                     ///< One producer, consumer or reader; of an instance any number.
+    std::vector<std::string> sockets{}; ///< The keys of its sockets.
+  };
+  using items = std::vector<std::shared_ptr<const item>>;
+
+  plan(const options& with, pipelines first, std::map<std::string, pipeline_template> templates);
+
+  /// In the order in which they are to be started.
+  [[nodiscard]] items now() const;
+  [[nodiscard]] std::vector<std::string> sockets() const;
+
+  /// Gives what was added, or nothing for nothing.
+  /// @par Errors errc::invalid_option with every mistake, such as a topic that has a producer already: then nothing was
+  /// added
+  [[nodiscard]] caf::expected<items> add(const pipelines& what);
+  /// Adds what a template makes of an argument.
+  /// @par Errors errc::child_not_found for an unknown template, errc::start_failed for one that throws,
+  /// errc::child_running when it is there; as `add`
+  [[nodiscard]] caf::expected<items> add(const instance& who);
+
+  /// Takes back what `add` gave.
+  void remove(const items& what);
+  /// Forgets the producer, consumer or reader with this socket. False when it was not added by itself.
+  bool remove(const std::string& socket);
+  /// Forgets an instance. False when there is none.
+  bool remove(const instance& who);
+
+  /// The tree has ended: forgets everything, so that what handlers hold is let go.
+  void clear();
+
+  /// What callers need to know of a topic's producer; empty where there is none.
+  [[nodiscard]] std::shared_ptr<producing> producing_to(const topic_name& topic) const;
+
+private:
+  caf::error check_and_take(items next);
+  [[nodiscard]] std::shared_ptr<const item> make_item(pipelines what, std::optional<instance> made_of);
+  [[nodiscard]] std::shared_ptr<const item> find(const instance& who) const;
+
+  const options with_; ///< The tree's own options.
+  mutable std::shared_mutex mutex_;
+  std::map<std::string, pipeline_template> templates_;
+  items described_; ///< As it was added,
+  items needed_;    ///< and the producers of dead letters that follow from it.
+  std::uint64_t last_version_ = 0;
+  std::unordered_map<std::string, std::shared_ptr<producing>> producing_;
+};
+
+/// The name of the supervisor of an instance.
+[[nodiscard]] std::string instance_name(const plan::instance& who);
+
+} // namespace stargate::internal

@@ -1,0 +1,110 @@
+#include "actors/shared/socket_board.hpp"
+
+#include <utility>
+
+namespace stargate::internal {
+
+void socket_board::sort_in(const std::string& key) {
+  const bool expected = expected_.contains(key);
+  const auto found = records_.find(key);
+  const auto phase = found == records_.end() ? socket_phase::connecting : found->second.phase;
+  const auto put = [&key](std::set<std::string>& into, bool in) {
+    if (in)
+      into.insert(key);
+    else
+      into.erase(key);
+  };
+  put(missing_, expected && phase != socket_phase::connected);
+  put(refused_, expected && phase == socket_phase::refused);
+}
+
+void socket_board::set(const std::string& key, caf::actor_id who, socket_phase phase, caf::error why) {
+  {
+    const std::lock_guard guard{mutex_};
+    auto& r = records_[key];
+    if (who < r.who) // ids only grow
+      return;
+    r.who = who;
+    r.phase = phase;
+    r.accepted = r.accepted || phase == socket_phase::connected;
+    if (why || phase == socket_phase::connected)
+      r.why = std::move(why);
+    sort_in(key);
+  }
+  changed_.notify_all();
+}
+
+void socket_board::set_parent(const std::string& key, std::string parent) {
+  const std::lock_guard guard{mutex_};
+  records_[key].parent = std::move(parent);
+}
+
+std::map<std::string, socket_board::record> socket_board::all() const {
+  const std::lock_guard guard{mutex_};
+  return records_;
+}
+
+bool socket_board::was_accepted(const std::string& key) const {
+  const std::lock_guard guard{mutex_};
+  const auto found = records_.find(key);
+  return found != records_.end() && found->second.accepted;
+}
+
+void socket_board::expect(const std::string& key) {
+  const std::lock_guard guard{mutex_};
+  expected_.insert(key);
+  sort_in(key);
+}
+
+void socket_board::forget(const std::string& key) {
+  {
+    const std::lock_guard guard{mutex_};
+    expected_.erase(key);
+    records_.erase(key);
+    sort_in(key);
+  }
+  changed_.notify_all();
+}
+
+caf::error socket_board::wait_connected(environment& in, environment::clock::time_point until) {
+  std::unique_lock lock{mutex_};
+  in.wait(lock, changed_, until, [this] { return ended_ || missing_.empty() || !refused_.empty(); });
+  if (ended_)
+    return ended_;
+  if (!refused_.empty())
+    return records_[*refused_.begin()].why;
+  if (missing_.empty())
+    return {};
+  std::string missing;
+  for (const auto& key : missing_)
+    missing += (missing.empty() ? "" : "; ") + key + " is " + to_string(records_[key]);
+  return make_error(errc::timed_out, "not connected in time: " + missing);
+}
+
+void socket_board::end(caf::error why) {
+  {
+    const std::lock_guard guard{mutex_};
+    if (!ended_)
+      ended_ = std::move(why);
+  }
+  changed_.notify_all();
+}
+
+caf::error socket_board::why_ended() const {
+  const std::lock_guard guard{mutex_};
+  return ended_;
+}
+
+std::string to_string(const socket_board::record& r) {
+  const auto after = [&](std::string text) { return r.why ? std::move(text) + " after " + describe(r.why) : text; };
+  switch (r.phase) {
+    case socket_phase::connecting: return after("connecting");
+    case socket_phase::connected: return "connected";
+    case socket_phase::waiting: return after("waiting to reconnect");
+    case socket_phase::refused: return r.why ? "refused: " + describe(r.why) : "refused";
+    case socket_phase::stopped: return after("stopped");
+  }
+  return "stopped";
+}
+
+} // namespace stargate::internal

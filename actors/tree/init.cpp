@@ -1,0 +1,22 @@
+#include <stargate/init.hpp>
+
+#include "actors/producer/messages.hpp"
+#include "actors/receiver/messages.hpp"
+#include "actors/tree/reconciler.hpp"
+
+#include <stargate/tree.hpp>
+
+namespace stargate {
+
+void init_caf() {
+  init_supervision();
+#if STARGATE_CAF_1
+  caf::init_global_meta_objects<caf::id_block::stargate_tree>();
+  caf::init_global_meta_objects<caf::id_block::stargate_actors>();
+  caf::init_global_meta_objects<caf::id_block::stargate_producer>();
+  caf::init_global_meta_objects<caf::id_block::stargate_receiver>();
+  caf::init_global_meta_objects<caf::id_block::stargate_reconciler>();
+#endif
+}
+
+} // namespace stargate

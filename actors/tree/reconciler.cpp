@@ -1,0 +1,177 @@
+// The reconciler: it brings the children of the supervisor of all topics to what the plan says.
+//
+// accepts  reconcile, answered with reconciled; report_vitals
+// sends    which_children terminate_child delete_child start_child to the supervisor of topics; child_started to its
+// own dies of  an exit message: with the supervisor of topics its own supervisor restarts it, too
+//
+// There is one truth, the plan. Whoever changes it asks for a reconciliation and waits; one that was asked for while
+// another was under way begins when that is done, and is the answer to all who asked meanwhile. It begins with one, so
+// that what was under way when it was restarted is finished.
+#include "actors/tree/reconciler.hpp"
+
+#include "actors/shared/join.hpp"
+#include "actors/shared/messages.hpp"
+#include "actors/tree/wiring.hpp"
+
+#include <stargate/supervisor.hpp>
+#include <stargate/vitals.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <set>
+#include <utility>
+#include <vector>
+
+namespace stargate::internal {
+
+namespace {
+
+constexpr std::chrono::minutes patience{10}; // each of the actors that start and stop bounds its own time
+
+struct reconciler_state {
+  static inline const char* name = "stargate.reconciler";
+
+  caf::stateful_actor<reconciler_state>* self = nullptr;
+  tree_context_ptr tree;
+  caf::actor topics;
+  bool busy = false;
+  bool again = false;
+  std::vector<caf::response_promise> asked; ///< Before the reconciliation that is under way began,
+  std::vector<caf::response_promise> later; ///< and after.
+  reconciled outcome;
+  std::size_t open = 0; ///< Requests that are not answered.
+
+  void begin_pass() {
+    if (std::exchange(busy, true)) {
+      again = true;
+      return;
+    }
+    asked = std::exchange(later, {});
+    outcome = {};
+    request(self, topics, patience, which_children{})
+      .then([this](const children& running) { bring_to(tree->plan.now(), running); },
+            [](const caf::error&) {}); // it is gone
+  }
+
+  void bring_to(const plan::items& wanted, const children& running) {
+    std::set<std::string> right;
+    std::set<std::string> sockets;
+    for (const auto& item : wanted)
+      sockets.insert(item->sockets.begin(), item->sockets.end());
+    for (const auto& child : running.list) {
+      const auto is = tree->roster.find(child.id);
+      const bool stays = std::any_of(wanted.begin(), wanted.end(), [&](const auto& item) {
+        return item->id == child.id && is && is->version == item->version;
+      });
+      if (stays)
+        right.insert(child.id);
+      else
+        end_child(child.id, is.value_or(roster::entry{}), sockets);
+    }
+    for (const auto& item : wanted)
+      if (!right.contains(item->id))
+        start_item(item);
+    if (open == 0)
+      finish();
+  }
+
+  void end_child(const child_id& id, const roster::entry& was, const std::set<std::string>& still_wanted) {
+    ask(terminate_child{id}, [](const caf::error&) {});
+    std::vector<std::string> gone;
+    for (const auto& socket : was.sockets)
+      if (!still_wanted.contains(socket))
+        gone.push_back(socket);
+    ask(delete_child{id}, [this, gone](const caf::error& failure) {
+      if (!failure)
+        for (const auto& socket : gone)
+          tree->board.forget(socket);
+    });
+  }
+
+  void start_item(const std::shared_ptr<const plan::item>& item) {
+    ++open;
+    request(self, topics, patience, start_child{spec_of(tree, item)})
+      .then([this](const found_child&) { answered(); },
+            [this, id = item->id](const caf::error& why) {
+              if (is_gone(why))
+                return;
+              outcome.failures.emplace(id, why);
+              answered();
+            });
+  }
+
+  template <class Question, class Then>
+  void ask(Question question, Then then) {
+    ++open;
+    request(self, topics, patience, std::move(question))
+      .then(
+        [this, then](const child_done&) {
+          then(caf::error{});
+          answered();
+        },
+        [this, then](const caf::error& why) {
+          if (is_gone(why))
+            return;
+          then(why);
+          answered();
+        });
+  }
+
+  /// The supervisor of topics has ended: this one is about to be stopped, and its successor begins anew.
+  [[nodiscard]] static bool is_gone(const caf::error& why) {
+    return why == caf::sec::request_receiver_down || code_of(why) == errc::stopping;
+  }
+
+  void answered() {
+    if (--open == 0)
+      finish();
+  }
+
+  void finish() {
+    busy = false;
+    for (auto& who : std::exchange(asked, {}))
+      who.deliver(outcome);
+    if (std::exchange(again, false))
+      begin_pass();
+  }
+
+  caf::behavior make_behavior(const caf::actor& supervisor) {
+    join_tree(self, tree, reconciler_name(tree->description), supervisor, [this] {
+      topics = tree->registry().whereis(topics_name(tree->description));
+      if (!topics) {
+        self->quit(make_error(exit_code::owner_down, "there is no supervisor of topics"));
+        return false;
+      }
+      begin_pass();
+      return true;
+    });
+    return behave(
+      self, {},
+      [this](reconcile) {
+        auto promise = self->make_response_promise();
+        later.push_back(promise);
+        if (topics)
+          begin_pass();
+        return promise;
+      },
+      [this](report_vitals) { return vitals_of(self, open); });
+  }
+};
+
+caf::behavior reconciler_actor(caf::stateful_actor<reconciler_state>* self, const tree_context_ptr& tree,
+                               const caf::actor& supervisor) {
+  auto& state = state_of(self);
+  state.self = self;
+  state.tree = tree;
+  return state.make_behavior(supervisor);
+}
+
+} // namespace
+
+caf::actor spawn_reconciler(tree_context_ptr tree, caf::actor supervisor) {
+  const auto here = tree;
+  return here->counted(here->system.spawn(reconciler_actor, std::move(tree), std::move(supervisor)));
+}
+
+} // namespace stargate::internal

@@ -1,0 +1,209 @@
+#include "actors/tree/tree_guard.hpp"
+
+#include "actors/receiver/own_handler.hpp"
+#include "actors/shared/messages.hpp"
+#include "actors/tree/wiring.hpp"
+
+#include <stargate/tree.hpp>
+
+#include <caf/spawn_options.hpp>
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+namespace stargate {
+
+namespace internal {
+
+namespace {
+
+constexpr std::chrono::seconds kill_timeout{5}; // for a killed actor to look at its mailbox
+
+/// The trees there are, for `stop_all`, and so that no two have one name. @par Threads any thread
+class all_trees {
+public:
+  /// False when a tree of that name runs in the system.
+  [[nodiscard]] bool add(const tree_context_ptr& tree_context) {
+    std::vector<tree_context_ptr> others; // the last handle to one of them may go here: without the lock
+    const std::lock_guard lock{mutex_};
+    std::erase_if(all_, [](const entry& e) { return e.tree_context.expired(); });
+    for (const auto& e : all_)
+      if (e.system == &tree_context->system)
+        if (auto other = e.tree_context.lock())
+          others.push_back(std::move(other));
+    for (const auto& other : others)
+      if (other->description.name == tree_context->description.name && !other->board.why_ended())
+        return false;
+    all_.push_back({&tree_context->system, tree_context, {}});
+    return true;
+  }
+  void set_guard(const tree_context_ptr& tree_context, const std::shared_ptr<tree_guard>& guard) {
+    const std::lock_guard lock{mutex_};
+    for (auto& e : all_)
+      if (!e.tree_context.owner_before(tree_context) && !tree_context.owner_before(e.tree_context))
+        e.guard = guard;
+  }
+  [[nodiscard]] std::vector<std::shared_ptr<tree_guard>> of(const caf::actor_system& system) {
+    std::vector<std::shared_ptr<tree_guard>> result;
+    const std::lock_guard lock{mutex_};
+    for (const auto& e : all_)
+      if (auto there = e.system == &system ? e.guard.lock() : nullptr)
+        result.push_back(std::move(there));
+    return result;
+  }
+
+private:
+  struct entry {
+    const caf::actor_system* system;
+    std::weak_ptr<internal::tree_context> tree_context;
+    std::weak_ptr<tree_guard> guard;
+  };
+  std::mutex mutex_;
+  std::vector<entry> all_;
+};
+
+all_trees& trees() {
+  static all_trees all;
+  return all;
+}
+
+// The undertaker: it ends a tree, and sees to it that nothing of the tree is left, whoever started it.
+//
+// accepts  expire from itself; the down messages of those it waits for
+// sends    exit messages
+// dies of  its work being done
+struct undertaker_state {
+  static inline const char* name = "stargate.undertaker";
+
+  caf::stateful_actor<undertaker_state>* self = nullptr;
+  tree_context_ptr tree;
+  caf::actor top;
+  std::chrono::milliseconds timeout{0};
+  std::shared_ptr<outcome<caf::error>> result;
+  bool nobody_waits = false;
+  caf::error failure;
+  bool by_force = false;
+
+  void look() {
+    if (!has_ended(top))
+      return;
+    const auto left = tree->census.living();
+    if (left.empty())
+      return done();
+    for (const auto& who : left) { // orphans of a supervisor that was killed
+      send_exit(who, caf::exit_reason::kill);
+      monitor(self, who);
+    }
+    if (!std::exchange(by_force, true))
+      send_later(self, kill_timeout, expire{2});
+  }
+
+  void on_expire(const expire& m) {
+    if (m.generation == 2)
+      return done(); // a thread that hangs in a handler: nothing can end it
+    if (has_ended(top))
+      return;
+    failure = make_error(errc::timed_out, "the tree '" + tree->description.name + "' did not stop within "
+                                            + std::to_string(timeout.count()) + " ms, and was killed");
+    send_exit(top, caf::exit_reason::kill);
+    if (!std::exchange(by_force, true))
+      send_later(self, kill_timeout, expire{2});
+  }
+
+  void done() {
+    if (nobody_waits && tree->world->has_threads()) // to stop the transport blocks
+      self->home_system().spawn<caf::detached>([t = tree](caf::event_based_actor*) { t->transport->stop(); });
+    result->set(failure);
+    self->quit();
+  }
+
+  caf::behavior make_behavior() {
+    monitor(self, top);
+    send_exit(top, make_error(exit_code::shutdown, "the tree is stopped"));
+    send_later(self, timeout, expire{1});
+    signal_handlers signals;
+    signals.down = [this](const caf::actor_addr&, const caf::error&) { look(); };
+    return behave(self, std::move(signals), [this](const expire& m) { on_expire(m); });
+  }
+};
+
+caf::behavior undertaker_actor(caf::stateful_actor<undertaker_state>* self, const tree_context_ptr& tree,
+                               const caf::actor& top, std::chrono::milliseconds timeout,
+                               const std::shared_ptr<outcome<caf::error>>& result, bool nobody_waits) {
+  auto& state = state_of(self);
+  state.self = self;
+  state.tree = tree;
+  state.top = top;
+  state.timeout = timeout;
+  state.result = result;
+  state.nobody_waits = nobody_waits;
+  return state.make_behavior();
+}
+
+} // namespace
+
+caf::expected<std::shared_ptr<tree_guard>> tree_guard::make(const tree_context_ptr& tree_context,
+                                                            const caf::actor& parent) {
+  if (!trees().add(tree_context))
+    return make_error(errc::already_registered, "a tree with the name '" + tree_context->description.name
+                                                  + "' runs in this actor system; give this one another, or stop that");
+  auto one = std::make_shared<tree_guard>(tree_context, spawn_tree(tree_context, parent));
+  trees().set_guard(tree_context, one);
+  return one;
+}
+
+tree_guard::tree_guard(tree_context_ptr s, caf::actor top) : tree_context{std::move(s)}, supervisor{std::move(top)} {}
+
+tree_guard::~tree_guard() {
+  constexpr std::chrono::seconds patience{30};
+  if (is_over() || may_wait())
+    static_cast<void>(stop(patience));
+  else
+    begin_to_stop(patience, true); // it goes on by itself
+}
+
+/// Nothing of the tree is left; the actor system may have gone, too.
+bool tree_guard::is_over() const {
+  return has_ended(supervisor) && tree_context->census.living().empty();
+}
+
+bool tree_guard::may_wait() const {
+  return !own_handler::is_running(tree_context.get()) && tree_context->world->may_wait();
+}
+
+tree_guard::ending tree_guard::begin_to_stop(std::chrono::milliseconds timeout, bool nobody_waits) {
+  const std::lock_guard guard{mutex_};
+  if (ending_)
+    return ending_;
+  inspection.reset();
+  ending_ = std::make_shared<outcome<caf::error>>();
+  if (is_over())
+    ending_->set({});
+  else
+    tree_context->system.spawn(undertaker_actor, tree_context, supervisor, timeout, ending_, nobody_waits);
+  return ending_;
+}
+
+caf::error tree_guard::stop(std::chrono::milliseconds timeout) {
+  if (!is_over() && !may_wait())
+    return would_block("tree::stop");
+  auto outcome = begin_to_stop(timeout, false)->wait(*tree_context->world, environment::clock::time_point::max());
+  tree_context->transport->stop();
+  return outcome.value_or(caf::error{});
+}
+
+} // namespace internal
+
+caf::error stop_all(caf::actor_system& system, std::chrono::milliseconds timeout) {
+  const auto until = std::chrono::steady_clock::now() + timeout;
+  caf::error outcome;
+  for (const auto& one : internal::trees().of(system)) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
+    if (auto failure = one->stop(std::max(left, std::chrono::milliseconds::zero())); failure && !outcome)
+      outcome = std::move(failure);
+  }
+  return outcome;
+}
+
+} // namespace stargate

@@ -1,0 +1,49 @@
+/// @file
+/// What stops a tree: with the last handle to it, or with its actor system.
+#pragma once
+
+#include "actors/shared/outcome.hpp"
+#include "actors/shared/tree_context.hpp"
+#include "actors/tree/inspection.hpp"
+
+#include <stargate/caf.hpp>
+
+#include <chrono>
+#include <memory>
+#include <mutex>
+#include <string>
+
+namespace stargate::internal {
+
+/// What the copies of a `tree` share: the last to go stops the tree. @par Threads any thread
+class tree_guard {
+public:
+  /// Starts a tree's actors and makes their guard, which `stop_all` then knows. Where nobody may wait for the tree to
+  /// stop, as on a thread of the scheduler, it stops by itself. `parent` is sent `child_started` when the tree stands.
+  /// @par Errors errc::already_registered when a tree of this name runs in the actor system
+  [[nodiscard]] static caf::expected<std::shared_ptr<tree_guard>> make(const tree_context_ptr& tree_context,
+                                                                       const caf::actor& parent);
+  tree_guard(tree_context_ptr s, caf::actor top);
+  tree_guard(const tree_guard&) = delete;
+  tree_guard& operator=(const tree_guard&) = delete;
+  ~tree_guard();
+
+  const tree_context_ptr tree_context;
+  const caf::actor supervisor;
+  std::unique_ptr<inspection_server> inspection; ///< Empty unless `options::inspection_socket` is set.
+
+  /// @par Errors as `tree::stop`
+  caf::error stop(std::chrono::milliseconds timeout);
+
+private:
+  [[nodiscard]] bool is_over() const;
+  [[nodiscard]] bool may_wait() const;
+  using ending = std::shared_ptr<outcome<caf::error>>;
+  /// Begins to stop, and gives what is set in the end; the same for all who call it.
+  ending begin_to_stop(std::chrono::milliseconds timeout, bool nobody_waits);
+
+  std::mutex mutex_;
+  ending ending_; // guarded by mutex_
+};
+
+} // namespace stargate::internal
