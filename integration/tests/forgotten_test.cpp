@@ -20,7 +20,8 @@ struct without_creation : fixture {
     const auto why = broker_admin.create_namespace(ns);
     if (why && code_of(why) != errc::conflict)
       FAIL(describe(why));
-    REQUIRE(broker_admin.request("POST", "namespaces/" + ns + "/autoTopicCreation", R"({"allowAutoTopicCreation":false})"));
+    REQUIRE(
+      broker_admin.request("POST", "namespaces/" + ns + "/autoTopicCreation", R"({"allowAutoTopicCreation":false})"));
     REQUIRE_FALSE(broker_admin.create_topic(topic));
   }
   void delete_topic() { REQUIRE_FALSE(broker_admin.delete_topic(topic, true)); }
@@ -48,7 +49,8 @@ TEST_CASE_METHOD(without_creation, "a consumer finds its topic that was deleted 
   comes_back(run(std::move(o)), box);
 }
 
-TEST_CASE_METHOD(without_creation, "a consumer that pulls finds its topic that was deleted and made again", "[forgotten]") {
+TEST_CASE_METHOD(without_creation, "a consumer that pulls finds its topic that was deleted and made again",
+                 "[forgotten]") {
   inbox box;
   auto o = base();
   o.consumers = {consumer(box.keeps())};

@@ -191,7 +191,7 @@ TEST_CASE_METHOD(fixture, "TLS sees a byte that was turned, and the message come
 
 TEST_CASE_METHOD(fixture, "a proxy that closes what is silent never gets to, because of the pings", "[proxy]") {
   auto o = base();
-  o.idle_check = 0ms;                          // whose questions would take the same way
+  o.idle_check = 0ms;                         // whose questions would take the same way
   pipeline_under_test p{*this, std::move(o)}; // pings every 2 s, where 10 s against 30 s are usual
   p.between->close_idle(6s);
   p.send(10);
