@@ -56,8 +56,8 @@ struct supervisor_state {
   std::deque<operation> queue;
   bool busy = false;
   bool running_queue = false;
-  bool leave_after_operation = false;
-  std::optional<caf::error> ending; ///< Set once: the supervisor is on its way out, with this reason.
+  std::optional<caf::error> leaving; ///< Set once: it was asked to end, and will when it has done what came before.
+  std::optional<caf::error> ending;  ///< Set once: the supervisor is on its way out, with this reason.
 
   void enqueue(operation op) {
     queue.push_back(std::move(op));
@@ -82,8 +82,6 @@ struct supervisor_state {
 
   /// Every operation ends here.
   void finish() {
-    if (std::exchange(leave_after_operation, false))
-      return end_with(*ending);
     busy = false;
     run_queue();
   }
@@ -176,14 +174,14 @@ struct supervisor_state {
   void starting_failed(const std::string& why) {
     auto* c = starting.children[starting.next];
     auto text = "child '" + c->spec.id + "' of " + options.name + " did not start: " + why;
-    say(ending ? log_level::info : log_level::error, text);
+    say(ending || leaving ? log_level::info : log_level::error, text);
     starting.children.clear();
     std::exchange(starting.then, nullptr)(make_error(errc::start_failed, std::move(text)), c);
   }
 
   /// Starts one child. Gives why it failed, if it did; if it has to report first, that is the current step.
   std::optional<std::string> start_one(child& c) {
-    if (ending)
+    if (ending || (leaving && c.spec.start_timeout)) // who has to report first would hold up the stop
       return "the supervisor is stopping";
     caf::expected<caf::actor> made = make_error(errc::start_failed, "it was not called");
     try {
@@ -370,10 +368,11 @@ struct supervisor_state {
     enter(c, child_state::restarting);
     const auto [first, last] = internal::affected(options.strategy, list.begin(), list.place_of(c), list.end());
     const auto touched = pointers(std::ranges::subrange(first, last));
-    stop_all(touched, [this, touched] {
+    const bool alone = is_simple() || options.strategy == strategy::one_for_one;
+    stop_all(touched, [this, touched, alone] {
       std::vector<child*> again;
       for (auto* x : touched) {
-        if (x->spec.restart == restart::temporary) {
+        if (!alone && x->spec.restart == restart::temporary) {
           list.erase(*x); // it was stopped with the others, and is not started again
           continue;
         }
@@ -389,7 +388,7 @@ struct supervisor_state {
               enter(*x, child_state::stopped);
           if (!ending) {
             enter(*failed, child_state::restarting);
-            queue.emplace_back([this, id = failed->spec.id] { try_again(id); });
+            send(self, caf::actor_cast<caf::actor>(self), internal::try_again{failed->spec.id});
           }
         }
         finish();
@@ -645,7 +644,9 @@ struct supervisor_state {
   child_counts counts() const {
     child_counts result;
     for (const auto& c : list) {
-      result.active += c.who && !has_ended(c.who) ? 1 : 0;
+      // OTP looks whether children are alive, but takes those of a template for it until it has seen them end.
+      const bool active = is_simple() ? c.state != child_state::restarting : c.who && !has_ended(c.who);
+      result.active += active ? 1 : 0;
       ++(c.spec.type == child_type::supervisor ? result.supervisors : result.workers);
     }
     result.specs = is_simple() ? 1 : list.size();
@@ -687,12 +688,11 @@ struct supervisor_state {
   }
 
   void on_exit(const caf::error& why) {
-    if (!why || ending)
+    if (!why || leaving || ending)
       return; // a normal exit of somebody is no reason
-    ending = why;
-    if (!busy)
-      return enqueue([this, why] { end_with(why); });
-    leave_after_operation = true;
+    leaving = why;
+    // The exit message overtook what had come before it, which OTP would do first.
+    send(self, caf::actor_cast<caf::actor>(self), internal::leave{});
     // A child that is about to start is not waited for; but it is asked to end, since it may have begun to work.
     if (current && starting.next < starting.children.size()) {
       auto& c = *starting.children[starting.next];
@@ -701,6 +701,14 @@ struct supervisor_state {
         stop_batch({&c}, false, [this] { starting_failed("the supervisor is stopping"); });
       }
     }
+  }
+
+  void on_leave() {
+    enqueue([this] {
+      if (ending)
+        return finish();
+      end_with(*leaving);
+    });
   }
 
   // -- the beginning
@@ -716,13 +724,13 @@ struct supervisor_state {
         for (auto& spec : specs)
           list.add(std::move(spec), now());
       start_all(pointers(list), [this](const caf::error& failure, child*) {
-        if (failure && !ending)
-          return end_with(make_error(exit_code::shutdown, describe(failure)));
+        if (failure)
+          return end_with(leaving ? *leaving : make_error(exit_code::shutdown, describe(failure)));
         // Temporary children with nothing to run are gone already.
         for (auto* c : pointers(list))
           if (!c->who && c->spec.restart == restart::temporary)
             list.erase(*c);
-        if (!ending && parent)
+        if (parent)
           send(self, parent, child_started{caf::actor_cast<caf::actor>(self)});
         finish();
       });
@@ -739,7 +747,8 @@ struct supervisor_state {
       self, std::move(signals), [this](internal::start_children) { start_tree(); },
       [this](const child_started& m) { on_started(m.who); },
       [this](const internal::step_timeout& m) { on_timeout(m.step); },
-      [this](start_child& m) { return on_start_child(std::move(m.spec)); },
+      [this](const internal::try_again& m) { enqueue([this, id = m.id] { try_again(id); }); },
+      [this](internal::leave) { on_leave(); }, [this](start_child& m) { return on_start_child(std::move(m.spec)); },
       [this](const terminate_child& m) { return on_terminate_child(m.id); },
       [this](const restart_child& m) { return on_restart_child(m.id); },
       [this](const delete_child& m) { return on_delete_child(m.id); },

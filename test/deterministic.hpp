@@ -37,6 +37,9 @@ public:
   /// Runs everything that can run without time passing.
   void run() { scheduler_->run(); }
 
+  /// Runs one actor, once, before all others; false when it has nothing to do.
+  bool run_only(const caf::actor& who) { return scheduler_->prioritize(who) && scheduler_->try_run_once(); }
+
   /// Lets time pass, and runs what it brings.
   void advance(std::chrono::milliseconds time) {
     run();

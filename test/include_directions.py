@@ -5,7 +5,8 @@ import sys
 
 ROOT = pathlib.Path(sys.argv[1])
 BELOW_ACTORS = {"libstargate/include", "libstargate/protocol", "libstargate/connection"}
-ACTORS = {"actors/shared", "actors/socket", "actors/producer", "actors/receiver", "actors/tree"}
+# Each may include those before it.
+ACTORS = ["actors/shared", "actors/producer", "actors/socket", "actors/receiver", "actors/tree"]
 # What the files below a folder may include, besides the system's and other libraries' headers.
 ALLOWED = {
     "libstargate/include": {"libstargate/include"},
@@ -16,16 +17,12 @@ ALLOWED = {
     "libstargate/temporary": {"libstargate/include", "libstargate/protocol"},
     "registry": {"libstargate/include", "registry"},
     "supervisor": {"libstargate/include", "registry", "supervisor"},
-    "actors/shared": BELOW_ACTORS | {"actors/shared"},
-    "actors/socket": BELOW_ACTORS | {"actors/shared", "actors/socket"},
-    "actors/producer": BELOW_ACTORS | {"actors/shared", "actors/producer"},
-    "actors/receiver": BELOW_ACTORS | {"actors/shared", "actors/socket", "actors/producer", "actors/receiver"},
-    "actors/tree": BELOW_ACTORS | ACTORS,
+    **{room: BELOW_ACTORS | set(ACTORS[:at + 1]) for at, room in enumerate(ACTORS)},
     "cli": {"libstargate/include", "libstargate/protocol", "cli"},
-    "simulation": {"libstargate/include", "libstargate/protocol", "libstargate/connection", "registry", "supervisor", "simulation"} | ACTORS,
+    "simulation": {"libstargate/include", "libstargate/protocol", "libstargate/connection", "registry", "supervisor", "simulation", *ACTORS},
     "integration": {"libstargate/include", "libstargate/protocol", "supervisor", "integration", "test"},
     "examples": {"libstargate/include"},
-    "test": {"libstargate/include", "libstargate/protocol", "libstargate/connection", "registry", "supervisor", "test", "cli"} | ACTORS,
+    "test": {"libstargate/include", "libstargate/protocol", "libstargate/connection", "registry", "supervisor", "test", "cli", *ACTORS},
 }
 # Of CAF, only one header may know that there are two generations; the connection knows no CAF at all.
 FORBIDDEN = {

@@ -11,7 +11,7 @@
 
 namespace stargate::internal {
 
-/// Messages to be stored. A producer_ack takes it from whoever resolved its name.
+/// Accepted by a producer_ack, and by a producer for its producer_ack.
 struct publish {
   std::vector<publication_ptr> items;
   bool waits_for_room = false;

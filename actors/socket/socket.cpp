@@ -1,8 +1,8 @@
 // The socket of a producer, consumer or reader: it connects, reconnects, and carries frames both ways.
 //
 // accepts  link_up frames_in link_down from the transport; handshake transmit progress reset_connection
-//          refuse_connection drained from its owner; report_vitals from anybody; the down message of its owner; exit
-//          messages
+//          refuse_connection drained from its owner; publish, for its owner; report_vitals from anybody; the down
+//          message of its owner; exit messages
 // sends    handshake_wanted link_up link_down frames_in drain to its owner; child_started to who started it; an exit
 //          message to the pipeline's supervisor, when the broker's word leaves nothing to try
 // dies of  an exit message, after it closed the connection; its owner's end, where the owner started it; a broker that
@@ -15,6 +15,7 @@
 // does a topic that was terminated, also under a producer that was connected.
 #include "actors/socket/socket.hpp"
 
+#include "actors/producer/messages.hpp"
 #include "actors/shared/join.hpp"
 #include "actors/shared/messages.hpp"
 #include "actors/shared/to_actor.hpp"
@@ -341,6 +342,10 @@ struct socket_state {
       [this](const progress& m) {
         if (m.connection == number)
           attempt = 0;
+      },
+      [this](publish& m) {
+        if (owner)
+          send(self, owner, std::move(m));
       },
       [this](report_vitals) { return vitals_of(self); }, [this](const drained&) { close(); });
   }

@@ -1,6 +1,6 @@
 """Runs scenarios on our supervisor and on Erlang's, and compares the traces.   compare.py OTP_SCENARIO [SEED [COUNT]]
 
-All hand-written scenarios and COUNT random ones (600 by default). A disagreement is shrunk to the fewest lines that
+All hand-written scenarios and COUNT random ones (1500 by default). A disagreement is shrunk to the fewest lines that
 still disagree, and printed with both traces.
 """
 import difflib
@@ -12,7 +12,7 @@ import tempfile
 HERE = pathlib.Path(__file__).parent
 OURS = sys.argv[1]
 SEED = sys.argv[2] if len(sys.argv) > 2 else "1"
-COUNT = sys.argv[3] if len(sys.argv) > 3 else "600"
+COUNT = sys.argv[3] if len(sys.argv) > 3 else "1500"
 
 
 def traces(command, files, complete=True):

@@ -244,13 +244,25 @@ private:
     return false;
   }
 
+  /// Gives the text of an answer, once everything has come to rest.
+  using later = std::function<string()>;
+
+  template <class Answer, class Question>
+  later ask_for(const caf::actor& whom, Question question) {
+    auto pending = std::make_shared<decltype(request(d_.self().ptr(), whom, 1h, std::move(question)))>(
+      request(d_.self().ptr(), whom, 1h, std::move(question)));
+    return [this, pending] {
+      string text;
+      pending->receive([&](Answer& a) { text = text_of(a); }, [&](caf::error& e) { text = name_of_answer(e); });
+      return text;
+    };
+  }
+
   template <class Answer, class Question>
   string ask(const caf::actor& whom, Question question) {
-    auto pending = request(d_.self().ptr(), whom, 1h, std::move(question));
+    const auto answer = ask_for<Answer>(whom, std::move(question));
     settle();
-    string text;
-    pending.receive([&](Answer& a) { text = text_of(a); }, [&](caf::error& e) { text = "error " + name_of_answer(e); });
-    return text;
+    return answer();
   }
 
   static string text_of(const found_child&) { return "ok"; }
@@ -298,19 +310,24 @@ private:
   }
 
   static string name_of_answer(const caf::error& e) {
+    if (e == caf::sec::request_receiver_down)
+      return "noproc";
     switch (code_of(e)) {
-      case errc::child_not_found: return "not_found";
-      case errc::child_present: return "already_present";
-      case errc::child_running: return "running";
-      case errc::child_restarting: return "restarting";
-      case errc::invalid_child_spec: return "bad_spec";
-      case errc::simple_one_for_one: return "simple_one_for_one";
-      case errc::start_failed: return "start_failed";
-      default: return describe(e);
+      case errc::stopping: return "noproc";
+      case errc::child_not_found: return "error not_found";
+      case errc::child_present: return "error already_present";
+      case errc::child_running: return "error running";
+      case errc::child_restarting: return "error restarting";
+      case errc::invalid_child_spec: return "error bad_spec";
+      case errc::simple_one_for_one: return "error simple_one_for_one";
+      case errc::start_failed: return "error start_failed";
+      default: return "error " + describe(e);
     }
   }
 
   void perform(const string& step) {
+    if (step.find(" ; ") != string::npos)
+      return burst(step);
     std::istringstream words{step};
     string verb, path, name;
     words >> verb;
@@ -354,41 +371,115 @@ private:
     }
     if (verb == "which")
       return ask<children>(who, which_children{});
+    const auto text = begin_request(verb, path, who, living_, words);
+    settle();
+    return text();
+  }
+
+  /// Sends a request, and gives what will be its answer.
+  /// @param living those whom the scenario names: at the beginning of its burst
+  later begin_request(const string& verb, const string& path, const caf::actor& who,
+                      const std::map<string, caf::actor>& living, std::istream& words) {
     if (verb == "count")
-      return ask<child_counts>(who, count_children{});
+      return ask_for<child_counts>(who, count_children{});
     if (verb == "change")
       return change(path, who, read_settings(words));
+    string name;
     words >> name;
     const auto child = path + "/" + name;
     if (verb == "terminate" && is_simple(path)) {
-      const auto i = living_.find(child);
-      return i == living_.end() ? "noproc" : ask<child_done>(who, terminate_dynamic_child{i->second});
+      const auto i = living.find(child);
+      return i == living.end() ? [] { return string{"noproc"}; }
+                               : ask_for<child_done>(who, terminate_dynamic_child{i->second});
     }
     if (verb == "terminate" || verb == "terminate_id")
-      return ask<child_done>(who, terminate_child{name});
+      return ask_for<child_done>(who, terminate_child{name});
     if (verb == "restart")
-      return ask<found_child>(who, restart_child{name});
+      return ask_for<found_child>(who, restart_child{name});
     if (verb == "delete")
-      return ask<child_done>(who, delete_child{name});
+      return ask_for<child_done>(who, delete_child{name});
     if (verb == "get")
-      return ask<child_spec>(who, get_child_spec{name});
+      return ask_for<child_spec>(who, get_child_spec{name});
     if (verb == "start_dynamic")
-      return ask<found_child>(who, start_dynamic_child{name});
+      return ask_for<found_child>(who, start_dynamic_child{name});
     if (verb == "start_worker" || verb == "start_supervisor") {
       const auto before = all_.find(child) == all_.end() ? std::nullopt : std::optional{all_.at(child)};
       all_[child] = {verb == "start_supervisor", read_settings(words), {}};
-      auto text = ask<found_child>(who, start_child{spec_of(child)});
-      if (before && (text == "error running" || text == "error already_present" || text == "error bad_spec"))
-        all_[child] = *before; // the specification was not taken
-      return text == "error running" ? "error already_started" : text;
+      return [this, child, before, answer = ask_for<found_child>(who, start_child{spec_of(child)})] {
+        auto text = answer();
+        if (before && (text == "error running" || text == "error already_present" || text == "error bad_spec"))
+          all_[child] = *before; // the specification was not taken
+        return text == "error running" ? "error already_started" : text;
+      };
     }
     throw std::runtime_error{"unknown step '" + verb + "'"};
+  }
+
+  /// `step ; step ; …`: their supervisor sees nothing until all of it has come.
+  void burst(const string& line) {
+    vector<string> parts;
+    for (std::size_t from = 0; from != string::npos;) {
+      const auto to = line.find(" ; ", from);
+      parts.push_back(line.substr(from, to == string::npos ? to : to - from));
+      from = to == string::npos ? to : to + 3;
+    }
+    string target;
+    for (const auto& part : parts) {
+      std::istringstream words{part};
+      string verb, path;
+      words >> verb >> path;
+      target = verb == "exit" || verb == "kill" || verb == "fail" ? parent_of(path) : path;
+      if (verb != "fail")
+        break;
+    }
+    const auto living = living_;
+    const auto i = living.find(target);
+    if (i == living.end())
+      return print(line, "noproc");
+    vector<later> answers;
+    for (const auto& part : parts)
+      answers.push_back(begin(part, i->second, living));
+    settle();
+    string text;
+    for (const auto& answer : answers)
+      text += (text.empty() ? "" : " ; ") + answer();
+    print(line, text);
+  }
+
+  later begin(const string& part, const caf::actor& supervisor, const std::map<string, caf::actor>& living) {
+    std::istringstream words{part};
+    string verb, path, name;
+    words >> verb >> path;
+    const auto nothing = [](const char* text) -> later { return [text] { return string{text}; }; };
+    if (verb == "fail") {
+      failure f;
+      words >> f.count >> f.how;
+      failures_[path] = f;
+      return nothing("-");
+    }
+    if (verb == "stop") {
+      words >> name;
+      send_exit(supervisor, reason_of(name));
+      return nothing("-");
+    }
+    if (verb != "exit" && verb != "kill")
+      return begin_request(verb, path, supervisor, living, words);
+    const auto i = living.find(path);
+    if (i == living.end())
+      return nothing("noproc");
+    words >> name;
+    if (verb == "exit")
+      post(i->second, reason_of(name));
+    else
+      send_exit(i->second, caf::exit_reason::kill);
+    d_.run_only(i->second); // its end is in the supervisor's mailbox
+    return nothing("-");
   }
 
   bool is_simple(const string& path) { return all_.at(path).get("strategy", "") == "simple_one_for_one"; }
 
   /// `change PATH strategy=… children=NAME:RESTART,…`
-  string change(const string& path, const caf::actor& who, settings set) {
+  later change(const string& path, const caf::actor& who, settings set) {
     const auto before = all_;
     auto& d = all_.at(path);
     d.children.clear();
@@ -403,10 +494,12 @@ private:
     }
     set.erase("children");
     d.set = std::move(set);
-    auto text = ask<supervisor_changed>(who, change_supervisor{options_of(path)});
-    if (text != "ok")
-      all_ = before;
-    return text;
+    return [this, before, answer = ask_for<supervisor_changed>(who, change_supervisor{options_of(path)})] {
+      auto text = answer();
+      if (text != "ok" && text != "noproc") // its successor asks anew
+        all_ = before;
+      return text;
+    };
   }
 
   static void sort_stops(vector<string>& list) {

@@ -10,6 +10,7 @@
 /// - A kill takes effect when the actor next looks at its mailbox. A child that never does, because a handler hangs,
 ///   is given up after `kill_timeout`, with an error in the log.
 /// - An exit message stops a supervisor whoever sent it, unless it is a normal one; in OTP only its parent's does.
+/// - A stop does not wait for a child that is being started and has to report: that one is asked to end.
 /// - `which_children` lists in start order, and is answered at once, even in the middle of a restart.
 /// - A start function gives an empty handle where OTP's gives `ignore`.
 #pragma once
