@@ -372,7 +372,12 @@ caf::error tree::unsubscribe(const registry_key& consumer, std::chrono::millisec
   auto told = ask_dispatcher<internal::leave_subscription>(*context_, "tree::unsubscribe", consumer, timeout);
   if (!told)
     return told.error();
-  return remove(consumer);
+  auto failure = remove(consumer);
+  if (code_of(failure) == errc::child_not_found) // unless it is an instance's, somebody else has removed it meanwhile
+    if (const auto left = context_->plan.sockets();
+        std::find(left.begin(), left.end(), to_string(consumer)) == left.end())
+      return {};
+  return failure;
 }
 
 // -- while it runs ----------------------------------------------------------------
