@@ -54,6 +54,10 @@ struct registry_state {
                                                   + display_name(holder) + ": a name has one living holder");
   }
 
+  static caf::error gone(const std::string& key) {
+    return make_error(errc::start_failed, "the actor that was to be '" + key + "' has ended");
+  }
+
   void watch(const caf::actor& who) {
     if (monitored.insert(who.address()).second)
       monitor(self, who);
@@ -94,7 +98,7 @@ struct registry_state {
 
   void on_register(register_name& m, caf::response_promise answer) {
     if (has_ended(m.who))
-      return answer.deliver(make_error(errc::start_failed, "the actor that was to be '" + m.name + "' has ended"));
+      return answer.deliver(gone(m.name));
     const auto holder = take(m.name, m.who, m.value);
     if (!holder)
       return enter(m.name, m.who, m.value, answer);
@@ -137,7 +141,12 @@ struct registry_state {
 
   void on_down(const caf::actor_addr& who) {
     monitored.erase(who);
-    std::erase_if(waitlist, [&](const waiting& w) { return w.claimant && w.claimant.address() == who; });
+    std::erase_if(waitlist, [&](waiting& w) {
+      if (!w.claimant || w.claimant.address() != who)
+        return false;
+      w.answer.deliver(gone(w.name));
+      return true;
+    });
     for (const auto& key : table->erase_all(who)) {
       tell_unregistered(key, who);
       freed(key);

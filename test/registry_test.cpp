@@ -2,6 +2,7 @@
 #include "test/deterministic.hpp"
 
 #include <stargate/registry.hpp>
+#include <stargate/vitals.hpp>
 
 #include <catch2/catch.hpp>
 
@@ -27,6 +28,22 @@ struct fixture : test::deterministic {
   void kill(const caf::actor& who) {
     send_exit(who, caf::exit_reason::kill);
     run();
+  }
+  /// Ends an actor; the registry has not looked at the message that says so.
+  void kill_unheard(const caf::actor& who) {
+    send_exit(who, caf::exit_reason::kill);
+    run_only(who);
+  }
+  auto claim(const std::string& name, const caf::actor& who, std::any value = {}) {
+    auto pending = request(self().ptr(), r.actor(), 1h, register_name{name, who, 1min, std::move(value)});
+    run();
+    return pending;
+  }
+  template <class Answer, class Pending>
+  static errc outcome(Pending& pending) {
+    errc seen = errc::none;
+    pending.receive([](Answer&) {}, [&](caf::error& e) { seen = code_of(e); });
+    return seen;
   }
   ~fixture() { send_exit(r.actor(), caf::exit_reason::user_shutdown); }
 };
@@ -90,8 +107,23 @@ TEST_CASE("a name whose holder has ended is free even before the registry hears 
   // The late down message of the predecessor erases nothing of the successor.
   CHECK(table.erase_all(old.address()).empty());
   CHECK(table.whereis("a") == young);
+  CHECK(table.holders() == std::vector{young});
   table.clear();
   send_exit(young, caf::exit_reason::kill);
+}
+
+TEST_CASE("the dead have no value to change, and their names go all at once") {
+  test::deterministic d;
+  internal::name_table table{"t"};
+  const auto w = d.system().spawn(idle);
+  CHECK_FALSE(table.insert("a", w).holder);
+  CHECK_FALSE(table.insert("b", w).holder);
+  CHECK(table.update("a", w, 1));
+  send_exit(w, caf::exit_reason::kill);
+  d.run();
+  CHECK_FALSE(table.update("a", w, 2));
+  CHECK(table.erase_all(w.address()).size() == 2);
+  CHECK(table.holders().empty());
 }
 
 TEST_CASE_METHOD(fixture, "unregistering frees the name") {
@@ -150,6 +182,68 @@ TEST_CASE_METHOD(fixture, "a registration that waited in vain is refused") {
   CHECK(seen == errc::already_registered);
   kill(old);
   kill(young);
+}
+
+TEST_CASE_METHOD(fixture, "who waits for a name is told of that name only, and in its own time") {
+  auto slow = request(self().ptr(), r.actor(), 1h, await_name{"x", 10s});
+  auto quick = request(self().ptr(), r.actor(), 1h, await_name{"y", 3s});
+  const auto w = worker();
+  REQUIRE(enter("z", w));
+  advance(3s);
+  CHECK(outcome<found>(quick) == errc::timed_out);
+  REQUIRE(enter("x", w));
+  CHECK(outcome<found>(slow) == errc::none);
+  kill(w);
+}
+
+TEST_CASE_METHOD(fixture, "a name that becomes free goes to the first who waits for it, with its value") {
+  const auto old = worker(), other = worker(), elsewhere = worker(), first = worker(), second = worker();
+  REQUIRE(enter("a", old));
+  REQUIRE(enter("b", other));
+  auto for_b = claim("b", elsewhere);
+  auto one = claim("a", first, 7);
+  auto two = claim("a", second);
+  kill(old);
+  CHECK(outcome<registered>(one) == errc::none);
+  CHECK(r.whereis("a") == first);
+  const auto now = r.lookup("a");
+  REQUIRE(now.size() == 1);
+  const auto* value = std::any_cast<int>(&now[0].value);
+  CHECK((value != nullptr && *value == 7));
+  CHECK(r.whereis("b") == other);
+  CHECK(answer_of<registered>(r.actor(), unregister_name{"a"}));
+  CHECK(outcome<registered>(two) == errc::none);
+  CHECK(r.whereis("a") == second);
+  kill(other);
+  CHECK(outcome<registered>(for_b) == errc::none);
+  const auto third = worker();
+  auto three = claim("a", third);
+  CHECK(answer_of<registered>(r.actor(), unregister_name{"a"}));
+  CHECK(r.whereis("a") == third);
+  CHECK(outcome<registered>(three) == errc::none);
+  kill(third);
+  for (const auto& who : {elsewhere, first, second})
+    kill(who);
+}
+
+TEST_CASE_METHOD(fixture, "who waits for a name and ends is forgotten") {
+  const auto old = worker(), gone = worker();
+  REQUIRE(enter("a", old));
+  auto claimed = claim("a", gone);
+  CHECK(answer_of<vitals>(r.actor(), report_vitals{})->in_flight == 1);
+  kill(gone);
+  CHECK(answer_of<vitals>(r.actor(), report_vitals{})->in_flight == 0);
+  CHECK(outcome<registered>(claimed) == errc::start_failed); // whoever asked for it
+  kill(old);
+}
+
+TEST_CASE_METHOD(fixture, "unregistering one who has ended meanwhile finds nobody") {
+  const auto w = worker();
+  REQUIRE(enter("a", w));
+  auto pending = request(self().ptr(), r.actor(), 1h, unregister_name{"a"});
+  kill_unheard(w); // its end is behind the request
+  run();
+  CHECK(outcome<registered>(pending) == errc::not_registered);
 }
 
 TEST_CASE_METHOD(fixture, "who waits is told when the registry ends") {
@@ -242,6 +336,21 @@ TEST_CASE_METHOD(shared_names, "a duplicate registry lets any number of actors h
   CHECK(r.select({"news"}).entries.size() == 3);
 }
 
+TEST_CASE_METHOD(shared_names, "the dead are not seen, also before the registry hears of their end") {
+  enter("news", a, 1);
+  enter("news", b, 2);
+  send_exit(a, caf::exit_reason::kill);
+  run_only(a);
+  CHECK(numbers("news") == numbers_list{2});
+  CHECK(r.whereis("news") == b);
+  CHECK(r.select({"news"}).entries.size() == 1);
+  CHECK(r.count() == 1);
+  CHECK(r.keys(a).empty());
+  run();
+  CHECK(numbers("news") == numbers_list{2});
+  CHECK(r.count() == 1);
+}
+
 TEST_CASE_METHOD(shared_names, "an actor unregisters its own entries, and its death takes all of them") {
   enter("news", a, 1);
   enter("news", b, 2);
@@ -260,6 +369,10 @@ TEST_CASE_METHOD(shared_names, "a value is replaced by who holds the name only")
   CHECK(answer_of<registered>(r.actor(), update_value{"news", a, 7}));
   CHECK(numbers("news") == numbers_list{7});
   CHECK(code(answer_of<registered>(r.actor(), update_value{"news", b, 8})) == errc::not_registered);
+  enter("news", a, 1);
+  enter("news", b, 2);
+  CHECK(answer_of<registered>(r.actor(), update_value{"news", a, 9})); // of several, all
+  CHECK(numbers("news") == numbers_list{9, 9, 2});
 }
 
 TEST_CASE_METHOD(shared_names, "dispatch reaches everybody under a name, and is not called for nobody") {
@@ -314,6 +427,62 @@ TEST_CASE("listeners are told of registrations, of names given up, and of deaths
   CHECK(told().who == x);
   send_exit(x, caf::exit_reason::kill);
   send_exit(r.actor(), caf::exit_reason::kill);
+}
+
+TEST_CASE("listeners are told in order of who takes over a name, and nothing of who never had it") {
+  test::deterministic d;
+  const auto r = registry::spawn(d.system(), "heard", {.listeners = {d.me()}});
+  const auto old = d.system().spawn(idle), brief = d.system().spawn(idle), young = d.system().spawn(idle);
+  REQUIRE(d.answer_of<registered>(r.actor(), register_name{"a", old}));
+  REQUIRE(d.take<name_registered>());
+  post(r.actor(), register_name{"a", brief, 1min});
+  post(r.actor(), register_name{"a", young, 1min});
+  d.run();
+  // Both have ended when the registry hears of the first.
+  for (const auto& who : {old, brief}) {
+    send_exit(who, caf::exit_reason::kill);
+    d.run_only(who);
+  }
+  auto gone = d.take<name_unregistered>();
+  REQUIRE(gone);
+  CHECK(gone->who == old.address());
+  auto come = d.take<name_registered>();
+  REQUIRE(come);
+  CHECK(come->entry.who == young);
+  // The name is taken from one whose end is behind the registration.
+  const auto last = d.system().spawn(idle);
+  post(r.actor(), register_name{"a", last});
+  send_exit(young, caf::exit_reason::kill);
+  d.run_only(young);
+  gone = d.take<name_unregistered>();
+  REQUIRE(gone);
+  CHECK(gone->who == young.address());
+  come = d.take<name_registered>();
+  REQUIRE(come);
+  CHECK(come->entry.who == last);
+  CHECK_FALSE(d.take<name_unregistered>());
+  for (const auto& who : {last, r.actor()})
+    send_exit(who, caf::exit_reason::kill);
+}
+
+TEST_CASE_METHOD(fixture, "the names go with a registry, unless it keeps them for its successor") {
+  const auto w = worker();
+  REQUIRE(enter("a", w));
+  kill(r.actor());
+  CHECK_FALSE(r.whereis("a"));
+  const auto first = registry::succeed(system(), {}, "kept", {});
+  REQUIRE(answer_of<registered>(first.actor(), register_name{"a", w}));
+  kill(first.actor());
+  CHECK(first.whereis("a") == w);
+  const auto second = registry::succeed(system(), first, "kept", {.listeners = {me()}});
+  run();
+  CHECK(second.whereis("a") == w);
+  kill(w);
+  const auto gone = take<name_unregistered>();
+  REQUIRE(gone);
+  CHECK(gone->who == w.address());
+  second.clear();
+  kill(second.actor());
 }
 
 TEST_CASE_METHOD(fixture, "many registries in one system keep their names apart") {

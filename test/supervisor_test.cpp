@@ -272,8 +272,43 @@ TEST_CASE_METHOD(fixture, "brutal_kill does not ask") {
   auto stubborn = spec("a", restart::permanent, manner::ignores_exit);
   stubborn.shutdown = shutdown::brutal_kill();
   begin(strategy::one_for_one, {stubborn});
+  caf::error how;
+  now["a"]->attach_functor([&](const caf::error& why) { how = why; });
   stop();
   CHECK(trace == list{"end a"});
+  CHECK(has_ended());
+  CHECK(how == caf::exit_reason::kill);
+  auto obedient = spec("b");
+  obedient.shutdown = shutdown::brutal_kill();
+  begin(strategy::one_for_one, {obedient});
+  now["b"]->attach_functor([&](const caf::error& why) { how = why; });
+  how = {};
+  stop();
+  CHECK(how == caf::exit_reason::kill);
+}
+
+TEST_CASE_METHOD(fixture, "a child that does not even react to a kill is given up") {
+  caf::scoped_actor hanging{system()}; // it never looks at its mailbox
+  auto s = spec("a");
+  s.start = [&](const start_context&) -> caf::expected<caf::actor> { return caf::actor_cast<caf::actor>(hanging); };
+  s.shutdown = shutdown::brutal_kill();
+  begin({.children = {spec("b"), s}, .kill_timeout = 3s});
+  stop();
+  advance(2999ms);
+  CHECK(trace.empty());
+  advance(1ms);
+  CHECK(trace == list{"end b"});
+  CHECK(has_ended());
+}
+
+TEST_CASE_METHOD(fixture, "a supervisor below may take as long as it likes to stop") {
+  auto below = spec("a", restart::permanent, manner::ignores_exit);
+  below.type = child_type::supervisor;
+  begin(strategy::one_for_one, {below});
+  stop();
+  advance(1min);
+  CHECK(trace.empty());
+  send_exit(now.at("a"), caf::exit_reason::kill);
   CHECK(has_ended());
 }
 
@@ -388,8 +423,55 @@ TEST_CASE_METHOD(fixture, "a child that has to report is waited for") {
   CHECK(started());
 }
 
+TEST_CASE_METHOD(fixture, "each child that has to report has its own time, and reports for itself only") {
+  auto first = spec("a"), second = spec("b");
+  first.start_timeout = second.start_timeout = 3s;
+  begin(strategy::one_for_one, {first, second});
+  advance(2s);
+  post(sup, child_started{now["a"]});
+  run();
+  CHECK(trace == list{"start a", "start b"});
+  post(sup, child_started{now["a"]});
+  advance(2s); // more than the first's time
+  CHECK(info("b").state == child_state::starting);
+  CHECK_FALSE(started());
+  post(sup, child_started{now["b"]});
+  CHECK(started());
+}
+
+TEST_CASE_METHOD(fixture, "a child keeps since when it is in its state") {
+  begin(strategy::one_for_one, {spec("a")});
+  const auto before = info("a").since;
+  advance(2s);
+  CHECK(info("a").since == before);
+  end_child("a", crash);
+  CHECK(info("a").since - before == 2s);
+}
+
+TEST_CASE_METHOD(fixture, "who is told of a supervisor that gives up is told why its last child ended") {
+  caf::error why;
+  begin({.intensity = 0, .children = {spec("a")}, .on_give_up = [&](const caf::error& e) { why = e; }});
+  end_child("a", crash);
+  CHECK(has_ended());
+  CHECK(describe(why) == "handler failed: boom");
+}
+
+TEST_CASE_METHOD(fixture, "who has to report is not started any more when a stop has come") {
+  begin(strategy::one_for_one, {spec("a")});
+  auto slow = spec("b");
+  slow.start_timeout = 1h;
+  auto pending = request(self().ptr(), sup, 1h, start_child{slow});
+  auto plain = request(self().ptr(), sup, 1h, start_child{spec("c")});
+  stop();
+  CHECK(trace == list{"start c", "end c", "end a"});
+  errc seen = errc::none;
+  pending.receive([](found_child&) {}, [&](caf::error& e) { seen = code_of(e); });
+  CHECK(seen == errc::start_failed);
+  plain.receive([](found_child&) {}, [](caf::error& e) { FAIL(describe(e)); });
+}
+
 TEST_CASE_METHOD(fixture, "a child that does not report in time is killed, and has not started") {
-  auto slow = spec("a");
+  auto slow = spec("a", restart::permanent, manner::ignores_exit);
   slow.start_timeout = 3s;
   begin(strategy::one_for_one, {slow, spec("b")});
   advance(3s);
@@ -512,6 +594,8 @@ TEST_CASE("wrong specifications are refused, each for its reason") {
   CHECK(fault({.children = {with([](auto& s) { s.start = nullptr; })}}).find("start function") != string::npos);
   CHECK(fault({.children = {good, good}}).find("'a' stands twice") != string::npos);
   CHECK(fault({.period = 0s, .children = {good}}).find("period") != string::npos);
+  CHECK(fault({.children = {with([](auto& s) { s.shutdown = shutdown{-1ms}; })}}).find("negative shutdown")
+        != string::npos);
   CHECK(fault({.children = {with([](auto& s) { s.start_timeout = -1ms; })}}).find("start time-out") != string::npos);
   const auto significant = with([](auto& s) { s.significant = true; });
   CHECK(fault({.children = {significant}}).find("permanent") != string::npos);
@@ -571,6 +655,18 @@ TEST_CASE_METHOD(dynamic_fixture, "children of a template are terminated by thei
   CHECK(code(answer_of<child_done>(sup, delete_child{"model"})) == errc::simple_one_for_one);
   CHECK(code(answer_of<found_child>(sup, start_child{spec("z")})) == errc::simple_one_for_one);
   CHECK(answer_of<child_spec>(sup, get_child_spec{"model"}));
+}
+
+TEST_CASE_METHOD(dynamic_fixture, "a template that changes is that of those who run, and of those to come") {
+  begin(strategy::simple_one_for_one, {model()});
+  add("x");
+  supervisor_options to{.strategy = strategy::simple_one_for_one, .children = {model(restart::temporary)}};
+  CHECK(answer_of<supervisor_changed>(sup, change_supervisor{to}));
+  CHECK(answer_of<child_spec>(sup, get_child_spec{"model"})->restart == restart::temporary);
+  add("y");
+  end_child("x", crash);
+  end_child("y", crash);
+  CHECK(all().empty());
 }
 
 TEST_CASE_METHOD(dynamic_fixture, "children of a template are stopped all at once") {

@@ -64,11 +64,11 @@ public:
   /// Asks the child to end and kills it when it has not within `timeout`.
   shutdown(std::chrono::milliseconds timeout) : timeout_{timeout} {}
   /// Kills the child without asking.
-  [[nodiscard]] static shutdown brutal_kill() { return shutdown{std::chrono::milliseconds{-1}}; }
+  [[nodiscard]] static shutdown brutal_kill() { return shutdown{std::chrono::milliseconds::min()}; }
   /// Asks the child to end and waits for as long as it takes: for supervisors, which bound it themselves.
   [[nodiscard]] static shutdown infinity() { return shutdown{std::chrono::milliseconds::max()}; }
 
-  [[nodiscard]] bool kills() const { return timeout_ < std::chrono::milliseconds::zero(); }
+  [[nodiscard]] bool kills() const { return timeout_ == std::chrono::milliseconds::min(); }
   [[nodiscard]] bool waits_for_ever() const { return timeout_ == std::chrono::milliseconds::max(); }
   [[nodiscard]] std::chrono::milliseconds timeout() const { return timeout_; }
 
