@@ -606,6 +606,9 @@ TEST_CASE("wrong specifications are refused, each for its reason") {
   CHECK(fault({.children = {transient}}).find("auto_shutdown is never") != string::npos);
   CHECK(fault({.auto_shutdown = auto_shutdown::any_significant, .children = {transient}}) == "normal");
   CHECK(fault({.strategy = strategy::simple_one_for_one}).find("one template") != string::npos);
+  const auto other = with([](auto& s) { s.id = "b"; });
+  CHECK(fault({.strategy = strategy::simple_one_for_one, .children = {good, other}}).find("one template")
+        != string::npos);
 }
 
 namespace {
