@@ -3,6 +3,7 @@
 #include "cli/message_json.hpp"
 
 #include "libstargate/protocol/frames.hpp"
+#include "libstargate/protocol/instant.hpp"
 
 #include <fcntl.h>
 #include <poll.h>

@@ -2,6 +2,7 @@
 
 #include "libstargate/protocol/base64.hpp"
 #include "libstargate/protocol/frames.hpp"
+#include "libstargate/protocol/instant.hpp"
 #include "libstargate/protocol/json.hpp"
 
 #include <utility>

@@ -1,6 +1,7 @@
 #include "cli/common.hpp"
 
 #include "libstargate/protocol/frames.hpp"
+#include "libstargate/protocol/instant.hpp"
 
 #include <algorithm>
 #include <condition_variable>

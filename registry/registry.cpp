@@ -33,16 +33,23 @@ struct registry_state {
     caf::response_promise answer;
   };
 
-  caf::stateful_actor<registry_state>* self = nullptr;
-  std::shared_ptr<internal::name_table> table;
-  std::vector<caf::actor> listeners;
-  bool keeps_names = false;
+  caf::event_based_actor* const self;
+  const std::shared_ptr<internal::name_table> table;
+  const std::vector<caf::actor> listeners;
+  const bool keeps_names;
   std::deque<waiting> waitlist;
   std::unordered_set<caf::actor_addr> monitored;
   std::uint64_t last_ticket = 0;
 
+  registry_state(caf::event_based_actor* of, std::shared_ptr<internal::name_table> names, registry_options options)
+    : self{of},
+      table{std::move(names)},
+      listeners{std::move(options.listeners)},
+      keeps_names{options.keeps_names} {}
+  registry_state(const registry_state&) = delete;
+  registry_state& operator=(const registry_state&) = delete;
   ~registry_state() {
-    if (table && !keeps_names)
+    if (!keeps_names)
       table->clear();
     // As CAF answers what is still in a mailbox: nobody waits in vain for a registry that was killed.
     for (auto& w : waitlist)
@@ -217,16 +224,6 @@ struct registry_state {
   }
 };
 
-caf::behavior registry_actor(caf::stateful_actor<registry_state>* self,
-                             const std::shared_ptr<internal::name_table>& table, const registry_options& options) {
-  auto& state = state_of(self);
-  state.self = self;
-  state.table = table;
-  state.listeners = options.listeners;
-  state.keeps_names = options.keeps_names;
-  return state.make_behavior();
-}
-
 } // namespace
 
 registry registry::spawn(caf::actor_system& system, std::string name, registry_options options) {
@@ -245,7 +242,7 @@ registry registry::succeed(caf::actor_system& system, const registry& predecesso
 registry registry::spawn_on(caf::actor_system& system, std::shared_ptr<internal::name_table> table,
                             registry_options options) {
   registry result;
-  result.actor_ = system.spawn(registry_actor, table, std::move(options));
+  result.actor_ = spawn_state<registry_state>(system, table, std::move(options));
   result.table_ = std::move(table);
   return result;
 }

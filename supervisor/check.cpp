@@ -21,6 +21,9 @@ std::string fault_of(const child_spec& spec, auto_shutdown how) {
     return "'" + spec.id + "' has a negative shutdown time";
   if (negative(spec.start_timeout))
     return "'" + spec.id + "' has a negative start time-out";
+  if (spec.backoff
+      && (spec.backoff->first <= std::chrono::milliseconds::zero() || spec.backoff->first > spec.backoff->most))
+    return "'" + spec.id + "' has a backoff that begins with nothing, or with more than its most";
   return {};
 }
 
@@ -34,6 +37,8 @@ caf::error check(const supervisor_options& options) {
     return wrong("the period is less than a second");
   if (options.strategy == strategy::simple_one_for_one && options.children.size() != 1)
     return wrong("simple_one_for_one takes one template, not " + std::to_string(options.children.size()));
+  if (options.max_children && options.strategy != strategy::simple_one_for_one)
+    return wrong("max_children is for simple_one_for_one");
   std::set<std::string_view> seen;
   for (const auto& spec : options.children) {
     if (const auto fault = fault_of(spec, options.auto_shutdown); !fault.empty())

@@ -4,6 +4,8 @@
 
 #include <stargate/supervisor.hpp>
 
+#include "supervisor/restart.hpp"
+
 #include <any>
 #include <chrono>
 #include <cstdint>
@@ -23,6 +25,8 @@ struct child {
   std::uint64_t restarts = 0;
   caf::error last_exit;
   std::chrono::steady_clock::time_point since;
+  std::optional<std::chrono::steady_clock::time_point> began; ///< When it last began to run.
+  backoff_count waits;
   std::optional<caf::error> ended; ///< It has ended, and nothing was done about that yet.
   bool awaited = false;            ///< The operation in hand waits for its end.
 };

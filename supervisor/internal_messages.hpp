@@ -20,6 +20,11 @@ struct start_children {};
 struct try_again {
   child_id id;
 };
+/// The time is up that a child had to wait before it is started again.
+struct backoff_over {
+  child_id id;
+  std::uint64_t wait; ///< Which of its waits.
+};
 /// Ends the supervisor, which was asked to, behind whatever had come before.
 struct leave {};
 
@@ -29,9 +34,11 @@ STARGATE_BEGIN_TYPES(stargate_supervisor_internal, STARGATE_FIRST_TYPE_ID + 50)
 STARGATE_TYPE(stargate_supervisor_internal, stargate::internal::step_timeout)
 STARGATE_TYPE(stargate_supervisor_internal, stargate::internal::start_children)
 STARGATE_TYPE(stargate_supervisor_internal, stargate::internal::try_again)
+STARGATE_TYPE(stargate_supervisor_internal, stargate::internal::backoff_over)
 STARGATE_TYPE(stargate_supervisor_internal, stargate::internal::leave)
 STARGATE_END_TYPES(stargate_supervisor_internal)
 STARGATE_LOCAL_MESSAGE(stargate::internal::step_timeout)
 STARGATE_LOCAL_MESSAGE(stargate::internal::start_children)
 STARGATE_LOCAL_MESSAGE(stargate::internal::try_again)
+STARGATE_LOCAL_MESSAGE(stargate::internal::backoff_over)
 STARGATE_LOCAL_MESSAGE(stargate::internal::leave)

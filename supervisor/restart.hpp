@@ -4,6 +4,7 @@
 
 #include <stargate/supervisor.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -47,6 +48,27 @@ template <class Iterator>
   }
   return false;
 }
+
+/// How long one child is to wait before each of its restarts.
+class backoff_count {
+public:
+  /// @param ran how long it ran before it ended, or nothing if it did not start
+  [[nodiscard]] std::chrono::milliseconds next(const restart_backoff& how, std::chrono::steady_clock::duration ran) {
+    if (ran >= how.most)
+      next_ = std::chrono::milliseconds::zero();
+    next_ = next_ == std::chrono::milliseconds::zero()
+              ? how.first
+              : std::min(next_ > how.most / 2 ? how.most : next_ * 2, how.most);
+    ++number_;
+    return next_;
+  }
+  /// Counts the waits.
+  [[nodiscard]] std::uint64_t number() const { return number_; }
+
+private:
+  std::chrono::milliseconds next_{0};
+  std::uint64_t number_ = 0;
+};
 
 /// Counts restarts, those that fail to start included.
 /// @par Source OTP's `add_restart`: whole seconds of a monotonic clock, and a restart counts while `now - t ≤ period`.

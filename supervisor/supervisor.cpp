@@ -12,436 +12,46 @@
 #include <stargate/supervisor.hpp>
 #include <stargate/vitals.hpp>
 
-#include "supervisor/child_list.hpp"
 #include "supervisor/internal_messages.hpp"
-#include "supervisor/live_children.hpp"
-#include "supervisor/restart.hpp"
+#include "supervisor/lifecycle.hpp"
 
 #include <algorithm>
-#include <deque>
 #include <functional>
-#include <optional>
-#include <ranges>
+#include <memory>
+#include <string>
 #include <utility>
-#include <variant>
+#include <vector>
 
 namespace stargate {
 
 namespace {
 
-using clock = std::chrono::steady_clock;
 using internal::child;
 
-struct supervisor_state {
+struct supervisor_state : internal::lifecycle {
   static inline const char* name = "stargate.supervisor";
+  const caf::actor parent;
 
-  /// Is told how starting children went: the failure, and the child that failed.
-  using started = std::function<void(const caf::error& failure, child* failed)>;
-  using done = std::function<void()>;
-
-  caf::stateful_actor<supervisor_state>* self = nullptr;
-  supervisor_options options; ///< Without its children, which are in the list.
-  caf::actor parent;
-  std::shared_ptr<internal::live_children> live = std::make_shared<internal::live_children>();
-  internal::child_list list;
-  std::optional<child_spec> model; ///< The template of `simple_one_for_one`.
-  std::uint64_t last_dynamic = 0;  ///< Numbers the children of the template.
-  std::optional<internal::restart_log> log;
-  std::uint64_t restarts = 0;
-
-  // -- one operation at a time
-
-  /// A request or a restart; or a child that has ended, by its actor, if it is still one.
-  using operation = std::variant<std::function<void()>, caf::actor_addr>;
-  std::deque<operation> queue;
-  bool busy = false;
-  bool running_queue = false;
-  std::optional<caf::error> leaving; ///< Set once: it was asked to end, and will when it has done what came before.
-  std::optional<caf::error> ending;  ///< Set once: the supervisor is on its way out, with this reason.
-
-  void enqueue(operation op) {
-    queue.push_back(std::move(op));
-    run_queue();
-  }
-
-  void run_queue() {
-    if (running_queue)
-      return;
-    running_queue = true;
-    while (!busy && !queue.empty()) {
-      auto op = std::move(queue.front());
-      queue.pop_front();
-      busy = true;
-      if (const auto* ended = std::get_if<caf::actor_addr>(&op))
-        on_end(*ended);
-      else
-        std::get<std::function<void()>>(op)();
-    }
-    running_queue = false;
-  }
-
-  /// Every operation ends here.
-  void finish() {
-    busy = false;
-    run_queue();
-  }
-
-  // -- what an operation waits for
-
-  struct step {
-    std::uint64_t number = 0;
-    done on_timeout;
-  };
-  std::optional<step> current;
-  std::uint64_t last_step = 0;
-
-  void begin_step(done on_timeout, std::optional<std::chrono::milliseconds> timeout) {
-    current = step{++last_step, std::move(on_timeout)};
-    if (timeout)
-      send_later(self, *timeout, internal::step_timeout{last_step});
-  }
-
-  // -- children
-
-  [[nodiscard]] bool is_simple() const { return options.strategy == strategy::simple_one_for_one; }
-
-  void enter(child& c, child_state state) {
-    c.state = state;
-    c.since = now();
-  }
-
-  clock::time_point now() { return self->clock().now(); }
-
-  void say(log_level level, const std::string& text) {
-    if (options.log)
-      options.log(level, options.name, text);
-  }
-
-  /// The child is gone: as far as this supervisor is concerned it has no actor any more.
-  void forget_actor(child& c, const caf::error& why) {
-    live->remove(c.who.address());
-    c.last_actor = c.who.address();
-    list.assign(c, {});
-    c.ended.reset();
-    c.awaited = false;
-    c.last_exit = why;
-    enter(c, child_state::stopped);
-  }
-
-  /// What is left of a child that is not started again by itself. @par Source OTP's `del_child`.
-  void retire(child& c) {
-    enter(c, child_state::stopped);
-    if (is_simple() || c.spec.restart == restart::temporary)
-      list.erase(c);
-  }
-
-  template <class Range>
-  static std::vector<child*> pointers(Range&& range) {
-    std::vector<child*> result;
-    for (auto& c : range)
-      result.push_back(&c);
-    return result;
-  }
-
-  // -- starting
-
-  struct {
-    std::vector<child*> children;
-    std::size_t next = 0;
-    started then;
-  } starting;
-
-  /// Starts children, the first of `children` first, and stops at the first that fails.
-  void start_all(std::vector<child*> children, started then) {
-    starting = {std::move(children), 0, std::move(then)};
-    go_on_starting();
-  }
-
-  void go_on_starting() {
-    while (starting.next < starting.children.size()) {
-      auto& c = *starting.children[starting.next];
-      const auto failure = start_one(c);
-      if (current)
-        return; // it has to report first
-      if (failure)
-        return starting_failed(*failure);
-      ++starting.next;
-    }
-    starting.children.clear();
-    std::exchange(starting.then, nullptr)({}, nullptr);
-  }
-
-  void starting_failed(const std::string& why) {
-    auto* c = starting.children[starting.next];
-    auto text = "child '" + c->spec.id + "' of " + options.name + " did not start: " + why;
-    say(ending || leaving ? log_level::info : log_level::error, text);
-    starting.children.clear();
-    std::exchange(starting.then, nullptr)(make_error(errc::start_failed, std::move(text)), c);
-  }
-
-  /// Starts one child. Gives why it failed, if it did; if it has to report first, that is the current step.
-  std::optional<std::string> start_one(child& c) {
-    if (ending || (leaving && c.spec.start_timeout)) // who has to report first would hold up the stop
-      return "the supervisor is stopping";
-    caf::expected<caf::actor> made = make_error(errc::start_failed, "it was not called");
-    try {
-      made = c.spec.start(start_context{self->system(), caf::actor_cast<caf::actor>(self), c.argument});
-    } catch (const std::exception& e) {
-      made = make_error(errc::start_failed, e.what());
-    } catch (...) {
-      made = make_error(errc::start_failed, "its start function threw what is not a std::exception");
-    }
-    enter(c, child_state::stopped);
-    if (!made) {
-      c.last_exit = made.error();
-      return describe(c.last_exit);
-    }
-    if (!*made)
-      return std::nullopt; // nothing to run: OTP's `ignore`
-    list.assign(c, *made);
-    live->add(c.who, c.spec.type);
-    monitor(self, c.who);
-    if (!c.spec.start_timeout) {
-      enter(c, child_state::running);
-      return std::nullopt;
-    }
-    enter(c, child_state::starting);
-    begin_step([this, &c] { kill_unstarted(c); }, c.spec.start_timeout);
-    return std::nullopt;
-  }
-
-  void kill_unstarted(child& c) {
-    stop_batch({&c}, true, [this, &c] {
-      c.last_exit =
-        make_error(errc::start_timeout, "it did not report within " + std::to_string(c.spec.start_timeout->count())
-                                          + " ms that it had started");
-      starting_failed(describe(c.last_exit));
-    });
-  }
-
-  // -- stopping
-
-  struct {
-    std::vector<std::vector<child*>> batches; ///< The last one is next.
-    std::size_t left = 0;                     ///< Of the batch in hand.
-    done then;
-  } stopping;
-
-  /// Stops children one after the other, the last of `children` first.
-  void stop_all(const std::vector<child*>& children, done then) {
-    stopping.batches.clear();
-    if (is_simple())
-      stopping.batches.push_back(children); // all at once, as OTP does
-    else
-      for (auto* c : children)
-        stopping.batches.push_back({c});
-    stopping.then = std::move(then);
-    go_on_stopping();
-  }
-
-  void go_on_stopping() {
-    while (!stopping.batches.empty()) {
-      const auto batch = std::move(stopping.batches.back());
-      stopping.batches.pop_back();
-      ask_to_stop(batch, false);
-      if (stopping.left > 0)
-        return;
-    }
-    std::exchange(stopping.then, nullptr)();
-  }
-
-  void stop_batch(const std::vector<child*>& batch, bool by_force, done then) {
-    stopping.batches.clear();
-    stopping.then = std::move(then);
-    ask_to_stop(batch, by_force);
-    if (stopping.left == 0)
-      go_on_stopping();
-  }
-
-  static shutdown shutdown_of(const child_spec& spec) {
-    if (spec.shutdown)
-      return *spec.shutdown;
-    return spec.type == child_type::supervisor ? shutdown::infinity() : shutdown{std::chrono::milliseconds{5'000}};
-  }
-
-  void ask_to_stop(const std::vector<child*>& batch, bool by_force) {
-    std::vector<child*> asked;
-    for (auto* c : batch) {
-      if (c->ended)
-        forget_actor(*c, *std::exchange(c->ended, std::nullopt)); // and its entry in the queue finds nothing
-      if (!c->who)
-        continue;
-      c->awaited = true;
-      enter(*c, child_state::stopping);
-      asked.push_back(c);
-    }
-    stopping.left = asked.size();
-    if (asked.empty())
-      return;
-    const auto how = by_force ? shutdown::brutal_kill() : shutdown_of(asked.front()->spec);
-    if (how.kills())
-      return kill(std::move(asked));
-    std::optional<std::chrono::milliseconds> patience;
-    if (!how.waits_for_ever())
-      patience.emplace(how.timeout());
-    std::vector<caf::actor> actors;
-    for (const auto* c : asked)
-      actors.push_back(c->who);
-    begin_step(
-      [this, asked = std::move(asked)] {
-        auto late = asked;
-        std::erase_if(late, [](const child* c) { return !c->awaited; });
-        for (const auto* c : late)
-          say(log_level::warning, "child '" + c->spec.id + "' did not stop in time: killing it");
-        kill(std::move(late));
-      },
-      patience);
-    for (const auto& who : actors)
-      send_exit(who, make_error(exit_code::shutdown, "stopped by its supervisor"));
-  }
-
-  void kill(std::vector<child*> children) {
-    std::vector<caf::actor> actors;
-    for (const auto* c : children)
-      actors.push_back(c->who);
-    begin_step(
-      [this, children = std::move(children)] {
-        for (auto* c : children) {
-          if (!c->awaited)
-            continue;
-          say(log_level::error,
-              "child '" + c->spec.id + "' does not even react to being killed: it hangs, and is given up");
-          forget_actor(*c, caf::exit_reason::kill);
-        }
-        stopping.left = 0;
-        go_on_stopping();
-      },
-      options.kill_timeout);
-    for (const auto& who : actors)
-      send_exit(who, caf::exit_reason::kill);
-  }
-
-  void on_awaited_end(child& c, const caf::error& why) {
-    if (!is_normal_exit(why) && why != caf::exit_reason::kill)
-      say(log_level::warning, "child '" + c.spec.id + "' ended badly while it was stopped: " + describe(why));
-    forget_actor(c, why);
-    if (--stopping.left > 0)
-      return;
-    current.reset();
-    go_on_stopping();
-  }
-
-  // -- the end of a child, and restarting
-
-  void on_end(const caf::actor_addr& who) {
-    auto* c = list.find(who);
-    if (c == nullptr || !c->ended)
-      return finish(); // an operation has taken note of it already
-    const auto why = *std::exchange(c->ended, std::nullopt);
-    const auto id = c->spec.id;
-    forget_actor(*c, why);
-    if (ending)
-      return finish();
-    if (internal::is_restarted(c->spec.restart, why)) {
-      say(log_level::warning, "child '" + id + "' ended: " + describe(why));
-      return restart(*c);
-    }
-    say(log_level::info, "child '" + id + "' ended and is not restarted: " + describe(why));
-    const bool significant = c->spec.significant;
-    retire(*c);
-    if (!internal::shuts_down(options.auto_shutdown, significant, another_significant_left()))
-      return finish();
-    say(log_level::info, options.name + " shuts down, since its significant child '" + id + "' has ended");
-    end_with(make_error(exit_code::shutdown, options.name + " shut down when '" + id + "' had ended"));
-  }
-
-  [[nodiscard]] bool another_significant_left() const {
-    return options.auto_shutdown == auto_shutdown::all_significant
-           && std::any_of(list.begin(), list.end(),
-                          [](const child& c) { return c.spec.significant && c.state != child_state::stopped; });
-  }
-
-  void restart(child& c) {
-    if (!log->add(now()))
-      return give_up(c);
-    ++restarts;
-    enter(c, child_state::restarting);
-    const auto [first, last] = internal::affected(options.strategy, list.begin(), list.place_of(c), list.end());
-    const auto touched = pointers(std::ranges::subrange(first, last));
-    const bool alone = is_simple() || options.strategy == strategy::one_for_one;
-    stop_all(touched, [this, touched, alone] {
-      std::vector<child*> again;
-      for (auto* x : touched) {
-        if (!alone && x->spec.restart == restart::temporary) {
-          list.erase(*x); // it was stopped with the others, and is not started again
-          continue;
-        }
-        ++x->restarts;
-        enter(*x, child_state::restarting);
-        again.push_back(x);
-      }
-      start_all(again, [this, again](const caf::error&, child* failed) {
-        if (failed != nullptr) {
-          // Those behind it are not started now. It is tried again, in its turn, and that counts again.
-          for (auto* x : again)
-            if (x->state == child_state::restarting)
-              enter(*x, child_state::stopped);
-          if (!ending) {
-            enter(*failed, child_state::restarting);
-            send(self, caf::actor_cast<caf::actor>(self), internal::try_again{failed->spec.id});
-          }
-        }
-        finish();
-      });
-    });
-  }
-
-  void try_again(const child_id& id) {
-    auto* c = list.find(id);
-    if (c == nullptr || c->state != child_state::restarting || ending)
-      return finish(); // it was terminated before its turn came
-    restart(*c);
-  }
-
-  void give_up(child& c) {
-    const auto why = describe(c.last_exit);
-    say(log_level::error, "more than " + std::to_string(options.intensity) + " restarts within "
-                            + std::to_string(options.period.count()) + " s, the last of child '" + c.spec.id
-                            + "' which ended with: " + why + "; giving up");
-    if (options.on_give_up)
-      options.on_give_up(c.last_exit);
-    end_with(make_error(exit_code::shutdown,
-                        options.name + " gave up: child '" + c.spec.id + "' ended again and again, last with: " + why));
-  }
-
-  /// Stops everything and ends. It takes the place of the operation that calls it.
-  void end_with(caf::error reason) {
-    ending = reason;
-    stop_all(pointers(list), [this, reason = std::move(reason)] {
-      // Whoever still waits for an answer gets one: every request sees that the supervisor is ending.
-      for (auto& op : std::exchange(queue, {}))
-        if (auto* request = std::get_if<std::function<void()>>(&op))
-          (*request)();
-      self->quit(reason);
-    });
-  }
+  supervisor_state(caf::event_based_actor* of, supervisor_options with, caf::actor parent_)
+    : lifecycle{of, std::move(with)},
+      parent{std::move(parent_)} {}
 
   // -- requests
 
   template <class Answer>
   caf::response_promise perform(std::function<void(std::function<void(caf::expected<Answer>)>)> what) {
     auto promise = self->make_response_promise();
-    enqueue([this, promise, what = std::move(what)]() mutable {
+    operations.add([this, promise, what = std::move(what)]() mutable {
       if (ending) {
         promise.deliver(make_error(errc::stopping, options.name + " is stopping"));
-        return finish();
+        return operations.finish();
       }
       what([this, promise](caf::expected<Answer> answer) mutable {
         if (answer)
           promise.deliver(std::move(*answer));
         else
           promise.deliver(std::move(answer.error()));
-        finish();
+        operations.finish();
       });
     });
     return promise;
@@ -498,6 +108,9 @@ struct supervisor_state {
       if (!is_simple())
         return answer(
           make_error(errc::invalid_child_spec, options.name + " has no template: it is not simple_one_for_one"));
+      if (options.max_children && list.size() >= *options.max_children)
+        return answer(make_error(errc::max_children, options.name + " has " + std::to_string(list.size())
+                                                       + " children, which is as many as it may"));
       auto spec = *model;
       spec.id += "#" + std::to_string(++last_dynamic);
       auto& c = list.add(std::move(spec), now());
@@ -603,7 +216,8 @@ struct supervisor_state {
       options.auto_shutdown = to.auto_shutdown;
       options.intensity = to.intensity;
       options.period = to.period;
-      log->set_bounds(to.intensity, to.period);
+      options.max_children = to.max_children;
+      log.set_bounds(to.intensity, to.period);
       answer(supervisor_changed{});
     });
   }
@@ -618,7 +232,7 @@ struct supervisor_state {
   }
 
   void change_children(std::vector<child_spec> specs) {
-    auto kept = pointers(list);
+    auto kept = all_children();
     for (auto& spec : specs) {
       if (auto* c = list.find(spec.id)) {
         std::erase(kept, c);
@@ -667,7 +281,7 @@ struct supervisor_state {
       return starting_failed("it ended: " + describe(why));
     }
     c->ended = why;
-    enqueue(who);
+    operations.add([this, who] { on_end(who); });
   }
 
   void on_started(const caf::actor& who) {
@@ -675,7 +289,7 @@ struct supervisor_state {
     if (c == nullptr || c->state != child_state::starting)
       return;
     current.reset();
-    enter(*c, child_state::running);
+    now_runs(*c);
     ++starting.next;
     go_on_starting();
   }
@@ -704,9 +318,9 @@ struct supervisor_state {
   }
 
   void on_leave() {
-    enqueue([this] {
+    operations.add([this] {
       if (ending)
-        return finish();
+        return operations.finish();
       end_with(*leaving);
     });
   }
@@ -714,26 +328,24 @@ struct supervisor_state {
   // -- the beginning
 
   void start_tree() {
-    enqueue([this] {
-      if (auto wrong = check(options))
-        return end_with(std::move(wrong));
-      auto specs = std::exchange(options.children, {});
-      if (is_simple())
-        model = std::move(specs.front());
-      else
-        for (auto& spec : specs)
-          list.add(std::move(spec), now());
-      start_all(pointers(list), [this](const caf::error& failure, child*) {
-        if (failure)
-          return end_with(leaving ? *leaving : make_error(exit_code::shutdown, describe(failure)));
-        // Temporary children with nothing to run are gone already.
-        for (auto* c : pointers(list))
-          if (!c->who && c->spec.restart == restart::temporary)
-            list.erase(*c);
-        if (parent)
-          send(self, parent, child_started{caf::actor_cast<caf::actor>(self)});
-        finish();
-      });
+    if (auto wrong = check(options))
+      return end_with(std::move(wrong));
+    auto specs = std::exchange(options.children, {});
+    if (is_simple())
+      model = std::move(specs.front());
+    else
+      for (auto& spec : specs)
+        list.add(std::move(spec), now());
+    start_all(all_children(), [this](const caf::error& failure, child*) {
+      if (failure)
+        return end_with(leaving ? *leaving : make_error(exit_code::shutdown, describe(failure)));
+      // Temporary children with nothing to run are gone already.
+      for (auto* c : all_children())
+        if (!c->who && c->spec.restart == restart::temporary)
+          list.erase(*c);
+      if (parent)
+        send(self, parent, child_started{caf::actor_cast<caf::actor>(self)});
+      operations.finish();
     });
   }
 
@@ -747,7 +359,8 @@ struct supervisor_state {
       self, std::move(signals), [this](internal::start_children) { start_tree(); },
       [this](const child_started& m) { on_started(m.who); },
       [this](const internal::step_timeout& m) { on_timeout(m.step); },
-      [this](const internal::try_again& m) { enqueue([this, id = m.id] { try_again(id); }); },
+      [this](const internal::try_again& m) { operations.add([this, id = m.id] { on_try_again(id); }); },
+      [this](const internal::backoff_over& m) { operations.add([this, m] { on_backoff_over(m.id, m.wait); }); },
       [this](internal::leave) { on_leave(); }, [this](start_child& m) { return on_start_child(std::move(m.spec)); },
       [this](const terminate_child& m) { return on_terminate_child(m.id); },
       [this](const restart_child& m) { return on_restart_child(m.id); },
@@ -757,26 +370,14 @@ struct supervisor_state {
       [this](const get_child_spec& m) { return on_get_spec(m.id); },
       [this](change_supervisor& m) { return on_change(std::move(m.to)); },
       [this](which_children) { return snapshot(); }, [this](count_children) { return counts(); },
-      [this](report_vitals) { return vitals_of(self, queue.size()); });
+      [this](report_vitals) { return vitals_of(self, operations.size()); });
   }
 };
-
-caf::behavior supervisor_actor(caf::stateful_actor<supervisor_state>* self, supervisor_options options,
-                               const caf::actor& parent) {
-  auto& state = state_of(self);
-  state.self = self;
-  state.options = std::move(options);
-  state.parent = parent;
-  state.log.emplace(state.options.intensity, state.options.period);
-  if (!state.options.log)
-    state.options.log = caf_log(self->system());
-  return state.make_behavior();
-}
 
 } // namespace
 
 caf::actor spawn_supervisor(caf::actor_system& system, supervisor_options options, caf::actor parent) {
-  return system.spawn(supervisor_actor, std::move(options), std::move(parent));
+  return spawn_state<supervisor_state>(system, std::move(options), std::move(parent));
 }
 
 child_spec supervisor_spec(child_id id, supervisor_options options, restart restart) {
@@ -789,6 +390,17 @@ child_spec supervisor_spec(child_id id, supervisor_options options, restart rest
   spec.type = child_type::supervisor;
   spec.start_timeout = std::chrono::minutes{10}; // each of its children bounds its own start
   return spec;
+}
+
+std::string_view name_of(supervisor_report::event what) noexcept {
+  switch (what) {
+    case supervisor_report::event::started: return "started";
+    case supervisor_report::event::start_error: return "start error";
+    case supervisor_report::event::child_terminated: return "child terminated";
+    case supervisor_report::event::shutdown_error: return "shutdown error";
+    case supervisor_report::event::gave_up: return "gave up";
+  }
+  return "started";
 }
 
 std::string_view name_of(child_state state) noexcept {

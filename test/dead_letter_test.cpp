@@ -63,10 +63,10 @@ struct fixture : test::deterministic {
 
 TEST_CASE_METHOD(fixture, "a message is buried where a subscription keeps it, and acknowledged when it is stored") {
   CHECK(world->last()->to.path.find("/public/default/dead/dead-letters") != std::string::npos);
-  CHECK_FALSE(take<publish>());
+  CHECK_FALSE(take<publications>());
   world->last()->who->on_open();
   run();
-  auto given = take<publish>();
+  auto given = take<publications>();
   REQUIRE(given);
   REQUIRE(given->items.size() == 1);
   CHECK_FALSE(take<settle>());
@@ -83,10 +83,10 @@ TEST_CASE_METHOD(fixture, "a conflict is believed when the broker has the subscr
   };
   refuse(409);
   if (there) {
-    CHECK(take<publish>());
+    CHECK(take<publications>());
     return;
   }
-  CHECK_FALSE(take<publish>());
+  CHECK_FALSE(take<publications>());
   CHECK(settled() == disposition::nack);
   CHECK(logged.find("does the topic have a schema?") != std::string::npos);
 }
@@ -96,7 +96,7 @@ TEST_CASE_METHOD(fixture, "nothing is buried where nobody can tell whether it is
     return make_error(errc::forbidden, "not for you");
   };
   refuse(GENERATE(409, 403));
-  CHECK_FALSE(take<publish>());
+  CHECK_FALSE(take<publications>());
   CHECK(settled() == disposition::nack);
   CHECK(logged.find("no subscription 'dead-letters' could be made") != std::string::npos);
 }

@@ -1,4 +1,5 @@
 #include "libstargate/protocol/frames.hpp"
+#include "libstargate/protocol/instant.hpp"
 
 #include <stargate/error.hpp>
 

@@ -24,7 +24,7 @@ struct fixture : test::actor_fixture {
   std::vector<caf::expected<message_id>>& answers = *box;
 
   void produce(std::string payload) {
-    publish p;
+    publications p;
     p.items.push_back(
       std::make_shared<publication>(message{.payload = std::move(payload)},
                                     [to = box](caf::expected<message_id> a) { to->push_back(std::move(a)); }));

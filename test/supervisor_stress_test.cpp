@@ -31,23 +31,26 @@ struct census {
   void leaves(std::size_t i) { --living[i]; }
 };
 
-struct citizen_state {
-  std::shared_ptr<census> counted;
-  std::size_t number = 0;
+struct citizen {
   static inline const char* name = "citizen";
-  ~citizen_state() {
-    if (counted)
-      counted->leaves(number);
+  caf::event_based_actor* const self;
+  const std::shared_ptr<census> counted;
+  const std::size_t number;
+
+  citizen(caf::event_based_actor* of, std::shared_ptr<census> by, std::size_t as)
+    : self{of},
+      counted{std::move(by)},
+      number{as} {
+    counted->enters(number);
+  }
+  citizen(const citizen&) = delete;
+  citizen& operator=(const citizen&) = delete;
+  ~citizen() { counted->leaves(number); }
+
+  caf::behavior make_behavior() {
+    return behave(self, {}, [this](const caf::error& why) { self->quit(why); });
   }
 };
-
-caf::behavior citizen(caf::stateful_actor<citizen_state>* self, const std::shared_ptr<census>& counted,
-                      std::size_t number) {
-  state_of(self).counted = counted;
-  state_of(self).number = number;
-  counted->enters(number);
-  return behave(self, {}, [self](const caf::error& why) { self->quit(why); });
-}
 
 } // namespace
 
@@ -61,7 +64,7 @@ TEST_CASE("10,000 children bear 100,000 kills: all alive in the end, none twice"
     child_spec spec;
     spec.id = std::to_string(i);
     spec.start = [counted, i](const start_context& c) -> caf::expected<caf::actor> {
-      return c.system.spawn(citizen, counted, i);
+      return spawn_state<citizen>(c.system, counted, i);
     };
     o.children.push_back(std::move(spec));
   }

@@ -147,18 +147,27 @@ TEST_CASE_METHOD(fixture, "every kind of actor that is killed comes back under i
   }
 }
 
-TEST_CASE_METHOD(fixture, "a message to a producer's own actor reaches the acknowledger") {
+TEST_CASE_METHOD(fixture, "an actor produces by requests to what a producer's key gives") {
   const auto t = start(system, nowhere());
   REQUIRE(t);
-  std::promise<errc> answer;
-  internal::publish p;
+  caf::scoped_actor self{system};
+  const auto producer = t->registry().whereis(to_string(registry_key{orders}));
+  errc code{};
   // Only who encodes it sees that it cannot be sent.
-  p.items.push_back(
-    std::make_shared<internal::publication>(message{.payload = "x", .key = "\xff"}, [&](caf::expected<message_id> a) {
-      answer.set_value(a ? errc::none : code_of(a.error()));
-    }));
-  post(t->whereis({orders}), std::move(p));
-  CHECK(answer.get_future().get() == errc::invalid_message);
+  request(self.ptr(), producer, 10s, publish{{.payload = "x", .key = "\xff"}})
+    .receive([](message_id&) { FAIL("stored"); }, [&](caf::error& e) { code = code_of(e); });
+  CHECK(code == errc::invalid_message);
+  request(self.ptr(), producer, 10s, publish_all{{{.payload = "x", .key = "\xff"}, {.payload = "y"}}})
+    .receive(
+      [&](published& p) {
+        REQUIRE(p.answers.size() == 2);
+        CHECK(code_of(p.answers[0].error()) == errc::invalid_message);
+        CHECK(code_of(p.answers[1].error()) == errc::not_sent); // after send_timeout: there is no broker
+      },
+      [](caf::error& e) { FAIL(describe(e)); });
+  request(self.ptr(), t->whereis({"consumer/s", orders}), 10s, publish{{.payload = "x"}})
+    .receive([](message_id&) { FAIL("stored"); },
+             [](caf::error& e) { CHECK(code_of(e) == errc::not_registered); });
 }
 
 TEST_CASE_METHOD(fixture, "an answer to an actor carries the message's context") {

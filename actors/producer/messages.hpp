@@ -11,8 +11,8 @@
 
 namespace stargate::internal {
 
-/// Accepted by a producer_ack, and by a producer for its producer_ack.
-struct publish {
+/// Accepted by a producer_ack.
+struct publications {
   std::vector<publication_ptr> items;
   bool waits_for_room = false;
 };
@@ -21,7 +21,7 @@ struct publish {
 
 // clang-format off
 #define STARGATE_PRODUCER_MESSAGES(X) \
-  X(stargate::internal::publish)
+  X(stargate::internal::publications)
 // clang-format on
 #define STARGATE_ID(type) STARGATE_TYPE(stargate_producer, type)
 STARGATE_BEGIN_TYPES(stargate_producer, STARGATE_FIRST_TYPE_ID + 170)

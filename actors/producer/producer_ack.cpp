@@ -1,6 +1,6 @@
 // The producer's acknowledger: it accepts what is to be produced, hands it to the socket, and answers.
 //
-// accepts  publish report_vitals from anybody; handshake_wanted link_up link_down frames_in drain from the socket,
+// accepts  publications publish publish_all wait_for_room report_vitals from anybody; handshake_wanted link_up link_down frames_in drain from the socket,
 //          and its down message; fitness_checked, once
 // sends    handshake transmit progress reset_connection refuse_connection drained to the socket; child_started to its
 //          supervisor
@@ -14,14 +14,21 @@
 #include "actors/producer/ledger.hpp"
 #include "actors/producer/messages.hpp"
 #include "actors/producer/numbering.hpp"
+#include "actors/producer/room_desk.hpp"
 #include "actors/shared/join.hpp"
 #include "libstargate/protocol/frames.hpp"
 #include "libstargate/protocol/option_table.hpp"
 #include "libstargate/protocol/percent.hpp"
 
+#include <stargate/producer.hpp>
 #include <stargate/vitals.hpp>
 
+#include <memory>
 #include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
 
 namespace stargate::internal {
 
@@ -30,12 +37,15 @@ namespace {
 struct producer_ack_state {
   static inline const char* name = "stargate.producer_ack";
 
-  caf::stateful_actor<producer_ack_state>* self = nullptr;
-  tree_context_ptr tree;
-  std::string key, socket_key;
-  producer_options options;
-  std::shared_ptr<const protocol::encryptor> encrypts;
-  std::optional<internal::ledger> ledger;
+  caf::event_based_actor* const self;
+  const tree_context_ptr tree;
+  const std::string key, socket_key;
+  const producer_options options;
+  const std::shared_ptr<const protocol::encryptor> encrypts;
+  const caf::actor supervisor;
+  internal::ledger ledger;
+  room_desk desk;
+  std::set<caf::actor_addr> watched;          ///< Who has asked for room.
   std::optional<internal::numbering> numbers; ///< Empty unless it stores effectively once.
   bool is_fit = false;                        ///< The broker was asked.
   std::optional<link_up> held;                ///< A connection that waits for the broker's answer to that.
@@ -49,12 +59,101 @@ struct producer_ack_state {
   std::optional<ledger::clock::time_point> alarm; ///< When the next `expire` comes.
   std::uint64_t alarm_generation = 0;
 
+  producer_ack_state(caf::event_based_actor* of, tree_context_ptr in, const role_keys& keys, producer_options with,
+                     std::shared_ptr<const protocol::encryptor> by, caf::actor below)
+    : self{of},
+      tree{std::move(in)},
+      key{keys.acknowledger()},
+      socket_key{keys.socket()},
+      options{std::move(with)},
+      encrypts{std::move(by)},
+      supervisor{std::move(below)},
+      ledger{to_string(keys.topic()), options.max_pending, options.send_timeout, encrypts},
+      desk{producing_of(*tree, options)} {
+    if (!options.effectively_once)
+      return;
+    numbers.emplace();
+    take_new_name(); // what an earlier ledger sent is nobody's to number any more
+  }
+
   auto now() { return self->clock().now(); }
 
-  void on_publish(publish& m) {
+  void on_publications(publications& m) {
     for (auto& item : m.items)
-      ledger->publish(std::move(item), m.waits_for_room, now());
+      ledger.publish(std::move(item), m.waits_for_room, now());
     after_change();
+  }
+
+  // -- for actors
+
+  static std::shared_ptr<producing> producing_of(const tree_context& in, const producer_options& o) {
+    if (auto known = in.plan.producing_to(o.topic))
+      return known;
+    return std::make_shared<producing>(to_string(o.topic), o.send_timeout, o.max_pending, in.description.log);
+  }
+
+  /// Takes a message of whoever sent what is being handled.
+  void take(message content, receipt_handler answer) {
+    const bool fits = desk.enter(sender());
+    auto item = std::make_shared<publication>(std::move(content), std::move(answer), desk.of(), fits);
+    if (fits)
+      ledger.publish(std::move(item), true, now());
+    else
+      item->answer(queue_full(*desk.of()));
+  }
+
+  [[nodiscard]] caf::actor_addr sender() const { return caf::actor_cast<caf::actor_addr>(self->current_sender()); }
+
+  caf::response_promise on_publish(message content) {
+    auto promise = self->make_response_promise();
+    take(std::move(content),
+         [promise, who = sender(), tree = tree, key = key](caf::expected<message_id> answer) mutable {
+           if (who && has_ended(caf::actor_cast<caf::actor>(who)))
+             tree->say(log_level::info, key,
+                       "whoever produced a message has ended before its answer came, which is: "
+                         + (answer ? "stored as " + answer->value : describe(answer.error())));
+           if (answer)
+             promise.deliver(std::move(*answer));
+           else
+             promise.deliver(std::move(answer.error()));
+         });
+    after_change();
+    return promise;
+  }
+
+  caf::response_promise on_publish_all(std::vector<message> contents) {
+    auto promise = self->make_response_promise();
+    struct gathering {
+      published result;
+      std::size_t missing;
+    };
+    const auto all = std::make_shared<gathering>(gathering{
+      {std::vector<caf::expected<message_id>>(contents.size(), make_error(errc::outcome_unknown, "no answer"))},
+      contents.size()});
+    if (contents.empty())
+      promise.deliver(published{});
+    for (std::size_t i = 0; i < contents.size(); ++i)
+      take(std::move(contents[i]), [all, i, promise](caf::expected<message_id> answer) mutable {
+        all->result.answers[i] = std::move(answer);
+        if (--all->missing == 0)
+          promise.deliver(std::move(all->result));
+      });
+    after_change();
+    return promise;
+  }
+
+  caf::response_promise on_wait_for_room(std::size_t messages) {
+    auto promise = self->make_response_promise();
+    const auto who = caf::actor_cast<caf::actor>(self->current_sender());
+    if (who && watched.insert(who.address()).second)
+      monitor(self, who);
+    desk.ask(sender(), messages, [promise](caf::expected<room> answer) mutable {
+      if (answer)
+        promise.deliver(*answer);
+      else
+        promise.deliver(std::move(answer.error()));
+    });
+    return promise;
   }
 
   /// What has to be looked at whenever the ledger has changed. Frames go out together at the end of what is in the
@@ -64,13 +163,14 @@ struct producer_ack_state {
       flush_pending = true;
       send(self, caf::actor_cast<caf::actor>(self), flush{});
     }
-    const auto next = ledger->next_expiry();
+    const auto next = ledger.next_expiry();
     if (next && (!alarm || *next < *alarm)) {
       alarm = next;
       const auto wait = std::max(*next - now(), ledger::clock::duration::zero());
       send_later(self, std::chrono::ceil<std::chrono::milliseconds>(wait), expire{++alarm_generation});
     }
-    if (drain_to && ledger->is_empty())
+    desk.serve();
+    if (drain_to && ledger.is_empty())
       send(self, std::exchange(drain_to, nullptr), drained{caf::actor_cast<caf::actor>(self)});
   }
 
@@ -90,16 +190,16 @@ struct producer_ack_state {
         return give_up_transmitted(make_error(
           errc::protocol_violation, "the broker could not read a message and did not say which: " + nameless->failure));
       auto& receipt = std::get<protocol::receipt>(*answer);
-      if (numbers && receipt.sequence > ledger->first())
+      if (numbers && receipt.sequence > ledger.first())
         return begin_anew(make_error(errc::protocol_violation, "a receipt overtook one before it"));
       if (receipt.failure.empty()) {
-        if (ledger->stored(receipt.sequence, std::move(receipt.id)) && !std::exchange(progressed, true))
+        if (ledger.stored(receipt.sequence, std::move(receipt.id)) && !std::exchange(progressed, true))
           send(self, socket, progress{connection});
         continue;
       }
       if (protocol::is_end_of_producer(receipt.failure))
         return begin_anew(make_error(errc::connection_lost, "the broker has ended its producer: " + receipt.failure));
-      ledger->rejected(receipt.sequence, receipt.failure);
+      ledger.rejected(receipt.sequence, receipt.failure);
       if (numbers) // a message that was refused may or may not have been numbered
         return give_up_transmitted(make_error(errc::rejected, "a message before it was refused: " + receipt.failure));
     }
@@ -116,7 +216,7 @@ struct producer_ack_state {
   void give_up_transmitted(const caf::error& why) {
     tree->say(log_level::error, key,
               describe(why) + "; the connection is given up, and what was sent has an unknown outcome");
-    ledger->give_up_transmitted(describe(why));
+    ledger.give_up_transmitted(describe(why));
     if (numbers)
       take_new_name();
     reset(why);
@@ -127,7 +227,7 @@ struct producer_ack_state {
     auto known_as = options.producer_name.value_or("stargate") + "-";
     for (auto bits = tree->world->random(), i = std::uint64_t{0}; i < 16; ++i, bits >>= 4)
       known_as += digits[bits & 15];
-    numbers->begin_anew(std::move(known_as), ledger->first());
+    numbers->begin_anew(std::move(known_as), ledger.first());
   }
 
   void reset(const caf::error& why) {
@@ -141,7 +241,7 @@ struct producer_ack_state {
   caf::expected<std::string> path() {
     auto with = options;
     if (numbers) {
-      auto start = numbers->connect(ledger->first());
+      auto start = numbers->connect(ledger.first());
       with.producer_name = std::move(start.producer_name);
       with.initial_sequence_id = start.initial_sequence_id;
     }
@@ -182,7 +282,7 @@ struct producer_ack_state {
     lose_connection();
     socket = nullptr;
     drain_to = nullptr;
-    ledger->open();
+    ledger.open();
   }
 
   void on_up(const link_up& m) {
@@ -195,11 +295,13 @@ struct producer_ack_state {
     }
     connection = m.connection;
     // Messages may have been given up while it connected: then it would number the others wrongly.
-    if (numbers && !numbers->holds(ledger->first()))
+    if (numbers && !numbers->holds(ledger.first()))
       return reset(make_error(errc::connection_lost, "messages were given up while it connected"));
-    if (numbers)
+    if (numbers) {
       tree->board.set(socket_key, m.socket.id(), socket_phase::connected);
-    hand_over(ledger->take_all());
+      tree->events.tell({.what = event::kind::connected, .key = socket_key});
+    }
+    hand_over(ledger.take_all());
   }
 
   void on_checked(const caf::error& why_not) {
@@ -214,21 +316,26 @@ struct producer_ack_state {
 
   void on_expire() {
     alarm.reset();
-    const auto unsent = ledger->expire(now());
+    const auto unsent = ledger.expire(now());
     if (numbers && connection != 0 && unsent > 0) // the broker would give their numbers to those behind them
       return reset(make_error(errc::connection_lost, "messages were given up before they were sent"));
     after_change();
   }
 
-  caf::behavior make_behavior(const caf::actor& supervisor) {
+  caf::behavior make_behavior() {
     join_tree(self, tree, key, supervisor);
     signal_handlers signals;
     signals.down = [this](const caf::actor_addr& who, const caf::error&) {
       if (socket && socket.address() == who)
         lose_socket();
+      if (watched.erase(who) > 0)
+        desk.forget(who);
     };
     return behave(
-      self, std::move(signals), [this](publish& m) { on_publish(m); },
+      self, std::move(signals), [this](publications& m) { on_publications(m); },
+      [this](publish& m) { return on_publish(std::move(m.content)); },
+      [this](publish_all& m) { return on_publish_all(std::move(m.contents)); },
+      [this](const wait_for_room& m) { return on_wait_for_room(m.messages); },
       [this](const handshake_wanted& m) { on_wanted(m); }, [this](const link_up& m) { on_up(m); },
       [this](const fitness_checked& m) { on_checked(m.why_not); },
       [this](const link_down& m) {
@@ -239,50 +346,31 @@ struct producer_ack_state {
       [this](flush) {
         flush_pending = false;
         if (connection != 0)
-          hand_over(ledger->take_new());
+          hand_over(ledger.take_new());
       },
       [this](const expire& m) {
         if (m.generation == alarm_generation)
           on_expire();
       },
-      [this](report_vitals) { return vitals_of(self, ledger->pending(), ledger->waiting()); },
+      [this](report_vitals) { return vitals_of(self, ledger.pending(), ledger.waiting()); },
       [this](const drain& m) {
         if (has_ended(m.answer_to))
           return; // and its successor may be here already
         adopt(m.answer_to);
-        ledger->close();
+        ledger.close();
         drain_to = m.answer_to;
         after_change();
       });
   }
 };
 
-caf::behavior producer_ack_actor(caf::stateful_actor<producer_ack_state>* self, const tree_context_ptr& tree,
-                                 const role_keys& keys, const producer_options& options,
-                                 const std::shared_ptr<const protocol::encryptor>& encrypts,
-                                 const caf::actor& supervisor) {
-  auto& state = state_of(self);
-  state.self = self;
-  state.tree = tree;
-  state.key = keys.acknowledger();
-  state.socket_key = keys.socket();
-  state.options = options;
-  state.encrypts = encrypts;
-  state.ledger.emplace(to_string(keys.topic()), options.max_pending, options.send_timeout, encrypts);
-  if (options.effectively_once) {
-    state.numbers.emplace();
-    state.take_new_name(); // what an earlier ledger sent is nobody's to number any more
-  }
-  return state.make_behavior(supervisor);
-}
-
 } // namespace
 
 caf::actor spawn_producer_ack(tree_context_ptr tree, role_keys keys, producer_options options,
                               std::shared_ptr<const protocol::encryptor> encrypts, caf::actor supervisor) {
   const auto here = tree;
-  return here->counted(here->system.spawn(producer_ack_actor, std::move(tree), std::move(keys), std::move(options),
-                                          std::move(encrypts), std::move(supervisor)));
+  return here->counted(spawn_state<producer_ack_state>(here->system, std::move(tree), std::move(keys),
+                                                       std::move(options), std::move(encrypts), std::move(supervisor)));
 }
 
 } // namespace stargate::internal

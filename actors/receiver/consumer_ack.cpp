@@ -29,9 +29,10 @@ namespace {
 struct consumer_ack_state {
   static inline const char* name = "stargate.consumer_ack";
 
-  caf::stateful_actor<consumer_ack_state>* self = nullptr;
-  tree_context_ptr tree;
-  receiver_ptr receiver;
+  caf::event_based_actor* const self;
+  const tree_context_ptr tree;
+  const receiver_ptr receiver;
+  const caf::actor supervisor;
 
   caf::actor dispatcher;
   caf::actor socket;
@@ -48,6 +49,12 @@ struct consumer_ack_state {
   std::vector<connection::frame> unsent;
   bool flush_pending = false;
   bool leaving = false;
+
+  consumer_ack_state(caf::event_based_actor* of, tree_context_ptr in, receiver_ptr whose, caf::actor below)
+    : self{of},
+      tree{std::move(in)},
+      receiver{std::move(whose)},
+      supervisor{std::move(below)} {}
 
   bool ready() {
     dispatcher = tree->registry().whereis(receiver->keys.dispatcher());
@@ -158,7 +165,7 @@ struct consumer_ack_state {
     send(self, dispatcher, drain{caf::actor_cast<caf::actor>(self)}); // and quit when it has answered
   }
 
-  caf::behavior make_behavior(const caf::actor& supervisor) {
+  caf::behavior make_behavior() {
     join_tree(self, tree, receiver->keys.acknowledger(), supervisor, [this] { return ready(); });
     signal_handlers signals;
     signals.down = [this](const caf::actor_addr&, const caf::error&) {
@@ -191,21 +198,12 @@ struct consumer_ack_state {
   }
 };
 
-caf::behavior consumer_ack_actor(caf::stateful_actor<consumer_ack_state>* self, const tree_context_ptr& tree,
-                                 const receiver_ptr& receiver, const caf::actor& supervisor) {
-  auto& state = state_of(self);
-  state.self = self;
-  state.tree = tree;
-  state.receiver = receiver;
-  return state.make_behavior(supervisor);
-}
-
 } // namespace
 
 caf::actor spawn_consumer_ack(tree_context_ptr tree, receiver_ptr receiver, caf::actor supervisor) {
   const auto here = tree;
   return here->counted(
-    here->system.spawn(consumer_ack_actor, std::move(tree), std::move(receiver), std::move(supervisor)));
+    spawn_state<consumer_ack_state>(here->system, std::move(tree), std::move(receiver), std::move(supervisor)));
 }
 
 } // namespace stargate::internal

@@ -29,17 +29,27 @@ constexpr std::chrono::milliseconds patience{10'000}; // with a question to the 
 struct burial_state {
   static inline const char* name = "stargate.burial";
 
-  caf::stateful_actor<burial_state>* self = nullptr;
+  caf::event_based_actor* const self;
   caf::actor myself; ///< Nobody else keeps it while it waits. It goes with the state when the actor ends.
-  tree_context_ptr tree;
-  receiver_ptr receiver;
-  received_message original;
-  std::string why;
+  const tree_context_ptr tree;
+  const receiver_ptr receiver;
+  const received_message original;
+  const std::string why;
   std::chrono::milliseconds wait = first_wait;
   std::unique_ptr<connection::link> holding;
   bool is_held = false;
   bool asks = false; ///< Whether somebody else has made the subscription.
 
+  burial_state(caf::event_based_actor* of, tree_context_ptr in, receiver_ptr whose, received_message message,
+               std::string reason)
+    : self{of},
+      myself{caf::actor_cast<caf::actor>(of)},
+      tree{std::move(in)},
+      receiver{std::move(whose)},
+      original{std::move(message)},
+      why{std::move(reason)} {}
+  burial_state(const burial_state&) = delete;
+  burial_state& operator=(const burial_state&) = delete;
   ~burial_state() {
     if (holding || asks)
       tree->holds.given_up(to_string(receiver->dead_letters));
@@ -135,7 +145,7 @@ struct burial_state {
       const auto gone = tree->why_gone(keys.supervisor());
       return failed(gone ? gone : make_error(errc::not_sent, topic() + ": the producer is being restarted"));
     }
-    publish batch;
+    publications batch;
     batch.waits_for_room = true;
     batch.items.push_back(std::make_shared<publication>(
       std::move(copy), [to = caf::actor_cast<caf::actor>(self)](caf::expected<message_id> answer) {
@@ -153,6 +163,10 @@ struct burial_state {
     if (answer.failure)
       return failed(answer.failure);
     original.acknowledge();
+    tree->events.tell({.what = event::kind::dead_lettered,
+                       .key = receiver->keys.supervisor(),
+                       .why = make_error(errc::handler_failed, why),
+                       .message = original.id});
     self->quit();
   }
 
@@ -178,23 +192,11 @@ struct burial_state {
   }
 };
 
-caf::behavior burial_actor(caf::stateful_actor<burial_state>* self, const tree_context_ptr& tree,
-                           const receiver_ptr& receiver, const received_message& original, const std::string& why) {
-  auto& state = state_of(self);
-  state.self = self;
-  state.myself = caf::actor_cast<caf::actor>(self);
-  state.tree = tree;
-  state.receiver = receiver;
-  state.original = original;
-  state.why = why;
-  return state.make_behavior();
-}
-
 } // namespace
 
 void bury(const tree_context_ptr& tree, const receiver_ptr& receiver, const received_message& message,
           const std::string& why) {
-  tree->counted(tree->system.spawn(burial_actor, tree, receiver, message, why));
+  tree->counted(spawn_state<burial_state>(tree->system, tree, receiver, message, why));
 }
 
 } // namespace stargate::internal

@@ -14,12 +14,12 @@
 // acknowledgements.
 #include "actors/receiver/dispatcher.hpp"
 
-#include "actors/receiver/dead_letter.hpp"
-#include "actors/receiver/demand.hpp"
+#include "actors/receiver/broker_questions.hpp"
+#include "actors/receiver/distribution.hpp"
 #include "actors/receiver/fitness.hpp"
 #include "actors/receiver/messages.hpp"
 #include "actors/receiver/presence.hpp"
-#include "actors/receiver/rate_limiter.hpp"
+#include "actors/receiver/watchdog.hpp"
 #include "actors/shared/join.hpp"
 #include "actors/socket/socket.hpp"
 #include "libstargate/protocol/frames.hpp"
@@ -27,10 +27,11 @@
 #include <stargate/vitals.hpp>
 
 #include <algorithm>
-#include <deque>
-#include <functional>
+#include <memory>
 #include <optional>
+#include <string>
 #include <utility>
+#include <vector>
 
 namespace stargate::internal {
 
@@ -42,11 +43,11 @@ constexpr std::uint32_t absences_to_believe = 2; // the broker's side may itself
 struct dispatcher_state {
   static inline const char* name = "stargate.dispatcher";
 
-  caf::stateful_actor<dispatcher_state>* self = nullptr;
-  tree_context_ptr tree;
-  receiver_ptr receiver;
-  caf::actor supervisor;
-  std::shared_ptr<const topic_name> topic;
+  caf::event_based_actor* const self;
+  const tree_context_ptr tree;
+  const receiver_ptr receiver;
+  const caf::actor supervisor;
+  const std::shared_ptr<const topic_name> topic = std::make_shared<const topic_name>(receiver->keys.topic());
 
   caf::actor socket;
   caf::actor acknowledger;
@@ -55,14 +56,8 @@ struct dispatcher_state {
   std::optional<handshake_wanted> wanted; ///< Until there is an acknowledger, who knows where to go on.
   enum class question { open, asked, answered } fitness = question::answered; ///< Can the broker do it?
   std::shared_ptr<const delivery> origin;
-  std::uint64_t sequence = 0;
-  /// What came and nobody has: one queue for all processors, or one for each when a key belongs to a processor.
-  std::vector<std::deque<raw_message>> waiting;
-  internal::demand<caf::actor> demand;
-  std::optional<rate_limiter> limiter;
+  internal::distribution<caf::actor> distribution;
   bool dispatch_scheduled = false;
-  std::size_t permitted = 0; ///< In pull mode: what the broker may still send,
-  std::size_t settled = 0;   ///< and how many of the messages of this connection are settled.
 
   struct processor {
     caf::actor who;
@@ -71,9 +66,7 @@ struct dispatcher_state {
   };
   std::vector<processor> processors;
 
-  std::deque<std::shared_ptr<one_answer<bool>>> end_of_topic; ///< Asked for, and not answered.
-  std::size_t end_of_topic_sent = 0;                          ///< How many of them this connection was asked.
-  std::deque<std::shared_ptr<one_answer<bool>>> leaving_subscription;
+  broker_questions questions;
 
   std::chrono::steady_clock::time_point heard_at; ///< When something came by this connection.
   std::uint32_t absences = 0; ///< How often, one after the other, the broker said that it does not have us.
@@ -83,6 +76,13 @@ struct dispatcher_state {
   caf::actor drain_to;
   bool draining = false;
   bool leaving = false;
+
+  dispatcher_state(caf::event_based_actor* of, tree_context_ptr in, receiver_ptr whose, caf::actor below)
+    : self{of},
+      tree{std::move(in)},
+      receiver{std::move(whose)},
+      supervisor{std::move(below)},
+      distribution{receiver->partition_by_key ? receiver->processors : 1, receiver->rate_limit} {}
 
   void announce_connection() {
     if (connection == 0 || !acknowledger)
@@ -112,13 +112,9 @@ struct dispatcher_state {
   void lose_connection() {
     connection = 0;
     origin = nullptr;
-    sequence = 0;
-    permitted = 0;
-    settled = 0;
-    end_of_topic_sent = 0;
     absences = 0;
-    for (auto& queue : waiting) // the broker delivers it again
-      queue.clear();
+    questions.forget_connection();
+    distribution.forget_connection(); // the broker delivers it again
   }
 
   // -- giving out what came
@@ -126,58 +122,21 @@ struct dispatcher_state {
   void dispatch() {
     if (draining || !origin)
       return;
-    const auto allowed = limiter->available(self->clock().now());
-    std::size_t given = 0;
-    if (waiting.size() == 1) {
-      for (auto& [who, count] : demand.take(std::min(waiting.front().size(), allowed)))
-        given += give(who, waiting.front(), count);
-    } else {
-      for (const auto& p : processors) {
-        auto& queue = waiting[p.index % waiting.size()];
-        const auto count = std::min({queue.size(), demand.of(p.who), allowed - given});
-        demand.take_from(p.who, count);
-        given += give(p.who, queue, count);
-      }
-    }
-    limiter->take(given);
-    if (allowed - given == 0 && !dispatch_scheduled && waiting_count() > 0) {
+    for (auto& share : distribution.take(self->clock().now()))
+      send(self, share.to, deliver{origin, std::move(share.messages)});
+    if (distribution.held_back() && !dispatch_scheduled) {
       dispatch_scheduled = true;
-      send_later(self, std::max(limiter->wait(), std::chrono::milliseconds{1}), dispatch_again{});
+      send_later(self, distribution.wait(), dispatch_again{});
     }
     permit_more();
   }
 
-  std::size_t give(const caf::actor& who, std::deque<raw_message>& queue, std::size_t count) {
-    if (count == 0)
-      return 0;
-    deliver batch{origin, {}};
-    const auto end = queue.begin() + static_cast<std::ptrdiff_t>(count);
-    batch.messages.assign(std::make_move_iterator(queue.begin()), std::make_move_iterator(end));
-    queue.erase(queue.begin(), end);
-    send(self, who, std::move(batch));
-    return count;
-  }
-
-  [[nodiscard]] std::size_t waiting_count() const {
-    std::size_t count = 0;
-    for (const auto& queue : waiting)
-      count += queue.size();
-    return count;
-  }
-
-  /// In pull mode, lets the broker send as many messages as are asked for and are neither here nor under way. Those
-  /// that handlers keep, with `continue_`, are bounded as the broker bounds them in push mode.
   void permit_more() {
     if (!receiver->pull_mode || draining || !origin)
       return;
-    const auto expected = permitted + waiting_count();
     const auto most = receiver->receiver_queue_size + receiver->processors * receiver->max_demand;
-    const auto unsettled = permitted + sequence - std::min<std::size_t>(settled, sequence);
-    if (demand.total() <= expected || unsettled >= most)
-      return;
-    const auto more = std::min(demand.total() - expected, most - unsettled);
-    permitted += more;
-    tell_broker(protocol::encode_permit(more));
+    if (const auto more = distribution.permit(most))
+      tell_broker(protocol::encode_permit(more));
   }
 
   void tell_broker(std::string frame) {
@@ -191,28 +150,20 @@ struct dispatcher_state {
     absences = 0;
     for (auto& frame : m.frames) {
       if (const auto end = protocol::decode_end_of_topic(frame)) {
-        on_end_of_topic(*end);
+        questions.answer_end_of_topic(*end);
         continue;
       }
-      permitted -= permitted > 0 ? 1 : 0;
-      auto& queue = waiting[waiting.size() == 1 ? 0 : place_of(frame)];
-      queue.push_back({++sequence, std::move(frame)});
+      distribution.add(std::move(frame));
     }
     dispatch();
   }
 
-  /// The processor to which a message's key belongs; messages without a key go around.
-  [[nodiscard]] std::size_t place_of(const std::string& frame) const {
-    const auto key = protocol::key_of(frame);
-    return (key ? std::hash<std::string>{}(*key) : sequence) % waiting.size();
-  }
-
   void on_ask(const ask& m) {
-    if (!demand.knows(m.processor)) {
+    if (!distribution.knows(m.processor)) {
       monitor(self, m.processor);
       processors.push_back({m.processor, m.index, m.in_hand});
     }
-    demand.ask(m.processor, m.demand);
+    distribution.ask(m.processor, m.index, m.demand);
     dispatch();
   }
 
@@ -221,58 +172,22 @@ struct dispatcher_state {
   void ask_broker() {
     if (connection == 0 || !origin)
       return;
-    for (; end_of_topic_sent < end_of_topic.size(); ++end_of_topic_sent)
-      tell_broker(protocol::encode_is_end_of_topic());
-    if (leaving_subscription.empty())
+    bool left = false;
+    for (auto& frame : questions.take_frames(left))
+      tell_broker(std::move(frame));
+    if (!left)
       return;
-    tell_broker(protocol::encode_unsubscribe());
     draining = true; // whatever comes now is nobody's
-    for (auto& who : std::exchange(leaving_subscription, {}))
-      who->answer(true);
-  }
-
-  void on_end_of_topic(bool reached) {
-    if (end_of_topic.empty())
-      return;
-    end_of_topic.front()->answer(reached);
-    end_of_topic.pop_front();
-    end_of_topic_sent -= end_of_topic_sent > 0 ? 1 : 0;
+    questions.answer_unsubscribed();
   }
 
   // -- handlers that take too long
 
   void look_after_handlers() {
-    const auto now = tree->now();
-    for (const auto& p : processors) {
-      const auto overdue = p.in_hand ? p.in_hand->take_overdue(now) : std::vector<received_message>{};
-      if (overdue.empty())
-        continue;
-      const auto key = receiver->keys.processor(p.index);
-      const auto why =
-        key + ": a handler took longer than handler_timeout, " + std::to_string(receiver->handler_timeout.count())
-        + " ms, for "
-        + (overdue.size() == 1 ? "message " + overdue.front().id.value : std::to_string(overdue.size()) + " messages");
-      tree->say(log_level::error, key, why);
-      switch (receiver->on_failure) {
-        case failure_action::nack:
-          for (const auto& message : overdue)
-            message.negative_acknowledge();
-          break;
-        case failure_action::dead_letter:
-          for (const auto& message : overdue)
-            bury(tree, receiver, message, why);
-          break;
-        case failure_action::crash:
-          // Nothing can end a thread that is stuck: it is left behind, and its successor needs the name.
-          post(tree->registry().actor(), unregister_name{key});
-          return self->quit(make_error(errc::handler_failed, why));
-      }
-    }
-    send_later(self, look_interval(), look_after{});
-  }
-
-  [[nodiscard]] std::chrono::milliseconds look_interval() const {
-    return std::clamp(receiver->handler_timeout / 4, std::chrono::milliseconds{5}, std::chrono::milliseconds{1000});
+    for (const auto& p : processors)
+      if (auto why = p.in_hand ? look_after_handler(tree, receiver, p.index, *p.in_hand) : caf::error{})
+        return self->quit(std::move(why));
+    send_later(self, look_interval(*receiver), look_after{});
   }
 
   // -- a broker that has forgotten us
@@ -320,8 +235,7 @@ struct dispatcher_state {
   void on_drain(const drain& m) {
     draining = true;
     drain_to = m.answer_to;
-    for (auto& queue : waiting)
-      queue.clear();
+    distribution.forget_waiting();
     for (const auto& p : processors) {
       undrained.push_back(p.who);
       send(self, p.who, drain{caf::actor_cast<caf::actor>(self)});
@@ -345,7 +259,7 @@ struct dispatcher_state {
     const auto i =
       std::find_if(processors.begin(), processors.end(), [&](const processor& p) { return p.who.address() == who; });
     if (i != processors.end()) {
-      demand.forget(i->who);
+      distribution.forget(i->who);
       processors.erase(i);
       processor_done(who);
     }
@@ -368,10 +282,8 @@ struct dispatcher_state {
   caf::behavior make_behavior() {
     if (needs_check(*receiver))
       fitness = question::open;
-    waiting.resize(receiver->partition_by_key ? receiver->processors : 1);
-    limiter.emplace(receiver->rate_limit);
     if (receiver->handler_timeout.count() > 0)
-      send_later(self, look_interval(), look_after{});
+      send_later(self, look_interval(*receiver), look_after{});
     if (can_be_asked_for())
       send_later(self, tree->description.idle_check, look_idle{});
     take_name(self, tree, receiver->keys.dispatcher(), [this] { start_socket(); });
@@ -415,41 +327,30 @@ struct dispatcher_state {
       [this](const settled_count& m) {
         if (m.connection != connection)
           return;
-        settled = m.total;
+        distribution.settle(m.total);
         permit_more();
       },
       [this](const look_after&) { look_after_handlers(); }, [this](const look_idle&) { look_whether_idle(); },
       [this](const presence_checked& m) { on_presence(m); }, [this](const fitness_checked& m) { on_fitness(m); },
       [this](const ask_end_of_topic& m) {
-        end_of_topic.push_back(m.who);
+        questions.ask_end_of_topic(m.who);
         ask_broker();
       },
       [this](const leave_subscription& m) {
-        leaving_subscription.push_back(m.who);
+        questions.ask_to_unsubscribe(m.who);
         ask_broker();
       },
-      [this](report_vitals) { return vitals_of(self, waiting_count(), demand.total()); },
+      [this](report_vitals) { return vitals_of(self, distribution.waiting(), distribution.demanded()); },
       [this](const drained& m) { processor_done(m.who.address()); });
   }
 };
-
-caf::behavior dispatcher_actor(caf::stateful_actor<dispatcher_state>* self, const tree_context_ptr& tree,
-                               const receiver_ptr& receiver, const caf::actor& supervisor) {
-  auto& state = state_of(self);
-  state.self = self;
-  state.tree = tree;
-  state.receiver = receiver;
-  state.supervisor = supervisor;
-  state.topic = std::make_shared<const topic_name>(receiver->keys.topic());
-  return state.make_behavior();
-}
 
 } // namespace
 
 caf::actor spawn_dispatcher(tree_context_ptr tree, receiver_ptr receiver, caf::actor supervisor) {
   const auto here = tree;
   return here->counted(
-    here->system.spawn(dispatcher_actor, std::move(tree), std::move(receiver), std::move(supervisor)));
+    spawn_state<dispatcher_state>(here->system, std::move(tree), std::move(receiver), std::move(supervisor)));
 }
 
 } // namespace stargate::internal

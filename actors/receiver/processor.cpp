@@ -2,7 +2,8 @@
 //
 // accepts  deliver link_down drain from the dispatcher; report_vitals from anybody; handle_next batch_due from itself;
 //          exit messages
-// sends    ask drained to the dispatcher; settle to the acknowledger; child_started to its supervisor
+// sends    ask drained to the dispatcher; settle to the acknowledger; child_started to its supervisor; message_batch to
+//          the actor that messages are delivered to, if it is one
 // dies of  an exception out of the handler, unless on_failure says otherwise; a frame that is not a message; its
 //          dispatcher's end; an exit message, between two messages
 //
@@ -41,13 +42,14 @@ struct processor_state {
     raw_message raw;
   };
 
-  caf::stateful_actor<processor_state>* self = nullptr;
-  tree_context_ptr tree;
-  receiver_ptr receiver;
-  std::size_t index = 0;
-  std::string key;
+  caf::event_based_actor* const self;
+  const tree_context_ptr tree;
+  const receiver_ptr receiver;
+  const std::size_t index;
+  const std::string key = receiver->keys.processor(index);
+  const caf::actor supervisor;
 
-  std::unique_ptr<message_handler> handler;
+  std::unique_ptr<message_handler> handler; ///< Empty where messages go to an actor.
   caf::actor dispatcher;
   std::deque<queued> queue;
   std::size_t owed = 0; ///< Asked for and not handled yet: at the dispatcher, on the way, or in the queue.
@@ -59,6 +61,22 @@ struct processor_state {
   std::shared_ptr<const delivery> settled_origin;
   std::vector<settled> unsent;
 
+  // Where messages go to an actor:
+  caf::actor target;                       ///< The one that has a batch, or had the last one.
+  std::vector<received_message> delivered; ///< What it has in hand.
+  std::uint64_t batch_number = 0;          ///< Of that; what is said of another one comes too late.
+  bool looking = false;                    ///< For an actor under the name.
+  bool told_nobody_is_there = false;
+  caf::actor drain_to; ///< Who waits for what is in hand.
+
+  processor_state(caf::event_based_actor* of, tree_context_ptr in, receiver_ptr whose, std::size_t place,
+                  caf::actor below)
+    : self{of},
+      tree{std::move(in)},
+      receiver{std::move(whose)},
+      index{place},
+      supervisor{std::move(below)} {}
+
   bool ready() {
     dispatcher = tree->registry().whereis(receiver->keys.dispatcher());
     if (!dispatcher) {
@@ -67,10 +85,12 @@ struct processor_state {
     }
     monitor(self, dispatcher);
     const auto thrown = thrown_by([this] {
+      if (receiver->handler.actor())
+        return;
       handler = receiver->handler();
       if (!handler)
         throw std::runtime_error{"the factory of handlers gave none"};
-      handler->init({receiver->keys.topic(), receiver->keys.processor_component(index), index});
+      handler->init({receiver->keys.topic(), receiver->keys.processor_component(index), index, tree->weak()});
     });
     if (thrown)
       crash(make_error(errc::handler_failed, key + ": init threw: " + *thrown));
@@ -123,7 +143,7 @@ struct processor_state {
   void handle_slice() {
     scheduled = false;
     const auto until = tree->now() + slice;
-    while (!queue.empty() && !ended) {
+    while (!queue.empty() && !ended && !is_with_actor()) {
       auto next = std::move(queue.front());
       queue.pop_front();
       take(next);
@@ -132,9 +152,12 @@ struct processor_state {
     }
     if (ended)
       return;
+    if (!handler && receiver->batch_size == 1)
+      handle_gathered(); // what has come
     send_settled();
     ask_for_more();
-    schedule();
+    if (!is_with_actor())
+      schedule();
   }
 
   /// Decodes a message, and handles it with those that were gathered before when they are enough.
@@ -157,9 +180,10 @@ struct processor_state {
       return;
     }
     gathered.push_back(std::move(*message));
-    if (gathered.size() >= receiver->batch_size)
+    if (handler || receiver->batch_size > 1 ? gathered.size() >= receiver->batch_size
+                                            : gathered.size() >= receiver->max_demand)
       handle_gathered();
-    else if (gathered.size() == 1)
+    else if (gathered.size() == 1 && receiver->batch_size > 1)
       send_later(self, receiver->batch_delay, batch_due{++batch_generation});
   }
 
@@ -198,8 +222,11 @@ struct processor_state {
 
   void handle_gathered() {
     ++batch_generation;
+    looking = false;
     if (gathered.empty())
       return;
+    if (!handler)
+      return deliver_gathered();
     const auto count = gathered.size();
     std::vector<disposition> answers;
     std::span<const received_message> batch{gathered};
@@ -226,10 +253,100 @@ struct processor_state {
       settle_later(messages[i], answers[i]);
   }
 
+  // -- where messages go to an actor
+
+  [[nodiscard]] bool is_with_actor() const { return looking || !delivered.empty(); }
+
+  void deliver_gathered() {
+    const auto who = receiver->handler.actor()(tree->registry());
+    if (!who || has_ended(who))
+      return look_again(who);
+    told_nobody_is_there = false;
+    if (target != who) {
+      target = who;
+      monitor(self, target);
+    }
+    message_batch batch{std::exchange(gathered, {})};
+    for (const auto& m : batch.messages)
+      delivered.push_back(receiver->on_failure == failure_action::dead_letter ? m : without_content(m));
+    const auto number = ++batch_number;
+    const auto time = receiver->handler_timeout.count() > 0 ? receiver->handler_timeout
+                                                            : std::chrono::milliseconds{std::chrono::hours{24 * 365}};
+    request(self, target, time, std::move(batch))
+      .then(
+        [this, number](dispositions& answer) {
+          if (number == batch_number)
+            on_dispositions(answer);
+        },
+        [this, number](const caf::error& why) {
+          if (number == batch_number)
+            on_delivery_failed(why == caf::sec::request_timeout
+                                 ? "it did not answer within handler_timeout, "
+                                     + std::to_string(receiver->handler_timeout.count()) + " ms"
+                                 : describe(why));
+        });
+  }
+
+  /// What is needed of a message to settle it.
+  static received_message without_content(const received_message& of) {
+    received_message result;
+    result.id = of.id;
+    result.sequence = of.sequence;
+    result.origin = of.origin;
+    return result;
+  }
+
+  /// Nobody has the name now: what is to be delivered waits.
+  void look_again(const caf::actor& ended_one) {
+    constexpr std::chrono::milliseconds interval{50};
+    looking = true;
+    if (!std::exchange(told_nobody_is_there, true))
+      tree->say(log_level::warning, key,
+                ended_one ? "the actor that messages are delivered to has ended; they wait for its successor"
+                          : "no actor has the name that messages are delivered to; they wait");
+    send_later(self, interval, batch_due{++batch_generation});
+  }
+
+  void on_dispositions(dispositions& answer) {
+    const auto count = delivered.size();
+    if (answer.each.size() == 1)
+      answer.each.resize(count, answer.each.front());
+    if (answer.each.size() != count)
+      return on_delivery_failed("it gave " + std::to_string(answer.each.size()) + " answers for "
+                                + std::to_string(count) + " messages");
+    for (std::size_t i = 0; i < count; ++i)
+      settle_later(delivered[i], answer.each[i]);
+    end_delivery();
+  }
+
+  void on_delivery_failed(const std::string& what) {
+    fail(delivered, make_error(errc::handler_failed, key + ": the actor that has the messages failed: " + what));
+    if (!ended)
+      end_delivery();
+  }
+
+  void end_delivery() {
+    owed -= delivered.size();
+    delivered.clear();
+    ++batch_number;
+    send_settled();
+    if (drain_to)
+      return send(self, std::exchange(drain_to, nullptr), drained{caf::actor_cast<caf::actor>(self)});
+    ask_for_more();
+    schedule();
+  }
+
+  // -- failures
+
   void on_failure(const std::vector<received_message>& messages, const std::string& what) {
-    const auto why =
-      make_error(errc::handler_failed,
-                 key + ": " + (receiver->batch_size == 1 ? "handle_message" : "handle_batch") + " threw: " + what);
+    fail(messages,
+         make_error(errc::handler_failed,
+                    key + ": " + (receiver->batch_size == 1 ? "handle_message" : "handle_batch") + " threw: " + what));
+  }
+
+  void fail(const std::vector<received_message>& messages, const caf::error& why) {
+    for (const auto& m : messages)
+      tree->events.tell({.what = event::kind::handler_failed, .key = key, .why = why, .message = m.id});
     if (receiver->on_failure == failure_action::crash)
       return crash(why);
     tree->say(log_level::error, key, describe(why));
@@ -259,13 +376,19 @@ struct processor_state {
     gathered.clear();
   }
 
-  caf::behavior make_behavior(const caf::actor& supervisor) {
+  caf::behavior make_behavior() {
     // A predecessor whose handler hangs cannot be ended.
     join_tree(
       self, tree, key, supervisor, [this] { return ready(); }, name_claim::by_force);
     signal_handlers signals;
-    signals.down = [this](const caf::actor_addr&, const caf::error&) {
-      self->quit(make_error(exit_code::owner_down, "the dispatcher has ended"));
+    signals.down = [this](const caf::actor_addr& who, const caf::error& why) {
+      if (dispatcher && dispatcher.address() == who)
+        return self->quit(make_error(exit_code::owner_down, "the dispatcher has ended"));
+      if (!target || target.address() != who)
+        return;
+      target = nullptr;
+      if (!delivered.empty())
+        on_delivery_failed("it ended: " + describe(why));
     };
     return behave(
       self, std::move(signals), [this](deliver& m) { on_deliver(m); }, [this](handle_next) { handle_slice(); },
@@ -283,39 +406,33 @@ struct processor_state {
           return;
         send_settled();
         ask_for_more();
+        if (!is_with_actor())
+          schedule();
       },
       [this](report_vitals) {
-        const auto here = queue.size() + gathered.size();
+        const auto here = queue.size() + gathered.size() + delivered.size();
         return vitals_of(self, here, owed - std::min(owed, here));
       },
       [this](const drain& m) {
         drop_queue();
         send_settled();
-        send(self, m.answer_to, drained{caf::actor_cast<caf::actor>(self)});
+        if (!delivered.empty())
+          drain_to = m.answer_to; // when the actor has answered
+        else
+          send(self, m.answer_to, drained{caf::actor_cast<caf::actor>(self)});
       });
   }
 };
-
-caf::behavior processor_actor(caf::stateful_actor<processor_state>* self, const tree_context_ptr& tree,
-                              const receiver_ptr& receiver, std::size_t index, const caf::actor& supervisor) {
-  auto& state = state_of(self);
-  state.self = self;
-  state.tree = tree;
-  state.receiver = receiver;
-  state.index = index;
-  state.key = receiver->keys.processor(index);
-  return state.make_behavior(supervisor);
-}
 
 } // namespace
 
 caf::actor spawn_processor(tree_context_ptr tree, receiver_ptr receiver, std::size_t index, caf::actor supervisor) {
   const auto here = tree;
   if (receiver->run_on == run_on::own_thread && here->world->has_threads())
-    return here->counted(here->system.spawn<caf::detached>(processor_actor, std::move(tree), std::move(receiver), index,
-                                                           std::move(supervisor)));
+    return here->counted(spawn_state<processor_state, caf::detached>(here->system, std::move(tree), std::move(receiver),
+                                                                     index, std::move(supervisor)));
   return here->counted(
-    here->system.spawn(processor_actor, std::move(tree), std::move(receiver), index, std::move(supervisor)));
+    spawn_state<processor_state>(here->system, std::move(tree), std::move(receiver), index, std::move(supervisor)));
 }
 
 } // namespace stargate::internal

@@ -1,46 +1,17 @@
 #include "actors/shared/environment.hpp"
 
+#include "libstargate/base/scheduler.hpp"
 #include "libstargate/connection/event_loop.hpp"
 
 #include <stargate/error.hpp>
 
-#if !STARGATE_CAF_1
-#include <caf/policy/work_sharing.hpp>
-#include <caf/policy/work_stealing.hpp>
-#include <caf/scheduler/coordinator.hpp>
-#endif
-
 #include <optional>
 #include <random>
 #include <string>
-#include <thread>
 
 namespace stargate::internal {
 
 namespace {
-
-#if STARGATE_CAF_1
-// CAF 1.x hides its scheduler's threads: there, nobody is told before the program stands still.
-bool is_scheduler_thread(caf::actor_system&) {
-  return false;
-}
-#else
-template <class Policy>
-bool has_worker(caf::actor_system& system, std::thread::id thread) {
-  auto* workers = dynamic_cast<caf::scheduler::coordinator<Policy>*>(&system.scheduler());
-  if (workers == nullptr)
-    return false;
-  for (std::size_t i = 0; i < workers->num_workers(); ++i)
-    if (workers->worker_by_id(i)->get_thread().get_id() == thread)
-      return true;
-  return false;
-}
-
-bool is_scheduler_thread(caf::actor_system& system) {
-  const auto me = std::this_thread::get_id();
-  return has_worker<caf::policy::work_stealing>(system, me) || has_worker<caf::policy::work_sharing>(system, me);
-}
-#endif
 
 std::optional<connection::tls_settings> tls_settings(const options& o) {
   if (o.scheme == url_scheme::ws)

@@ -186,6 +186,19 @@ caf::expected<plan::items> plan::add(const instance& who) {
   return added;
 }
 
+bool plan::renew(const std::string& socket) {
+  const std::lock_guard guard{mutex_};
+  for (auto* list : {&described_, &needed_})
+    for (auto& i : *list)
+      if (std::find(i->sockets.begin(), i->sockets.end(), socket) != i->sockets.end()) {
+        auto next = std::make_shared<item>(*i);
+        next->version = ++last_version_;
+        i = std::move(next);
+        return true;
+      }
+  return false;
+}
+
 void plan::remove(const items& what) {
   const std::lock_guard guard{mutex_};
   auto next = described_;

@@ -53,6 +53,10 @@ public:
   /// errc::child_running when it is there; as `add`
   [[nodiscard]] caf::expected<items> add(const instance& who);
 
+  /// The producer, consumer or reader with this socket, or the instance that it is part of, is another one from now on,
+  /// though nothing of it has changed. False when there is none.
+  bool renew(const std::string& socket);
+
   /// Takes back what `add` gave.
   void remove(const items& what);
   /// Forgets the producer, consumer or reader with this socket. False when it was not added by itself.

@@ -4,6 +4,7 @@
 
 #include "actors/shared/in_flight_limit.hpp"
 
+#include <stargate/error.hpp>
 #include <stargate/log.hpp>
 
 #include <chrono>
@@ -26,5 +27,13 @@ struct producing {
   in_flight_limit entrance;
   const log_hook log;
 };
+
+/// The error of one message too many.
+[[nodiscard]] inline caf::error queue_full(const producing& of) {
+  return make_error(errc::queue_full,
+                    of.topic + ": " + std::to_string(of.entrance.most())
+                      + " messages await their receipts, as many as max_pending allows; slow down, ask "
+                        "for room first (wait_for_room), or raise max_pending");
+}
 
 } // namespace stargate::internal

@@ -21,6 +21,16 @@ tree_context::tree_context(caf::actor_system& system_, options o, std::shared_pt
          std::move(o.templates)},
     transport{world->make_transport(description)} {}
 
+std::shared_ptr<tree_guard> tree_context::guard() const {
+  const std::lock_guard guard{mutex_};
+  return guard_.lock();
+}
+
+void tree_context::set_guard(const std::shared_ptr<tree_guard>& who) {
+  const std::lock_guard guard{mutex_};
+  guard_ = who;
+}
+
 stargate::registry tree_context::registry() const {
   const std::lock_guard guard{mutex_};
   return registry_;
@@ -79,12 +89,14 @@ void tree_context::note_give_up(const std::string& supervisor, const caf::error&
     given_up_[supervisor] = why;
   }
   changed_.notify_all();
+  events.tell({.what = event::kind::gave_up, .key = supervisor, .why = why});
 }
 
 void tree_context::note_end(const caf::error& why) {
   const auto how = why == caf::exit_reason::kill ? "it was killed" : describe(why);
   board.end(make_error(errc::stopping, "the tree '" + description.name + "' has ended: " + how));
   note_arrival();
+  events.tell({.what = event::kind::stopped, .key = description.name, .why = why});
   registry().clear();
   plan.clear();
 }

@@ -5,6 +5,7 @@
 
 #include "actors/shared/census.hpp"
 #include "actors/shared/environment.hpp"
+#include "actors/shared/event_bus.hpp"
 #include "actors/shared/plan.hpp"
 #include "actors/shared/roster.hpp"
 #include "actors/shared/socket_board.hpp"
@@ -13,6 +14,7 @@
 #include <stargate/error.hpp>
 #include <stargate/options.hpp>
 #include <stargate/registry.hpp>
+#include <stargate/weak_tree.hpp>
 
 #include <atomic>
 #include <chrono>
@@ -26,7 +28,9 @@
 
 namespace stargate::internal {
 
-class tree_context {
+class tree_guard;
+
+class tree_context : public std::enable_shared_from_this<tree_context> {
 public:
   /// @throws as `environment::make_transport`
   tree_context(caf::actor_system& system, options o, std::shared_ptr<environment> in = {});
@@ -40,8 +44,15 @@ public:
   internal::census census;
   internal::roster roster;
   topic_holds holds;
+  event_bus events;
 
   [[nodiscard]] environment::clock::time_point now() const { return system.clock().now(); }
+
+  /// For those whom the tree keeps.
+  [[nodiscard]] weak_tree weak() { return weak_tree{weak_from_this()}; }
+  /// What the handles to the tree share; empty when the last has gone.
+  [[nodiscard]] std::shared_ptr<tree_guard> guard() const;
+  void set_guard(const std::shared_ptr<tree_guard>& who);
 
   [[nodiscard]] stargate::registry registry() const;
   void set_registry(stargate::registry r);
@@ -94,6 +105,7 @@ private:
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   stargate::registry registry_;
+  std::weak_ptr<tree_guard> guard_;
   std::map<std::string, caf::error> given_up_; ///< By supervisor.
   std::string broker_version_;
   std::atomic<std::uint64_t> connections_{0};

@@ -22,6 +22,7 @@
 #include "libstargate/protocol/backoff.hpp"
 #include "libstargate/protocol/refusal.hpp"
 
+#include <stargate/producer.hpp>
 #include <stargate/vitals.hpp>
 
 #include <memory>
@@ -63,12 +64,12 @@ std::string_view advice_for(errc code) {
 struct socket_state {
   static inline const char* name = "stargate.socket";
 
-  caf::stateful_actor<socket_state>* self = nullptr;
-  tree_context_ptr tree;
-  std::optional<socket_config> config;
-  caf::actor starter;
-  std::string key;
-  caf::actor_id id = 0;
+  caf::event_based_actor* const self;
+  const tree_context_ptr tree;
+  const socket_config config;
+  const caf::actor starter;
+  const std::string key = config.keys.socket();
+  const caf::actor_id id = self->id();
 
   caf::actor owner;
   std::unique_ptr<connection::link> link;
@@ -86,17 +87,23 @@ struct socket_state {
 
   caf::error last_refusal;
 
+  socket_state(caf::event_based_actor* of, tree_context_ptr in, socket_config with, caf::actor who)
+    : self{of},
+      tree{std::move(in)},
+      config{std::move(with)},
+      starter{std::move(who)} {}
+  socket_state(const socket_state&) = delete;
+  socket_state& operator=(const socket_state&) = delete;
   ~socket_state() {
-    if (tree && config)
-      tree->board.set(key, id, last_refusal ? socket_phase::refused : socket_phase::stopped, last_refusal);
+    tree->board.set(key, id, last_refusal ? socket_phase::refused : socket_phase::stopped, last_refusal);
   }
 
-  [[nodiscard]] bool is_producer() const { return config->keys.role() == role::producer; }
+  [[nodiscard]] bool is_producer() const { return config.keys.role() == role::producer; }
   [[nodiscard]] const stargate::host& current_host() const {
     return tree->description.hosts[host % tree->description.hosts.size()];
   }
   [[nodiscard]] std::string place() const {
-    return to_string(config->keys.topic()) + " at " + current_host().name + ":" + std::to_string(current_host().port);
+    return to_string(config.keys.topic()) + " at " + current_host().name + ":" + std::to_string(current_host().port);
   }
   auto now() { return self->clock().now(); }
 
@@ -107,7 +114,7 @@ struct socket_state {
       return adopt(starter);
     const auto registry = tree->registry().actor();
     request(self, registry, tree->name_timeout() + tree->start_timeout(),
-            await_name{config->keys.acknowledger(), tree->name_timeout()})
+            await_name{config.keys.acknowledger(), tree->name_timeout()})
       .then([this](const found& f) { adopt(f.who); },
             [this](const caf::error& why) {
               if (why == caf::sec::request_receiver_down) // the registry is being restarted
@@ -166,8 +173,10 @@ struct socket_state {
     connected_at = now();
     refusals = 0;
     last_refusal = {};
-    if (!config->owner_says_ready)
+    if (!config.owner_says_ready) {
       tree->board.set(key, id, socket_phase::connected);
+      tree->events.tell({.what = event::kind::connected, .key = key});
+    }
     tree->say(log_level::info, key, "connected to " + place());
     send(self, owner, link_up{number, caf::actor_cast<caf::actor>(self)});
   }
@@ -194,6 +203,7 @@ struct socket_state {
       if (refusals >= hosts) {
         last_refusal = why;
         tree->board.set(key, id, socket_phase::refused, why);
+        tree->events.tell({.what = event::kind::refused, .key = key, .why = why});
       }
       if (refusals >= refusals_to_give_up * hosts)
         return self->quit(why);
@@ -207,9 +217,10 @@ struct socket_state {
     last_refusal = why;
     tree->say(log_level::error, key, describe(why) + "; given up, since to try again would not help");
     tree->board.set(key, id, socket_phase::refused, why);
-    const auto whole = config->keys.supervisor();
-    tree->note_give_up(whole, why, config->supervisor);
-    send_exit(config->supervisor, make_error(exit_code::shutdown, whole + " gave up: " + describe(why)));
+    tree->events.tell({.what = event::kind::refused, .key = key, .why = why});
+    const auto whole = config.keys.supervisor();
+    tree->note_give_up(whole, why, config.supervisor);
+    send_exit(config.supervisor, make_error(exit_code::shutdown, whole + " gave up: " + describe(why)));
   }
 
   /// Forgets the connection; whoever owns the socket is told if there was one.
@@ -234,6 +245,7 @@ struct socket_state {
       tree->board.set(key, id, socket_phase::waiting, why);
     const auto level = class_of(code_of(why)) == error_class::configuration ? log_level::error : log_level::warning;
     tree->say(level, key, describe(why) + "; next attempt in " + std::to_string(delay.count()) + " ms");
+    tree->events.tell({.what = event::kind::disconnected, .key = key, .why = why, .next_attempt = delay});
     send_later(self, delay, reconnect{++generation});
   }
 
@@ -273,6 +285,17 @@ struct socket_state {
     }
   }
 
+  /// What is produced goes to the owner, which outlives this actor.
+  template <class Question>
+  caf::response_promise pass_on(Question question) {
+    if (!is_producer())
+      return refuse(self, make_error(errc::not_registered, "'" + key + "' is no producer: nothing is produced by it"));
+    if (!owner)
+      return refuse(self,
+                    make_error(errc::not_sent, to_string(config.keys.topic()) + ": the producer is being restarted"));
+    return delegate(self, owner, std::move(question));
+  }
+
   // -- leaving
 
   void on_exit(const caf::error& why) {
@@ -296,11 +319,9 @@ struct socket_state {
   }
 
   caf::behavior make_behavior() {
-    key = config->keys.socket();
-    id = self->id();
     tree->board.set(key, id, socket_phase::connecting);
     if (!is_producer())
-      tree->board.set_parent(key, config->keys.dispatcher());
+      tree->board.set_parent(key, config.keys.dispatcher());
     join_tree(self, tree, key, starter, [this] {
       find_owner();
       return true;
@@ -343,29 +364,17 @@ struct socket_state {
         if (m.connection == number)
           attempt = 0;
       },
-      [this](publish& m) {
-        if (owner)
-          send(self, owner, std::move(m));
-      },
-      [this](report_vitals) { return vitals_of(self); }, [this](const drained&) { close(); });
+      [this](publish& m) { return pass_on(std::move(m)); }, [this](publish_all& m) { return pass_on(std::move(m)); },
+      [this](const wait_for_room& m) { return pass_on(m); }, [this](report_vitals) { return vitals_of(self); },
+      [this](const drained&) { close(); });
   }
 };
-
-caf::behavior socket_actor(caf::stateful_actor<socket_state>* self, const tree_context_ptr& tree,
-                           const socket_config& config, const caf::actor& starter) {
-  auto& state = state_of(self);
-  state.self = self;
-  state.tree = tree;
-  state.config = config;
-  state.starter = starter;
-  return state.make_behavior();
-}
 
 } // namespace
 
 caf::actor spawn_socket(tree_context_ptr tree, socket_config config, caf::actor starter) {
   const auto here = tree;
-  return here->counted(here->system.spawn(socket_actor, std::move(tree), std::move(config), std::move(starter)));
+  return here->counted(spawn_state<socket_state>(here->system, std::move(tree), std::move(config), std::move(starter)));
 }
 
 } // namespace stargate::internal

@@ -3,6 +3,7 @@
 #include "actors/producer/messages.hpp"
 #include "actors/receiver/messages.hpp"
 #include "actors/tree/reconciler.hpp"
+#include "actors/tree/tree_guard.hpp"
 
 #include <stargate/tree.hpp>
 
@@ -16,6 +17,10 @@ void init_caf() {
   caf::init_global_meta_objects<caf::id_block::stargate_producer>();
   caf::init_global_meta_objects<caf::id_block::stargate_receiver>();
   caf::init_global_meta_objects<caf::id_block::stargate_reconciler>();
+  caf::init_global_meta_objects<caf::id_block::stargate_producing>();
+  caf::init_global_meta_objects<caf::id_block::stargate_handler>();
+  caf::init_global_meta_objects<caf::id_block::stargate_event>();
+  caf::init_global_meta_objects<caf::id_block::stargate_tree_guard>();
 #endif
 }
 

@@ -32,8 +32,9 @@ constexpr std::chrono::minutes patience{10}; // each of the actors that start an
 struct reconciler_state {
   static inline const char* name = "stargate.reconciler";
 
-  caf::stateful_actor<reconciler_state>* self = nullptr;
-  tree_context_ptr tree;
+  caf::event_based_actor* const self;
+  const tree_context_ptr tree;
+  const caf::actor supervisor;
   caf::actor topics;
   bool busy = false;
   bool again = false;
@@ -41,6 +42,11 @@ struct reconciler_state {
   std::vector<caf::response_promise> later; ///< and after.
   reconciled outcome;
   std::size_t open = 0; ///< Requests that are not answered.
+
+  reconciler_state(caf::event_based_actor* of, tree_context_ptr in, caf::actor below)
+    : self{of},
+      tree{std::move(in)},
+      supervisor{std::move(below)} {}
 
   void begin_pass() {
     if (std::exchange(busy, true)) {
@@ -84,21 +90,28 @@ struct reconciler_state {
         gone.push_back(socket);
     ask(delete_child{id}, [this, gone](const caf::error& failure) {
       if (!failure)
-        for (const auto& socket : gone)
+        for (const auto& socket : gone) {
           tree->board.forget(socket);
+          tree->events.tell({.what = event::kind::removed, .key = socket});
+        }
     });
   }
 
   void start_item(const std::shared_ptr<const plan::item>& item) {
     ++open;
     request(self, topics, patience, start_child{spec_of(tree, item)})
-      .then([this](const found_child&) { answered(); },
-            [this, id = item->id](const caf::error& why) {
-              if (is_gone(why))
-                return;
-              outcome.failures.emplace(id, why);
-              answered();
-            });
+      .then(
+        [this, item](const found_child&) {
+          for (const auto& socket : item->sockets)
+            tree->events.tell({.what = event::kind::added, .key = socket});
+          answered();
+        },
+        [this, id = item->id](const caf::error& why) {
+          if (is_gone(why))
+            return;
+          outcome.failures.emplace(id, why);
+          answered();
+        });
   }
 
   template <class Question, class Then>
@@ -136,7 +149,7 @@ struct reconciler_state {
       begin_pass();
   }
 
-  caf::behavior make_behavior(const caf::actor& supervisor) {
+  caf::behavior make_behavior() {
     join_tree(self, tree, reconciler_name(tree->description), supervisor, [this] {
       topics = tree->registry().whereis(topics_name(tree->description));
       if (!topics) {
@@ -159,19 +172,11 @@ struct reconciler_state {
   }
 };
 
-caf::behavior reconciler_actor(caf::stateful_actor<reconciler_state>* self, const tree_context_ptr& tree,
-                               const caf::actor& supervisor) {
-  auto& state = state_of(self);
-  state.self = self;
-  state.tree = tree;
-  return state.make_behavior(supervisor);
-}
-
 } // namespace
 
 caf::actor spawn_reconciler(tree_context_ptr tree, caf::actor supervisor) {
   const auto here = tree;
-  return here->counted(here->system.spawn(reconciler_actor, std::move(tree), std::move(supervisor)));
+  return here->counted(spawn_state<reconciler_state>(here->system, std::move(tree), std::move(supervisor)));
 }
 
 } // namespace stargate::internal

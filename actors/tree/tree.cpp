@@ -2,9 +2,11 @@
 
 #include "actors/producer/messages.hpp"
 #include "actors/receiver/messages.hpp"
+#include "actors/shared/edit_distance.hpp"
 #include "actors/shared/outcome.hpp"
 #include "actors/shared/roles.hpp"
 #include "actors/shared/tree_context.hpp"
+#include "actors/tree/event_relay.hpp"
 #include "actors/tree/inspection.hpp"
 #include "actors/tree/reconciler.hpp"
 #include "actors/tree/tree_guard.hpp"
@@ -60,6 +62,36 @@ private:
   std::vector<caf::expected<message_id>> list_;
 };
 
+/// For an error: the keys that are nearly the one that nobody has.
+std::string what_is_there(const internal::tree_context& tree, const registry_key& wrong) {
+  std::string near;
+  constexpr std::size_t enough = 3;
+  std::size_t named = 0;
+  for (const auto& socket : tree.plan.sockets()) {
+    const auto is = parse_registry_key(socket);
+    if (!is || named == enough)
+      continue;
+    const auto kind = [](const registry_key& k) { return k.component.substr(0, k.component.find('/')); };
+    if (is->topic != wrong.topic
+        && (kind(*is) != kind(wrong) || internal::edit_distance(is->topic.topic, wrong.topic.topic) > 2))
+      continue;
+    near += (near.empty() ? "; there is '" : "', '") + socket;
+    ++named;
+  }
+  return near.empty() ? near : near + "'";
+}
+
+caf::error no_tree() {
+  return make_error(errc::stopping, "this handle holds no tree: it is empty, or was moved from");
+}
+
+/// Why this thread cannot wait for something of a tree, if it cannot.
+caf::error may_not_wait(const internal::tree_context* tree, std::string_view call) {
+  if (tree == nullptr)
+    return no_tree();
+  return tree->world->may_wait() ? caf::error{} : internal::would_block(call);
+}
+
 /// The error of a key that is no producer's of this tree, if it is none.
 caf::error not_a_producer(const internal::tree_context& tree, const registry_key& key) {
   const auto& name = tree.description.name;
@@ -72,8 +104,8 @@ caf::error not_a_producer(const internal::tree_context& tree, const registry_key
   if (auto ended = tree.board.why_ended())
     return ended;
   if (!tree.plan.producing_to(key.topic))
-    return make_error(errc::not_registered,
-                      "no producer of " + to_string(key.topic) + " is registered in the tree '" + name + "'");
+    return make_error(errc::not_registered, "no producer of " + to_string(key.topic) + " is registered in the tree '"
+                                              + name + "'" + what_is_there(tree, key));
   return {};
 }
 
@@ -95,18 +127,85 @@ internal::role_keys producer_keys(const registry_key& key) {
 namespace {
 
 /// Who waits until a tree stands.
-caf::behavior starter_actor(caf::event_based_actor* self, const std::shared_ptr<internal::outcome<caf::error>>& how) {
-  signal_handlers signals;
-  signals.down = [=](const caf::actor_addr&, const caf::error& why) {
-    how->set(make_error(errc::start_failed, describe(why)));
+struct starter_state {
+  using told = std::function<void(caf::error, const std::shared_ptr<internal::tree_guard>&)>;
+  static inline const char* name = "stargate.starter";
+
+  caf::event_based_actor* const self;
+  const told tell;
+  std::shared_ptr<internal::tree_guard> guard; ///< Set when it is announced.
+  bool stands = false;
+
+  starter_state(caf::event_based_actor* of, told what) : self{of}, tell{std::move(what)} {}
+
+  void done(caf::error how) {
+    tell(std::move(how), std::exchange(guard, nullptr));
     self->quit();
-  };
-  return behave(
-    self, std::move(signals), [=](const caf::actor& top) { monitor(self, top); },
-    [=](const child_started&) {
-      how->set({});
-      self->quit();
-    });
+  }
+
+  caf::behavior make_behavior() {
+    signal_handlers signals;
+    signals.down = [this](const caf::actor_addr&, const caf::error& why) {
+      done(make_error(errc::start_failed, describe(why)));
+    };
+    return behave(
+      self, std::move(signals),
+      [this](internal::announced& m) {
+        guard = std::move(m.guard);
+        if (stands)
+          done({});
+        else
+          monitor(self, guard->supervisor);
+      },
+      [this](const child_started&) {
+        stands = true;
+        if (guard)
+          done({});
+      });
+  }
+};
+
+/// A tree that is about to be started.
+caf::expected<internal::tree_context_ptr> describe_tree(caf::actor_system& system, options o,
+                                                        std::shared_ptr<internal::environment> world) {
+  if (auto wrong = validate(o))
+    return wrong;
+  internal::tree_context_ptr result;
+  try {
+    result = std::make_shared<internal::tree_context>(system, std::move(o), std::move(world));
+  } catch (const connection::bad_tls_settings& e) {
+    return make_error(errc::invalid_option, e.what());
+  } catch (const std::exception& e) {
+    return make_error(errc::start_failed, e.what());
+  }
+  result->world->on_tree(result);
+  for (const auto& doubt : protocol::doubts(result->description))
+    result->say(log_level::warning, result->description.name, doubt);
+  result->expect_all();
+  return result;
+}
+
+/// What a tree that stands still needs.
+caf::error complete(const std::shared_ptr<internal::tree_guard>& guard) {
+  try {
+    if (!guard->tree_context->description.inspection_socket.empty())
+      guard->inspection = std::make_unique<internal::inspection_server>(guard->tree_context, guard->supervisor);
+  } catch (const std::exception& e) {
+    return make_error(errc::invalid_option, e.what()); // and the tree is stopped with the last handle to it
+  }
+  return {};
+}
+
+/// Begins to start a tree, and has `tell` called when it stands or will not.
+caf::expected<std::shared_ptr<internal::tree_guard>> begin_to_start(const internal::tree_context_ptr& context,
+                                                                    starter_state::told tell) {
+  const auto starter = spawn_state<starter_state>(context->system, std::move(tell));
+  auto guard = internal::tree_guard::make(context, starter);
+  if (guard)
+    post(starter, internal::announced{*guard});
+  else
+    send_exit(starter, caf::exit_reason::kill);
+  return guard;
 }
 
 } // namespace
@@ -116,44 +215,66 @@ caf::expected<tree> start(caf::actor_system& system, options o) {
 }
 
 caf::expected<tree> internal::start_in(caf::actor_system& system, options o, std::shared_ptr<environment> world) {
-  if (auto wrong = validate(o))
-    return wrong;
-  tree result;
-  try {
-    result.context_ = std::make_shared<internal::tree_context>(system, std::move(o), std::move(world));
-  } catch (const connection::bad_tls_settings& e) {
-    return make_error(errc::invalid_option, e.what());
-  } catch (const std::exception& e) {
-    return make_error(errc::start_failed, e.what());
-  }
-  auto& tree_context = *result.context_;
-  tree_context.world->on_tree(result.context_);
-  if (!tree_context.world->may_wait())
+  const auto context = describe_tree(system, std::move(o), std::move(world));
+  if (!context)
+    return context.error();
+  if (!(*context)->world->may_wait())
     return internal::would_block("stargate::start");
-  for (const auto& doubt : protocol::doubts(tree_context.description))
-    tree_context.say(log_level::warning, tree_context.description.name, doubt);
-  tree_context.expect_all();
   const auto standing = std::make_shared<internal::outcome<caf::error>>();
-  const auto until = tree_context.now() + patience;
-  const auto starter = system.spawn(starter_actor, standing);
-  auto guard = internal::tree_guard::make(result.context_, starter);
-  if (!guard) {
-    send_exit(starter, caf::exit_reason::kill);
+  const auto until = (*context)->now() + patience;
+  const auto guard =
+    begin_to_start(*context, [standing](caf::error how, const auto&) { standing->set(std::move(how)); });
+  if (!guard)
     return guard.error();
-  }
-  result.guard_ = std::move(*guard);
-  post(starter, result.guard_->supervisor);
-  const auto failure = standing->wait(*tree_context.world, until);
+  const auto failure = standing->wait(*(*context)->world, until);
   if (!failure || *failure)
     return failure ? *failure : make_error(errc::start_failed, "the tree did not stand in time");
-  try {
-    if (!tree_context.description.inspection_socket.empty())
-      result.guard_->inspection =
-        std::make_unique<internal::inspection_server>(result.context_, result.guard_->supervisor);
-  } catch (const std::exception& e) {
-    return make_error(errc::invalid_option, e.what()); // and the tree is stopped with the last handle to it
-  }
-  return result;
+  if (auto wrong = complete(*guard))
+    return wrong;
+  return (*context)->weak().lock();
+}
+
+void start(caf::actor_system& system, options o, std::function<void(caf::expected<tree>)> then) {
+  const auto told = [&](const caf::error& why) {
+    system.spawn([=](caf::event_based_actor*) { then(why); }); // never on the caller's own stack
+  };
+  const auto context = describe_tree(system, std::move(o), {});
+  if (!context)
+    return told(context.error());
+  const auto guard = begin_to_start(*context, [then](caf::error how, const auto& mine) {
+    if (!how)
+      how = complete(mine);
+    if (how)
+      then(std::move(how));
+    else
+      then(mine->tree_context->weak().lock());
+  });
+  if (!guard)
+    told(guard.error());
+}
+
+child_spec tree_spec(options o, child_id id, restart restart) {
+  child_spec spec;
+  spec.id = id.empty() ? o.name : std::move(id);
+  spec.start = [o = std::move(o)](const start_context& context) -> caf::expected<caf::actor> {
+    const auto tree = describe_tree(context.system, o, {});
+    if (!tree)
+      return tree.error();
+    const auto guard = internal::tree_guard::make(*tree, context.supervisor);
+    if (!guard)
+      return guard.error();
+    if (auto wrong = complete(*guard))
+      return wrong; // and the tree is stopped with its guard
+    // Nobody else may hold it. It goes with the tree, from which nothing is left then.
+    caf::actor_cast<caf::abstract_actor*>((*guard)->supervisor)->attach_functor([guard = *guard] {
+      guard->clean_up();
+    });
+    return (*guard)->supervisor;
+  };
+  spec.restart = restart;
+  spec.type = child_type::supervisor;
+  spec.start_timeout = patience;
+  return spec;
 }
 
 caf::error tree::stop(std::chrono::milliseconds timeout) const {
@@ -161,27 +282,32 @@ caf::error tree::stop(std::chrono::milliseconds timeout) const {
 }
 
 weak_tree tree::weak() const {
-  return weak_tree{*this};
+  return weak_tree{context_};
 }
-
-weak_tree::weak_tree(const tree& of) : context_{of.context_}, guard_{of.guard_} {}
 
 tree weak_tree::lock() const {
   tree result;
-  result.guard_ = guard_.lock();
-  if (result.guard_)
-    result.context_ = context_.lock();
+  if (auto context = context_.lock())
+    if (auto guard = context->guard()) {
+      result.context_ = std::move(context);
+      result.guard_ = std::move(guard);
+    }
   return result;
+}
+
+tree find_tree(const caf::actor_system& system, std::string_view name) {
+  const auto guard = internal::tree_guard::find(system, name);
+  return guard ? guard->tree_context->weak().lock() : tree{};
 }
 
 // -- producing ------------------------------------------------------------------
 
 std::vector<caf::expected<message_id>> tree::produce_list(const registry_key& producer,
                                                           std::vector<message> contents) const {
-  auto& world = *context_->world;
   const auto all = [&](const caf::error& why) { return std::vector<caf::expected<message_id>>(contents.size(), why); };
-  if (!world.may_wait())
-    return all(internal::would_block("tree::produce"));
+  if (const auto no = may_not_wait(context_.get(), "tree::produce"))
+    return all(no);
+  auto& world = *context_->world;
   if (auto wrong = not_a_producer(*context_, producer))
     return all(wrong);
   const auto to = context_->plan.producing_to(producer.topic);
@@ -192,7 +318,7 @@ std::vector<caf::expected<message_id>> tree::produce_list(const registry_key& pr
     return all(code_of(acknowledger.error()) == errc::timed_out ? no_acknowledger(*context_, keys)
                                                                 : acknowledger.error());
   auto waiting = std::make_shared<answers>(contents.size());
-  internal::publish batch;
+  internal::publications batch;
   batch.waits_for_room = true;
   batch.items.reserve(contents.size());
   for (std::size_t i = 0; i < contents.size(); ++i)
@@ -210,6 +336,12 @@ caf::expected<message_id> tree::produce(const registry_key& producer, message co
 
 void tree::hand_over(const registry_key& producer, std::vector<message> contents,
                      const std::function<receipt_handler(std::size_t)>& answer) const {
+  if (!context_) {
+    for (std::size_t i = 0; i < contents.size(); ++i)
+      if (const auto tell = answer(i))
+        tell(no_tree());
+    return;
+  }
   internal::answers_elsewhere refused{context_->system};
   const auto keys = producer_keys(producer);
   auto wrong = not_a_producer(*context_, producer);
@@ -220,17 +352,13 @@ void tree::hand_over(const registry_key& producer, std::vector<message> contents
   if (!to) // for what the answers throw
     to = std::make_shared<internal::producing>(to_string(producer.topic), std::chrono::milliseconds{0}, 0,
                                                context_->description.log);
-  internal::publish batch;
+  internal::publications batch;
   batch.items.reserve(contents.size());
   for (std::size_t i = 0; i < contents.size(); ++i) {
     if (wrong)
       refused.add(std::make_shared<internal::publication>(message{}, answer(i), to), wrong);
     else if (!to->entrance.enter())
-      refused.add(
-        std::make_shared<internal::publication>(message{}, answer(i), to),
-        make_error(errc::queue_full, to->topic + ": " + std::to_string(to->entrance.most())
-                                       + " messages await their receipts, as many as max_pending allows; slow "
-                                         "down, or raise max_pending"));
+      refused.add(std::make_shared<internal::publication>(message{}, answer(i), to), internal::queue_full(*to));
     else
       batch.items.push_back(std::make_shared<internal::publication>(std::move(contents[i]), answer(i), to, true));
   }
@@ -267,10 +395,52 @@ void tree::produce(const registry_key& producer, message content, const caf::act
   });
 }
 
+disposition weak_tree::produce_and_ack(const received_message& in, const registry_key& to, message out) const {
+  received_message settled; // what is needed of it for that
+  settled.id = in.id;
+  settled.sequence = in.sequence;
+  settled.origin = in.origin;
+  const auto failed = [&](const internal::tree_context* tree, const caf::error& why) {
+    if (tree != nullptr)
+      tree->say(log_level::warning, to_string(to),
+                "message " + in.id.value + " is to be delivered again: " + describe(why));
+    settled.negative_acknowledge();
+    return disposition::continue_;
+  };
+  const auto context = context_.lock();
+  if (!context)
+    return failed(nullptr, {});
+  if (auto wrong = not_a_producer(*context, to))
+    return failed(context.get(), wrong);
+  const auto known = context->plan.producing_to(to.topic);
+  const auto keys = producer_keys(to);
+  auto acknowledger = context->registry().whereis(keys.acknowledger());
+  if (!acknowledger && known && context->world->may_wait())
+    if (auto there = context->wait_for(keys.acknowledger(), keys.supervisor(), context->now() + known->send_timeout))
+      acknowledger = *there;
+  if (!acknowledger)
+    return failed(context.get(), no_acknowledger(*context, keys));
+  internal::publications batch;
+  batch.waits_for_room = true;
+  batch.items.push_back(std::make_shared<internal::publication>(
+    std::move(out),
+    [settled, context = context_, to](caf::expected<message_id> answer) {
+      if (answer)
+        return settled.acknowledge();
+      if (const auto tree = context.lock())
+        tree->say(log_level::warning, to_string(to),
+                  "message " + settled.id.value + " is to be delivered again: " + describe(answer.error()));
+      settled.negative_acknowledge();
+    },
+    known));
+  post(acknowledger, std::move(batch));
+  return disposition::continue_;
+}
+
 // -- looking up -----------------------------------------------------------------
 
 registry tree::registry() const {
-  return context_->registry();
+  return context_ ? context_->registry() : stargate::registry{};
 }
 
 caf::actor tree::whereis(const registry_key& key) const {
@@ -278,8 +448,8 @@ caf::actor tree::whereis(const registry_key& key) const {
 }
 
 caf::expected<caf::actor> tree::await(const registry_key& key, std::chrono::milliseconds timeout) const {
-  if (!context_->world->may_wait())
-    return internal::would_block("tree::await");
+  if (auto no = may_not_wait(context_.get(), "tree::await"))
+    return no;
   const auto name = to_string(key);
   const auto nobody = [&] { return make_error(errc::timed_out, "nobody registered '" + name + "' in time"); };
   const auto deadline = context_->now() + timeout;
@@ -338,17 +508,19 @@ std::optional<registry_key> sibling_of(const registry_key& receiver, std::string
 
 /// Asks the dispatcher of a receiver, and waits for the answer.
 template <class Question>
-caf::expected<bool> ask_dispatcher(internal::tree_context& tree, std::string_view call, const registry_key& receiver,
+caf::expected<bool> ask_dispatcher(internal::tree_context* of, std::string_view call, const registry_key& receiver,
                                    std::chrono::milliseconds timeout) {
-  if (!tree.world->may_wait())
-    return internal::would_block(call);
+  if (auto no = may_not_wait(of, call))
+    return no;
+  auto& tree = *of;
   const auto key = sibling_of(receiver, &internal::role_row::dispatcher);
   const auto dispatcher = key ? tree.registry().whereis(to_string(*key)) : caf::actor{};
   if (!dispatcher) {
     const auto supervisor = sibling_of(receiver, &internal::role_row::supervisor);
     if (auto gone = supervisor ? tree.why_gone(to_string(*supervisor)) : caf::error{})
       return gone;
-    return make_error(errc::not_registered, "no consumer or reader '" + to_string(receiver) + "' is registered");
+    return make_error(errc::not_registered, "no consumer or reader '" + to_string(receiver) + "' is registered"
+                                              + what_is_there(tree, receiver));
   }
   const auto until = tree.now() + timeout;
   const auto result = std::make_shared<internal::outcome<caf::expected<bool>>>();
@@ -363,13 +535,13 @@ caf::expected<bool> ask_dispatcher(internal::tree_context& tree, std::string_vie
 } // namespace
 
 caf::expected<bool> tree::is_end_of_topic(const registry_key& receiver, std::chrono::milliseconds timeout) const {
-  return ask_dispatcher<internal::ask_end_of_topic>(*context_, "tree::is_end_of_topic", receiver, timeout);
+  return ask_dispatcher<internal::ask_end_of_topic>(context_.get(), "tree::is_end_of_topic", receiver, timeout);
 }
 
 caf::error tree::unsubscribe(const registry_key& consumer, std::chrono::milliseconds timeout) const {
   if (consumer.component.substr(0, consumer.component.find('/')) != internal::row_of(internal::role::consumer).socket)
     return make_error(errc::not_registered, "'" + to_string(consumer) + "' is not the key of a consumer");
-  auto told = ask_dispatcher<internal::leave_subscription>(*context_, "tree::unsubscribe", consumer, timeout);
+  auto told = ask_dispatcher<internal::leave_subscription>(context_.get(), "tree::unsubscribe", consumer, timeout);
   if (!told)
     return told.error();
   auto failure = remove(consumer);
@@ -427,64 +599,100 @@ caf::error end_removed(internal::tree_context& tree) {
 }
 
 /// Why nothing can be changed: by this thread, or any more.
-caf::error unchangeable(const internal::tree_context& tree, std::string_view call) {
-  if (!tree.world->may_wait())
-    return internal::would_block(call);
-  return tree.board.why_ended();
+caf::error unchangeable(const internal::tree_context* tree, std::string_view call) {
+  if (auto no = may_not_wait(tree, call))
+    return no;
+  return tree->board.why_ended();
 }
 
 } // namespace
 
 caf::error tree::add(const pipelines& what) const {
-  if (auto no = unchangeable(*context_, "tree::add"))
+  if (auto no = unchangeable(context_.get(), "tree::add"))
     return no;
   const auto added = context_->plan.add(what);
   return added ? start_added(*context_, *added) : added.error();
 }
 
 caf::error tree::remove(const registry_key& key) const {
-  if (auto no = unchangeable(*context_, "tree::remove"))
+  if (auto no = unchangeable(context_.get(), "tree::remove"))
     return no;
   const auto socket = to_string(key);
   if (!context_->plan.remove(socket))
-    return make_error(errc::child_not_found,
-                      "no producer, consumer or reader '" + socket + "' was described for the tree '" + name() + "'");
+    return make_error(errc::child_not_found, "no producer, consumer or reader '" + socket
+                                               + "' was described for the tree '" + name() + "'"
+                                               + what_is_there(*context_, key));
   return end_removed(*context_);
 }
 
 caf::error tree::start_child(const std::string& from, const std::string& argument) const {
-  if (auto no = unchangeable(*context_, "tree::start_child"))
+  if (auto no = unchangeable(context_.get(), "tree::start_child"))
     return no;
   const auto added = context_->plan.add(internal::plan::instance{from, argument});
   return added ? start_added(*context_, *added) : added.error();
 }
 
 caf::error tree::terminate_child(const std::string& from, const std::string& argument) const {
-  if (auto no = unchangeable(*context_, "tree::terminate_child"))
+  if (auto no = unchangeable(context_.get(), "tree::terminate_child"))
     return no;
   if (!context_->plan.remove(internal::plan::instance{from, argument}))
     return make_error(errc::child_not_found, "no '" + argument + "' of the template '" + from + "' is in the tree");
   return end_removed(*context_);
 }
 
+caf::error tree::restart(const registry_key& key) const {
+  if (auto no = unchangeable(context_.get(), "tree::restart"))
+    return no;
+  if (!context_->plan.renew(to_string(key)))
+    return make_error(errc::child_not_found, "no producer, consumer or reader '" + to_string(key) + "' is in the tree '"
+                                               + name() + "'" + what_is_there(*context_, key));
+  const auto outcome = reconcile(*context_);
+  if (!outcome)
+    return outcome.error();
+  return outcome->failures.empty() ? caf::error{} : outcome->failures.begin()->second;
+}
+
 // -- looking inside -------------------------------------------------------------
 
+namespace {
+
+std::shared_ptr<internal::event_inbox> listen(const internal::tree_context_ptr& tree, std::size_t most, caf::actor to,
+                                              std::function<void(const event&)> or_to) {
+  auto inbox = std::make_shared<internal::event_inbox>(most);
+  internal::spawn_event_relay(tree->system, inbox, std::move(to), std::move(or_to));
+  tree->events.add(inbox);
+  if (auto ended = tree->board.why_ended())
+    tree->events.tell({.what = event::kind::stopped, .key = tree->description.name, .why = std::move(ended)});
+  return inbox;
+}
+
+} // namespace
+
+subscription tree::subscribe(const caf::actor& listener, std::size_t most) const {
+  return context_ && listener ? subscription{listen(context_, most, listener, {})} : subscription{};
+}
+
+subscription tree::subscribe(std::function<void(const event&)> listener, std::size_t most) const {
+  return context_ && listener ? subscription{listen(context_, most, {}, std::move(listener))} : subscription{};
+}
+
 caf::error tree::wait_ready(std::chrono::milliseconds timeout) const {
-  if (!context_->world->may_wait())
-    return internal::would_block("tree::wait_ready");
+  if (auto no = may_not_wait(context_.get(), "tree::wait_ready"))
+    return no;
   return context_->board.wait_connected(*context_->world, context_->now() + timeout);
 }
 
 caf::actor tree::supervisor() const {
-  return guard_->supervisor;
+  return guard_ ? guard_->supervisor : caf::actor{};
 }
 
 const std::string& tree::name() const {
-  return context_->description.name;
+  static const std::string none;
+  return context_ ? context_->description.name : none;
 }
 
 tree_snapshot tree::inspect(std::chrono::milliseconds timeout) const {
-  return internal::look_at(*context_, guard_->supervisor, timeout);
+  return context_ ? internal::look_at(*context_, guard_->supervisor, timeout) : tree_snapshot{};
 }
 
 } // namespace stargate

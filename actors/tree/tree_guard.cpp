@@ -27,40 +27,41 @@ public:
   [[nodiscard]] bool add(const tree_context_ptr& tree_context) {
     std::vector<tree_context_ptr> others; // the last handle to one of them may go here: without the lock
     const std::lock_guard lock{mutex_};
-    std::erase_if(all_, [](const entry& e) { return e.tree_context.expired(); });
-    for (const auto& e : all_)
-      if (e.system == &tree_context->system)
-        if (auto other = e.tree_context.lock())
+    std::erase_if(all_, [](const auto& e) { return e.second.expired(); });
+    for (const auto& [system, context] : all_)
+      if (system == &tree_context->system)
+        if (auto other = context.lock())
           others.push_back(std::move(other));
     for (const auto& other : others)
-      if (other->description.name == tree_context->description.name && !other->board.why_ended())
+      if (other->description.name == tree_context->description.name && runs(*other))
         return false;
-    all_.push_back({&tree_context->system, tree_context, {}});
+    all_.emplace_back(&tree_context->system, tree_context);
     return true;
   }
-  void set_guard(const tree_context_ptr& tree_context, const std::shared_ptr<tree_guard>& guard) {
-    const std::lock_guard lock{mutex_};
-    for (auto& e : all_)
-      if (!e.tree_context.owner_before(tree_context) && !tree_context.owner_before(e.tree_context))
-        e.guard = guard;
-  }
   [[nodiscard]] std::vector<std::shared_ptr<tree_guard>> of(const caf::actor_system& system) {
+    std::vector<tree_context_ptr> contexts;
+    {
+      const std::lock_guard lock{mutex_};
+      for (const auto& [in, context] : all_)
+        if (auto there = in == &system ? context.lock() : nullptr)
+          contexts.push_back(std::move(there));
+    }
     std::vector<std::shared_ptr<tree_guard>> result;
-    const std::lock_guard lock{mutex_};
-    for (const auto& e : all_)
-      if (auto there = e.system == &system ? e.guard.lock() : nullptr)
-        result.push_back(std::move(there));
+    for (const auto& context : contexts)
+      if (auto guard = context->guard())
+        result.push_back(std::move(guard));
     return result;
   }
 
 private:
-  struct entry {
-    const caf::actor_system* system;
-    std::weak_ptr<internal::tree_context> tree_context;
-    std::weak_ptr<tree_guard> guard;
-  };
+  /// A supervisor that waits for the tree's end may hear of it before the tree has noted it.
+  static bool runs(const tree_context& tree) {
+    const auto guard = tree.guard();
+    return !tree.board.why_ended() && !(guard && has_ended(guard->supervisor));
+  }
+
   std::mutex mutex_;
-  std::vector<entry> all_;
+  std::vector<std::pair<const caf::actor_system*, std::weak_ptr<tree_context>>> all_;
 };
 
 all_trees& trees() {
@@ -76,14 +77,23 @@ all_trees& trees() {
 struct undertaker_state {
   static inline const char* name = "stargate.undertaker";
 
-  caf::stateful_actor<undertaker_state>* self = nullptr;
-  tree_context_ptr tree;
-  caf::actor top;
-  std::chrono::milliseconds timeout{0};
-  std::shared_ptr<outcome<caf::error>> result;
-  bool nobody_waits = false;
+  caf::event_based_actor* const self;
+  const tree_context_ptr tree;
+  const caf::actor top;
+  const std::chrono::milliseconds timeout;
+  const std::shared_ptr<outcome<caf::error>> result;
+  const bool nobody_waits;
   caf::error failure;
   bool by_force = false;
+
+  undertaker_state(caf::event_based_actor* of, tree_context_ptr in, caf::actor whom, std::chrono::milliseconds patience,
+                   std::shared_ptr<outcome<caf::error>> told, bool nobody)
+    : self{of},
+      tree{std::move(in)},
+      top{std::move(whom)},
+      timeout{patience},
+      result{std::move(told)},
+      nobody_waits{nobody} {}
 
   void look() {
     if (!has_ended(top))
@@ -128,19 +138,6 @@ struct undertaker_state {
   }
 };
 
-caf::behavior undertaker_actor(caf::stateful_actor<undertaker_state>* self, const tree_context_ptr& tree,
-                               const caf::actor& top, std::chrono::milliseconds timeout,
-                               const std::shared_ptr<outcome<caf::error>>& result, bool nobody_waits) {
-  auto& state = state_of(self);
-  state.self = self;
-  state.tree = tree;
-  state.top = top;
-  state.timeout = timeout;
-  state.result = result;
-  state.nobody_waits = nobody_waits;
-  return state.make_behavior();
-}
-
 } // namespace
 
 caf::expected<std::shared_ptr<tree_guard>> tree_guard::make(const tree_context_ptr& tree_context,
@@ -149,14 +146,23 @@ caf::expected<std::shared_ptr<tree_guard>> tree_guard::make(const tree_context_p
     return make_error(errc::already_registered, "a tree with the name '" + tree_context->description.name
                                                   + "' runs in this actor system; give this one another, or stop that");
   auto one = std::make_shared<tree_guard>(tree_context, spawn_tree(tree_context, parent));
-  trees().set_guard(tree_context, one);
+  tree_context->set_guard(one);
   return one;
+}
+
+std::shared_ptr<tree_guard> tree_guard::find(const caf::actor_system& system, std::string_view name) {
+  for (auto& one : trees().of(system))
+    if (one->tree_context->description.name == name && !has_ended(one->supervisor))
+      return std::move(one);
+  return nullptr;
 }
 
 tree_guard::tree_guard(tree_context_ptr s, caf::actor top) : tree_context{std::move(s)}, supervisor{std::move(top)} {}
 
 tree_guard::~tree_guard() {
   constexpr std::chrono::seconds patience{30};
+  if (apart_)
+    return;
   if (is_over() || may_wait())
     static_cast<void>(stop(patience));
   else
@@ -181,8 +187,19 @@ tree_guard::ending tree_guard::begin_to_stop(std::chrono::milliseconds timeout, 
   if (is_over())
     ending_->set({});
   else
-    tree_context->system.spawn(undertaker_actor, tree_context, supervisor, timeout, ending_, nobody_waits);
+    spawn_state<undertaker_state>(tree_context->system, tree_context, supervisor, timeout, ending_, nobody_waits);
   return ending_;
+}
+
+void tree_guard::clean_up() {
+  constexpr std::chrono::seconds patience{30};
+  const std::lock_guard guard{mutex_};
+  if (ending_)
+    return;
+  inspection.reset();
+  ending_ = std::make_shared<outcome<caf::error>>();
+  apart_ = true;
+  spawn_state<undertaker_state>(tree_context->system, tree_context, supervisor, patience, ending_, true);
 }
 
 caf::error tree_guard::stop(std::chrono::milliseconds timeout) {

@@ -12,6 +12,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 
 namespace stargate::internal {
 
@@ -23,6 +24,8 @@ public:
   /// @par Errors errc::already_registered when a tree of this name runs in the actor system
   [[nodiscard]] static caf::expected<std::shared_ptr<tree_guard>> make(const tree_context_ptr& tree_context,
                                                                        const caf::actor& parent);
+  /// Of the tree with this name, while it runs.
+  [[nodiscard]] static std::shared_ptr<tree_guard> find(const caf::actor_system& system, std::string_view name);
   tree_guard(tree_context_ptr s, caf::actor top);
   tree_guard(const tree_guard&) = delete;
   tree_guard& operator=(const tree_guard&) = delete;
@@ -31,6 +34,9 @@ public:
   const tree_context_ptr tree_context;
   const caf::actor supervisor;
   std::unique_ptr<inspection_server> inspection; ///< Empty unless `options::inspection_socket` is set.
+
+  /// Sees to it, without waiting, that nothing is left of a tree whose supervisor has ended.
+  void clean_up();
 
   /// @par Errors as `tree::stop`
   caf::error stop(std::chrono::milliseconds timeout);
@@ -43,7 +49,18 @@ private:
   ending begin_to_stop(std::chrono::milliseconds timeout, bool nobody_waits);
 
   std::mutex mutex_;
-  ending ending_; // guarded by mutex_
+  ending ending_;      // guarded by mutex_
+  bool apart_ = false; // guarded by mutex_; what is left to do goes on by itself
+};
+
+/// To whoever waits until a tree stands.
+struct announced {
+  std::shared_ptr<tree_guard> guard;
 };
 
 } // namespace stargate::internal
+
+STARGATE_LOCAL_MESSAGE(stargate::internal::announced)
+STARGATE_BEGIN_TYPES(stargate_tree_guard, STARGATE_FIRST_TYPE_ID + 250)
+STARGATE_TYPE(stargate_tree_guard, stargate::internal::announced)
+STARGATE_END_TYPES(stargate_tree_guard)

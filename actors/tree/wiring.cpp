@@ -40,6 +40,10 @@ supervisor_options supervisor_for(const tree_context_ptr& tree, std::string name
   o.children = std::move(children);
   o.kill_timeout = tree->description.shutdown;
   o.log = tree->description.log;
+  o.on_report = [tree](const supervisor_report& r) {
+    if (r.what == supervisor_report::event::started && r.restarts > 0)
+      tree->events.tell({.what = event::kind::restarted, .key = r.child});
+  };
   return o;
 }
 

@@ -54,6 +54,7 @@ constexpr std::array rows{
   row{errc::start_failed, "start failed", defect},
   row{errc::start_timeout, "start timed out", defect},
   row{errc::simple_one_for_one, "simple_one_for_one", configuration},
+  row{errc::max_children, "max_children", transient},
   row{errc::protocol_violation, "protocol violation", defect},
   row{errc::handler_failed, "handler failed", defect},
 };

@@ -2,6 +2,7 @@
 
 #include "libstargate/protocol/base64.hpp"
 #include "libstargate/protocol/crypto.hpp"
+#include "libstargate/protocol/instant.hpp"
 #include "libstargate/protocol/json.hpp"
 
 #include <stargate/error.hpp>
@@ -9,7 +10,6 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <cstdio>
 
 namespace stargate::protocol {
 
@@ -78,20 +78,6 @@ std::shared_ptr<const encryption_context> decode_encryption(const Value& object)
         context->batch_size = inner->value.GetInt();
   }
   return context;
-}
-
-bool parse_digits(std::string_view& text, std::size_t count, int& value) {
-  if (text.size() < count || !parse_integer(text.substr(0, count), value) || value < 0)
-    return false;
-  text.remove_prefix(count);
-  return true;
-}
-
-bool take(std::string_view& text, char c) {
-  if (text.empty() || text.front() != c)
-    return false;
-  text.remove_prefix(1);
-  return true;
 }
 
 } // namespace
@@ -300,48 +286,6 @@ std::optional<bool> decode_end_of_topic(const std::string& frame) {
   return end != nullptr ? std::optional{end->reached} : std::nullopt;
 }
 
-namespace {
-
-/// Walks over a message until it has met the key; takes nothing else.
-struct key_finder : rapidjson::BaseReaderHandler<rapidjson::UTF8<>, key_finder> {
-  std::optional<std::string> key;
-  int depth = 0;
-  bool is_next = false;
-
-  bool Default() {
-    is_next = false;
-    return true;
-  }
-  bool StartObject() {
-    ++depth;
-    return Default();
-  }
-  bool EndObject(rapidjson::SizeType) {
-    --depth;
-    return Default();
-  }
-  bool Key(const char* text, rapidjson::SizeType size, bool) {
-    is_next = depth == 1 && std::string_view{text, size} == "key";
-    return true;
-  }
-  bool String(const char* text, rapidjson::SizeType size, bool) {
-    if (!is_next)
-      return true;
-    key.emplace(text, size);
-    return false; // nothing else is of interest
-  }
-};
-
-} // namespace
-
-std::optional<std::string> key_of(const std::string& frame) {
-  rapidjson::StringStream text{frame.c_str()};
-  rapidjson::Reader reader;
-  key_finder finder;
-  reader.Parse<rapidjson::kParseIterativeFlag>(text, finder);
-  return std::move(finder.key);
-}
-
 std::string encode_permit(std::size_t messages) {
   return R"({"type":"permit","permitMessages":)" + std::to_string(messages) + "}";
 }
@@ -364,60 +308,6 @@ std::string encode_negative_acknowledgement(const message_id& id) {
   std::string frame;
   frame.reserve(id.value.size() + 48);
   return frame.append(R"({"type":"negativeAcknowledge","messageId":")").append(id.value).append(R"("})");
-}
-
-std::string format_instant(std::chrono::system_clock::time_point instant) {
-  using namespace std::chrono;
-  const auto whole_day = floor<days>(instant);
-  const year_month_day date{whole_day};
-  const hh_mm_ss time{floor<milliseconds>(instant - whole_day)};
-  char text[48];
-  std::snprintf(text, sizeof text, "%04d-%02u-%02uT%02d:%02d:%02d.%03dZ", static_cast<int>(date.year()),
-                static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-                static_cast<int>(time.hours().count()), static_cast<int>(time.minutes().count()),
-                static_cast<int>(time.seconds().count()), static_cast<int>(time.subseconds().count()));
-  return text;
-}
-
-bool parse_instant(std::string_view text, std::chrono::system_clock::time_point& instant) {
-  using namespace std::chrono;
-  int y = 0, mo = 0, d = 0, h = 0, mi = 0, s = 0;
-  if (!parse_digits(text, 4, y) || !take(text, '-') || !parse_digits(text, 2, mo) || !take(text, '-')
-      || !parse_digits(text, 2, d) || !take(text, 'T') || !parse_digits(text, 2, h) || !take(text, ':')
-      || !parse_digits(text, 2, mi))
-    return false;
-  if (take(text, ':') && !parse_digits(text, 2, s)) // Java leaves out seconds that are zero
-    return false;
-  milliseconds fraction{0};
-  if (take(text, '.')) {
-    int scale = 100;
-    std::size_t digits = 0;
-    for (; digits < text.size() && text[digits] >= '0' && text[digits] <= '9'; ++digits, scale /= 10)
-      fraction += milliseconds{(text[digits] - '0') * scale};
-    if (digits == 0)
-      return false;
-    text.remove_prefix(digits);
-  }
-  minutes offset{0};
-  if (!take(text, 'Z')) {
-    if (text.empty() || (text.front() != '+' && text.front() != '-'))
-      return false;
-    const int sign = text.front() == '-' ? -1 : 1;
-    text.remove_prefix(1);
-    int oh = 0, om = 0;
-    if (!parse_digits(text, 2, oh))
-      return false;
-    take(text, ':');
-    if (!parse_digits(text, 2, om))
-      return false;
-    offset = minutes{sign * (oh * 60 + om)};
-  }
-  const year_month_day date{year{y}, month{static_cast<unsigned>(mo)}, day{static_cast<unsigned>(d)}};
-  // What a system_clock of nanoseconds can hold begins in 1677 and ends in 2262.
-  if (!text.empty() || !date.ok() || h > 23 || mi > 59 || s > 60 || y < 1678 || y > 2261)
-    return false;
-  instant = sys_days{date} + hours{h} + minutes{mi} + seconds{s} + fraction - offset;
-  return true;
 }
 
 } // namespace stargate::protocol

@@ -61,6 +61,18 @@ registry_key make_registry_key(std::string tenant, std::string ns, std::string t
           topic_name{std::move(tenant), std::move(ns), std::move(topic), options.persistence}, std::move(options.name)};
 }
 
+registry_key producer_key(topic_name topic, std::string tree) {
+  return {"producer", std::move(topic), std::move(tree)};
+}
+
+registry_key consumer_key(topic_name topic, std::string_view subscription, std::string tree) {
+  return {"consumer/" + std::string{subscription}, std::move(topic), std::move(tree)};
+}
+
+registry_key reader_key(topic_name topic, std::string_view reader_name, std::string tree) {
+  return {reader_name.empty() ? "reader" : "reader/" + std::string{reader_name}, std::move(topic), std::move(tree)};
+}
+
 std::string to_string(const registry_key& key) {
   using protocol::percent_encode;
   return percent_encode(key.component) + "/" + std::string{name_of(key.topic.persistence)} + "/"

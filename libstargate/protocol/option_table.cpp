@@ -1,148 +1,16 @@
 #include "libstargate/protocol/option_table.hpp"
 
+#include "libstargate/protocol/option_row.hpp"
 #include "libstargate/protocol/option_values.hpp"
-#include "libstargate/protocol/percent.hpp"
-
-#include <stargate/error.hpp>
 
 #include <algorithm>
 #include <set>
 #include <utility>
 #include <vector>
 
-namespace stargate {
-
-namespace protocol {
+namespace stargate::protocol {
 
 namespace {
-
-template <class T>
-struct unwrapped {
-  using type = T;
-};
-template <class T>
-struct unwrapped<std::optional<T>> {
-  using type = T;
-};
-
-template <class T>
-const T* value_in(const T& member) {
-  return &member;
-}
-template <class T>
-const T* value_in(const std::optional<T>& member) {
-  return member ? &*member : nullptr;
-}
-
-/// Builds one row from a way to reach the option; the calls that follow say what else there is to it.
-template <class Options, class Get>
-class row {
-  using member = std::remove_cvref_t<std::invoke_result_t<Get, Options&>>;
-  using type = typename unwrapped<member>::type;
-
-public:
-  row(std::string name, Get get, std::string help) : get_{get} {
-    made_.name = std::move(name);
-    made_.type = kind_of<type>();
-    made_.help = std::move(help);
-    made_.is_list = is_list<type>;
-    made_.is_flag = std::is_same_v<type, bool>;
-    made_.value = [get](const Options& o) -> std::optional<std::string> {
-      const auto* set = value_in(get(o));
-      return set != nullptr ? std::optional{text_of(*set)} : std::nullopt;
-    };
-    made_.query = [](const Options&) { return std::optional<std::string>{}; };
-    made_.is_allowed = [](const Options&) { return true; };
-    if constexpr (!std::is_same_v<type, handler_factory> && !std::is_same_v<type, token_source>)
-      made_.set = [get](Options& o, const std::string& text) {
-        auto& place = get(o);
-        if constexpr (std::is_same_v<member, std::optional<type>>)
-          return parse_value(text, place.emplace());
-        else
-          return parse_value(text, place);
-      };
-    made_.standard = made_.value(Options{}).value_or("the broker's");
-    if (made_.standard.empty())
-      made_.standard = "none";
-  }
-
-  row&& otherwise(std::string standard) && {
-    made_.standard = std::move(standard);
-    return std::move(*this);
-  }
-  /// Named so in the query string. What is false or empty is left out, as is what is not set.
-  row&& parameter(std::string name) && {
-    made_.parameter = std::move(name);
-    made_.query = [get = get_](const Options& o) -> std::optional<std::string> {
-      const auto* set = value_in(get(o));
-      if (set == nullptr)
-        return std::nullopt;
-      if constexpr (std::is_same_v<member, bool> || is_list<member>)
-        if (*set == member{})
-          return std::nullopt;
-      return parameter_of(*set);
-    };
-    return std::move(*this);
-  }
-  /// The query parameter goes out only when `when` holds; without, something else builds it.
-  row&& parameter(std::string name, std::function<bool(const Options&)> when) && {
-    auto query = std::move(*this).parameter(std::move(name)).made_.query;
-    made_.query = [query = std::move(query), when = std::move(when)](const Options& o) {
-      return when && when(o) ? query(o) : std::nullopt;
-    };
-    return std::move(*this);
-  }
-  /// Named so in the query string, with a value of its own making.
-  row&& parameter_with(std::string name, std::function<std::optional<std::string>(const Options&)> query) && {
-    made_.parameter = std::move(name);
-    made_.query = std::move(query);
-    return std::move(*this);
-  }
-  template <class Bound>
-  row&& between(Bound low, Bound high, std::string words = {}) && {
-    made_.allowed = words.empty() ? text_of(low) + " to " + text_of(high) : std::move(words);
-    return std::move(*this).also([get = get_, low, high](const Options& o) {
-      const auto* set = value_in(get(o));
-      return set == nullptr || (*set >= type(low) && *set <= type(high));
-    });
-  }
-  row&& not_empty() && {
-    made_.allowed = "not empty";
-    return std::move(*this).also([get = get_](const Options& o) {
-      const auto* set = value_in(get(o));
-      return set == nullptr || !set->empty();
-    });
-  }
-  row&& allowed(std::string words, std::function<bool(const Options&)> check) && {
-    made_.allowed += (made_.allowed.empty() ? "" : "; ") + std::move(words);
-    return std::move(*this).also(std::move(check));
-  }
-  operator option_row<Options>() && { return std::move(made_); }
-
-private:
-  row&& also(std::function<bool(const Options&)> check) && {
-    made_.is_allowed = [before = std::move(made_.is_allowed), check = std::move(check)](const Options& o) {
-      return before(o) && check(o);
-    };
-    return std::move(*this);
-  }
-
-  Get get_;
-  option_row<Options> made_;
-};
-
-template <class Options>
-struct of {
-  template <class Get>
-  static row<Options, Get> option(std::string name, Get get, std::string help) {
-    return {std::move(name), get, std::move(help)};
-  }
-  template <class Member>
-  static auto option(std::string name, Member Options::*member, std::string help) {
-    return option(
-      std::move(name), [member](auto& o) -> auto& { return o.*member; }, std::move(help));
-  }
-};
 
 // -- what is allowed ----------------------------------------------------------
 
@@ -167,10 +35,6 @@ bool is_base_path(const std::string& path) {
 template <class Options>
 bool is_topic_or_unset(const Options& o) {
   return !o.dead_letter_topic || parse_topic(*o.dead_letter_topic);
-}
-
-bool is_multi_topic(const consumer_options& o) {
-  return !o.topics.empty() || !o.topics_pattern.empty();
 }
 
 bool is_shared(const consumer_options& o) {
@@ -219,7 +83,7 @@ std::vector<option_row<Options>> receiver_rows() {
                  if constexpr (std::is_same_v<Options, reader_options>)
                    return r.on_failure != failure_action::nack;
                  else
-                   return r.on_failure != failure_action::dead_letter || r.dead_letter_topic || !is_multi_topic(r);
+                   return r.on_failure != failure_action::dead_letter || r.dead_letter_topic || !is_of_many_topics(r);
                }),
     o::option(
       "dead_letter_subscription", &Options::dead_letter_subscription,
@@ -247,42 +111,7 @@ std::vector<option_row<Options>> joined(std::vector<option_row<Options>> first, 
   return first;
 }
 
-// -- query strings ------------------------------------------------------------
-
-template <class Options>
-void append_query(std::string& path, const Options& o) {
-  for (char separator = path.find('?') == std::string::npos ? '?' : '&'; const auto& row : rows<Options>())
-    if (const auto value = row.query(o)) {
-      path.append(1, separator).append(row.parameter).append("=").append(percent_encode(*value));
-      separator = '&';
-    }
-}
-
-std::string topic_path(std::string_view endpoint, const topic_name& topic) {
-  return "/ws/v2/" + std::string{endpoint} + "/" + std::string{stargate::name_of(topic.persistence)} + "/"
-         + percent_encode(topic.tenant) + "/" + percent_encode(topic.ns) + "/" + percent_encode(topic.topic);
-}
-
 } // namespace
-
-bool parse_host(std::string_view text, host& value) {
-  value = {};
-  std::string_view port;
-  if (text.starts_with('[')) { // an IPv6 address
-    const auto end = text.find(']');
-    if (end == std::string_view::npos)
-      return false;
-    value.name = text.substr(1, end - 1);
-    port = text.substr(end + 1);
-  } else {
-    const auto colon = text.find(':');
-    value.name = text.substr(0, colon);
-    port = colon == std::string_view::npos ? std::string_view{} : text.substr(colon);
-  }
-  if (!port.empty() && (port.front() != ':' || !parse_number(port.substr(1), value.port)))
-    return false;
-  return !value.name.empty() && value.port != 0 && value.name.find_first_of("/?#@ ") == std::string::npos;
-}
 
 // -- the table ----------------------------------------------------------------
 
@@ -451,7 +280,7 @@ std::span<const option_row<consumer_options>> rows() {
       o::option("topic", &c::topic, "The topic; it is part of the path.")
         .otherwise("none")
         .allowed("tenant, namespace and topic, none of them empty; or topics, or topics_pattern, and no topic",
-                 [](const c& r) { return is_multi_topic(r) ? r.topic.topic.empty() : is_whole(r.topic); }),
+                 [](const c& r) { return is_of_many_topics(r) ? r.topic.topic.empty() : is_whole(r.topic); }),
       o::option("topics", &c::topics, "Several topics by one socket, instead of topic.")
         .parameter("topics")
         .allowed("whole topic names without commas",
@@ -507,7 +336,7 @@ std::span<const option_row<consumer_options>> rows() {
         .between(1, 1'000'000)
         .allowed("needs type shared or key_shared", [](const c& r) { return !r.max_redeliver_count || is_shared(r); })
         .allowed("with several topics, dead_letter_topic",
-                 [](const c& r) { return !r.max_redeliver_count || r.dead_letter_topic || !is_multi_topic(r); })
+                 [](const c& r) { return !r.max_redeliver_count || r.dead_letter_topic || !is_of_many_topics(r); })
         .otherwise("the broker's, none"),
       o::option("dead_letter_topic", &c::dead_letter_topic,
                 "Where the broker, or on_failure, puts what cannot be handled.")
@@ -576,148 +405,4 @@ std::span<const option_row<reader_options>> rows() {
 
 // -- paths ----------------------------------------------------------------------
 
-std::string request_path(const producer_options& o) {
-  auto path = topic_path("producer", o.topic);
-  append_query(path, o);
-  return path;
-}
-
-std::string request_path(const consumer_options& o) {
-  auto path = is_multi_topic(o) ? "/ws/v3/consumer/" + percent_encode(o.subscription)
-                                : topic_path("consumer", o.topic) + "/" + percent_encode(o.subscription);
-  append_query(path, o);
-  return path;
-}
-
-std::string request_path(const reader_options& o) {
-  auto path = topic_path("reader", o.topic);
-  append_query(path, o);
-  return path;
-}
-
-std::vector<std::string> doubts(const options& o) {
-  std::set<std::string> in_batches;
-  for (const auto& p : o.producers)
-    if (p.batching == true)
-      in_batches.insert(to_string(p.topic));
-  std::vector<std::string> all;
-  for (const auto& c : o.consumers)
-    if (c.type == subscription_type::key_shared)
-      for (const auto& topic : c.topics.empty() ? std::vector{c.topic} : c.topics)
-        if (in_batches.contains(to_string(topic)))
-          all.push_back("the producer of " + to_string(topic) + " has batching, and the consumer '" + c.subscription
-                        + "' has type key_shared: a batch goes to one consumer, whatever the keys of its messages, so "
-                          "that a key comes to several; leave batching off");
-  return all;
-}
-
-topic_name dead_letter_topic_of(const consumer_options& o) {
-  if (o.dead_letter_topic)
-    if (auto given = parse_topic(*o.dead_letter_topic))
-      return std::move(*given);
-  auto topic = registered_topic(o);
-  topic.topic += "-" + o.subscription + "-DLQ";
-  return topic;
-}
-
-topic_name dead_letter_topic_of(const reader_options& o) {
-  auto given = parse_topic(o.dead_letter_topic.value_or(""));
-  return given ? std::move(*given) : topic_name{};
-}
-
-topic_name registered_topic(const consumer_options& o) {
-  if (!o.topics_pattern.empty()) {
-    auto parsed = parse_topic(o.topics_pattern);
-    return parsed ? std::move(*parsed) : topic_name{};
-  }
-  if (o.topics.empty())
-    return o.topic;
-  auto topic = o.topics.front();
-  for (std::size_t i = 1; i < o.topics.size(); ++i)
-    topic.topic += "," + o.topics[i].topic;
-  return topic;
-}
-
-} // namespace protocol
-
-// -- validation and documentation ---------------------------------------------
-
-namespace {
-
-template <class Options>
-void check(const std::string& where, const Options& o, std::vector<std::string>& mistakes) {
-  for (const auto& row : protocol::rows<Options>())
-    if (!row.is_allowed(o))
-      mistakes.push_back(where + row.name + " is '" + row.value(o).value_or("") + "', allowed is " + row.allowed);
-}
-
-template <class Options, class Identity>
-void check_list(const std::string& list, const std::vector<Options>& parts, Identity identity, std::string_view once,
-                std::vector<std::string>& mistakes) {
-  std::set<std::string> seen;
-  for (std::size_t i = 0; i < parts.size(); ++i) {
-    const auto where = list + "[" + std::to_string(i) + "].";
-    check(where, parts[i], mistakes);
-    const auto [topic, all] = identity(parts[i]);
-    if (!seen.insert(all).second)
-      mistakes.push_back(where + "topic is '" + topic + "' again, allowed is " + std::string{once});
-  }
-}
-
-template <class Options>
-void describe(std::string& out, std::string_view title) {
-  out.append("### ").append(title).append("\n\n");
-  out.append("| option | type | default | allowed | parameter | what it does |\n|---|---|---|---|---|---|\n");
-  for (const auto& row : protocol::rows<Options>()) {
-    out.append("| `").append(row.name).append("` | ").append(row.type).append(" | ").append(row.standard).append(" | ");
-    out.append(row.allowed).append(" | ");
-    if (!row.parameter.empty())
-      out.append("`").append(row.parameter).append("`");
-    out.append(" | ").append(row.help).append(" |\n");
-  }
-  out.append("\n");
-}
-
-} // namespace
-
-caf::error validate(const options& o) {
-  using identity = std::pair<std::string, std::string>;
-  std::vector<std::string> mistakes;
-  check("", o, mistakes);
-  check_list(
-    "producers", o.producers,
-    [](const producer_options& p) {
-      return identity{to_string(p.topic), to_string(p.topic)};
-    },
-    "one producer a topic in one tree", mistakes);
-  check_list(
-    "consumers", o.consumers,
-    [](const consumer_options& c) {
-      const auto topic = to_string(protocol::registered_topic(c));
-      return identity{topic, topic + '\n' + c.subscription};
-    },
-    "one consumer a topic and subscription in one tree", mistakes);
-  check_list(
-    "readers", o.readers,
-    [](const reader_options& r) {
-      return identity{to_string(r.topic), to_string(r.topic) + '\n' + r.reader_name.value_or("")};
-    },
-    "one reader a topic in one tree, unless each has a reader_name of its own", mistakes);
-  if (mistakes.empty())
-    return {};
-  std::string text;
-  for (const auto& mistake : mistakes)
-    text += (text.empty() ? "" : "; ") + mistake;
-  return make_error(errc::invalid_option, std::move(text));
-}
-
-std::string options_as_markdown() {
-  std::string out;
-  describe<options>(out, "The tree: `stargate::options`");
-  describe<producer_options>(out, "A producer: `stargate::producer_options`");
-  describe<consumer_options>(out, "A consumer: `stargate::consumer_options`");
-  describe<reader_options>(out, "A reader: `stargate::reader_options`");
-  return out;
-}
-
-} // namespace stargate
+} // namespace stargate::protocol

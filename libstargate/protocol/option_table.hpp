@@ -58,6 +58,11 @@ template <>
 [[nodiscard]] topic_name dead_letter_topic_of(const consumer_options& o);
 [[nodiscard]] topic_name dead_letter_topic_of(const reader_options& o);
 
+/// Whether a consumer has several topics, by name or by a pattern.
+[[nodiscard]] inline bool is_of_many_topics(const consumer_options& o) {
+  return !o.topics.empty() || !o.topics_pattern.empty();
+}
+
 /// The topic under which a consumer's actors are registered: its topic; for several topics all of their names, for a
 /// pattern the pattern.
 [[nodiscard]] topic_name registered_topic(const consumer_options& o);

@@ -19,13 +19,14 @@
 #include <caf/scoped_actor.hpp>
 #include <caf/sec.hpp>
 #include <caf/send.hpp>
-#include <caf/stateful_actor.hpp>
+#include <caf/spawn_options.hpp>
 #include <caf/system_messages.hpp>
 #include <caf/type_id.hpp>
 
 #include <chrono>
 #include <exception>
 #include <functional>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -173,16 +174,53 @@ template <class Self, class Handle, class Rep, class Period, class Content>
 #endif
 }
 
+/// What a handler gives that leaves a request to another actor: its answer goes to whoever asked.
+/// @par Threads only from within the actor `self`
+template <class Self, class Content>
+[[nodiscard]] caf::response_promise delegate(Self* self, const caf::actor& to, Content&& content) {
+  auto promise = self->make_response_promise();
+  promise.delegate(to, std::forward<Content>(content));
+  return promise;
+}
+
+/// What a handler gives that refuses a request. @par Threads only from within the actor `self`
+template <class Self>
+[[nodiscard]] caf::response_promise refuse(Self* self, caf::error why) {
+  auto promise = self->make_response_promise();
+  promise.deliver(std::move(why));
+  return promise;
+}
+
 // -- actors -------------------------------------------------------------------
 
-/// The state of a `stateful_actor`. @par Threads only from within the actor `self`
-template <class Self>
-[[nodiscard]] auto& state_of(Self* self) {
-#if STARGATE_CAF_1
-  return self->state();
-#else
-  return self->state;
-#endif
+/// An actor that is a `State`: the state is made in one step, from the actor and what it is spawned with, and goes when
+/// the actor ends. `State` has a static `name` and a member `make_behavior`.
+/// @par Source `actor_from_state` of CAF 1.x
+template <class State>
+class state_actor : public caf::event_based_actor {
+public:
+  template <class... Arguments>
+  explicit state_actor(caf::actor_config& config, Arguments&&... arguments)
+    : caf::event_based_actor{config},
+      state_{std::in_place, static_cast<caf::event_based_actor*>(this), std::forward<Arguments>(arguments)...} {}
+
+  [[nodiscard]] const char* name() const override { return State::name; }
+  void on_exit() override {
+    state_.reset(); // before the last handle goes: what it holds may hold this actor
+    caf::event_based_actor::on_exit();
+  }
+
+protected:
+  caf::behavior make_behavior() override { return state_->make_behavior(); }
+
+private:
+  std::optional<State> state_;
+};
+
+/// Spawns an actor that is a `State`. @par Threads any thread
+template <class State, caf::spawn_options Options = caf::no_spawn_options, class... Arguments>
+caf::actor spawn_state(caf::actor_system& system, Arguments&&... arguments) {
+  return caf::actor_cast<caf::actor>(system.spawn<state_actor<State>, Options>(std::forward<Arguments>(arguments)...));
 }
 
 /// Whether `who` has ended: from the moment its monitors are told on. @par Threads any thread

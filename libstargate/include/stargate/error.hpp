@@ -53,6 +53,7 @@ enum class errc : std::uint8_t {
   start_failed,       ///< A child's start function gave an error or threw, or the child ended before it had started.
   start_timeout,      ///< A child did not report that it had started in time.
   simple_one_for_one, ///< A supervisor of this strategy has no child by that id, only a template. (OTP: the same)
+  max_children,       ///< The supervisor has as many children as it may. (Elixir: the same)
   // -- defects: broken promises, which end the actor that finds them
   protocol_violation, ///< The broker sent what it never sends.
   handler_failed,     ///< A message handler threw, or took longer than it may.

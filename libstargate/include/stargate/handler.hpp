@@ -3,6 +3,8 @@
 #pragma once
 
 #include <stargate/message.hpp>
+#include <stargate/registry.hpp>
+#include <stargate/weak_tree.hpp>
 
 #include <concepts>
 #include <cstddef>
@@ -16,18 +18,12 @@
 
 namespace stargate {
 
-/// What becomes of a message that a handler has seen.
-enum class disposition : std::uint8_t {
-  ack,       ///< Done: acknowledge it to the broker.
-  continue_, ///< Not done: the application acknowledges it later, with `received_message::acknowledge`.
-  nack,      ///< Not done: let the broker deliver it again.
-};
-
 /// Where a handler runs.
 struct handler_context {
   topic_name topic;
   std::string component;     ///< The processor's component in the registry, such as `processor/billing/0`.
   std::size_t processor = 0; ///< Counts the processors of one consumer or reader.
+  weak_tree tree = {};       ///< The tree that it is part of.
 };
 
 /// Handles the messages of one processor. Each processor makes one of its own, and makes a new one after a restart,
@@ -82,6 +78,24 @@ public:
     make_ = [handle = std::move(handle)] { return std::make_unique<stateless>(handle); };
   }
 
+  /// From a function of a message and where it runs, to produce in the same tree: `[](const received_message& m, const
+  /// handler_context& here) { return here.tree.produce_and_ack(m, producer_key(to), {…}); }`.
+  template <class F>
+  requires std::is_invocable_r_v<disposition, F&, const received_message&, const handler_context&>
+  handler_factory(F handle) {
+    class with_context final : public message_handler {
+    public:
+      explicit with_context(F f) : handle_{std::move(f)} {}
+      void init(const handler_context& here) override { here_ = here; }
+      disposition handle_message(const received_message& message) override { return handle_(message, here_); }
+
+    private:
+      F handle_;
+      handler_context here_;
+    };
+    make_ = [handle = std::move(handle)] { return std::make_unique<with_context>(handle); };
+  }
+
   /// From a function of a batch, which keeps no state and answers for each message.
   template <class F>
   requires std::is_invocable_r_v<
@@ -99,12 +113,59 @@ public:
     make_ = [handle = std::move(handle)] { return std::make_unique<stateless>(handle); };
   }
 
-  [[nodiscard]] explicit operator bool() const { return static_cast<bool>(make_); }
-  [[nodiscard]] std::unique_ptr<message_handler> operator()() const { return make_(); }
+  [[nodiscard]] explicit operator bool() const { return make_ || find_; }
+  /// A handler, or nothing where messages go to an actor. @throws what the factory throws
+  [[nodiscard]] std::unique_ptr<message_handler> operator()() const { return make_ ? make_() : nullptr; }
+
+  /// Where messages go to an actor: finds it now. Empty for handlers.
+  using finder = std::function<caf::actor(const registry& own)>;
+  [[nodiscard]] const finder& actor() const { return find_; }
 
 private:
+  friend handler_factory deliver_to(finder find);
   std::function<std::unique_ptr<message_handler>()> make_;
+  finder find_;
 };
+
+/// What an actor is sent that messages are delivered to (`deliver_to`), by a request: it answers with `dispositions`.
+struct message_batch {
+  std::vector<received_message> messages; ///< In the order in which they came; at least one.
+};
+/// What becomes of the messages of a batch.
+struct dispositions {
+  std::vector<disposition> each; ///< In the order of the messages; with a single one, it is that of all.
+
+  dispositions() = default;
+  dispositions(disposition all) : each{all} {}
+  explicit dispositions(std::vector<disposition> of_each) : each{std::move(of_each)} {}
+};
+
+/// Delivers messages to an actor instead of a handler, in batches: each processor sends it a `message_batch` and waits
+/// for the answer before it sends the next, so no more than `processors` times `max_demand` messages are with it. A
+/// batch is what has come, up to `batch_size` if that is more than 1, otherwise up to `max_demand`. An error for an
+/// answer, no answer within `handler_timeout`, and the actor's end are failures of what it had in hand: `on_failure`
+/// says what becomes of that. While nobody has the name, messages wait.
+/// @param find gives the actor to send to now; the tree's own registry is handed to it
+/// @par Source GenStage: a consumer's demand
+[[nodiscard]] inline handler_factory deliver_to(handler_factory::finder find) {
+  handler_factory result;
+  result.find_ = std::move(find);
+  return result;
+}
+/// To this actor, whose end for good is an end of the consumer's patience, too: better give it a name.
+[[nodiscard]] inline handler_factory deliver_to(caf::actor who) {
+  return deliver_to(handler_factory::finder{[who = std::move(who)](const registry&) { return who; }});
+}
+/// To whoever has a name in a registry now.
+[[nodiscard]] inline handler_factory deliver_to(registry names, std::string name) {
+  return deliver_to(handler_factory::finder{
+    [names = std::move(names), name = std::move(name)](const registry&) { return names.whereis(name); }});
+}
+/// To whoever has a name in the tree's own registry (`tree::registry`) now.
+[[nodiscard]] inline handler_factory deliver_to(std::string name) {
+  return deliver_to(
+    handler_factory::finder{[name = std::move(name)](const registry& own) { return own.whereis(name); }});
+}
 
 /// A handler with state, from two functions: `init` makes the state of a processor, `handle` takes a message and the
 /// state, which it may change.
@@ -134,3 +195,11 @@ template <std::derived_from<message_handler> Handler, class... Arguments>
 }
 
 } // namespace stargate
+
+#define STARGATE_HANDLER_MESSAGES(X) X(stargate::message_batch) X(stargate::dispositions)
+#define STARGATE_ID(type) STARGATE_TYPE(stargate_handler, type)
+STARGATE_BEGIN_TYPES(stargate_handler, STARGATE_FIRST_TYPE_ID + 230)
+STARGATE_HANDLER_MESSAGES(STARGATE_ID)
+STARGATE_END_TYPES(stargate_handler)
+#undef STARGATE_ID
+STARGATE_HANDLER_MESSAGES(STARGATE_LOCAL_MESSAGE)

@@ -64,6 +64,15 @@ struct key_options {
 [[nodiscard]] registry_key make_registry_key(std::string tenant, std::string ns, std::string topic,
                                              key_options options = {});
 
+/// The key of a topic's producer. @param tree the tree's name
+[[nodiscard]] registry_key producer_key(topic_name topic, std::string tree = "default");
+/// The key of a consumer. @param topic of one that has several `topics`: the first, followed by a comma and the bare
+/// name of each other; of one that has a `topics_pattern`, the pattern @param tree the tree's name
+[[nodiscard]] registry_key consumer_key(topic_name topic, std::string_view subscription, std::string tree = "default");
+/// The key of a reader. @param reader_name as its option is; empty when that is not set @param tree the tree's name
+[[nodiscard]] registry_key reader_key(topic_name topic, std::string_view reader_name = {},
+                                      std::string tree = "default");
+
 /// The canonical form under which a registry holds a key: the five parts, each percent-encoded, joined by `/`.
 /// Two keys have one form only if all their parts are equal.
 [[nodiscard]] std::string to_string(const registry_key& key);

@@ -87,6 +87,13 @@ struct start_context {
 /// an error is a start that failed. An empty handle is no failure: there is nothing to run now, as OTP's `ignore`.
 using start_function = std::function<caf::expected<caf::actor>(const start_context&)>;
 
+/// How long a child waits before it is started again: `first`, and twice as long each time, up to `most`. One that has
+/// run for `most` begins with `first` again. @par Source not of OTP; Akka's `BackoffSupervisor`
+struct restart_backoff {
+  std::chrono::milliseconds first;
+  std::chrono::milliseconds most;
+};
+
 /// How to start, restart and stop one child. @par Source OTP's `child_spec()`.
 struct child_spec {
   child_id id = {};
@@ -98,7 +105,28 @@ struct child_spec {
   /// does not come in time the child is killed, and the start has failed. (OTP: `proc_lib:init_ack`)
   std::optional<std::chrono::milliseconds> start_timeout = {};
   bool significant = false; ///< Counts for `auto_shutdown`. Not for a permanent child, which is always restarted.
+  /// Unset: it is restarted at once, as in OTP. Set: it waits, as `restarting`, with those that are restarted with it.
+  /// Each restart counts for the supervisor's intensity, whether it waits or not.
+  std::optional<restart_backoff> backoff = {};
 };
+
+/// What a supervisor reports of one of its children. @par Source OTP's progress and supervisor reports (SASL)
+struct supervisor_report {
+  enum class event : std::uint8_t {
+    started,          ///< It runs, for the first time or again. (OTP: a progress report)
+    start_error,      ///< It could not be started, for `why`.
+    child_terminated, ///< It ended, for `why`, and that calls for a restart or was no normal end.
+    shutdown_error,   ///< It ended badly, for `why`, while it was stopped, or had to be killed.
+    gave_up,          ///< Its end, for `why`, was one too many, and the supervisor ends. (OTP: `shutdown`)
+  };
+  event what;
+  std::string supervisor; ///< Its name.
+  child_id child;
+  caf::error why = {};
+  std::uint64_t restarts = 0; ///< How often the child was started again.
+};
+
+[[nodiscard]] std::string_view name_of(supervisor_report::event what) noexcept;
 
 /// A supervisor's own settings. @par Source OTP's `sup_flags()`, with its defaults.
 struct supervisor_options {
@@ -110,8 +138,13 @@ struct supervisor_options {
   /// Started in this order, stopped in reverse. For `simple_one_for_one` the one template, of which none is started;
   /// its children are stopped all at once.
   std::vector<child_spec> children = {};
+  /// How many children a `simple_one_for_one` supervisor may have at a time, those that wait to be restarted included;
+  /// unset: any number. @par Source `max_children` of Elixir's `DynamicSupervisor`
+  std::optional<std::size_t> max_children = {};
   std::chrono::milliseconds kill_timeout{5'000}; ///< How long a killed child may keep its supervisor waiting.
   log_hook log = {};                             ///< Unset: CAF's logger.
+  /// Is told what happens to its children. @par Threads the supervisor's own: it must not block or throw
+  std::function<void(const supervisor_report&)> on_report = {};
   /// Is told when the supervisor gives up, before it stops what it has: why the child ended that was its last straw.
   /// @par Threads the supervisor's own: it must not block
   std::function<void(const caf::error& why)> on_give_up = {};
@@ -120,8 +153,9 @@ struct supervisor_options {
 /// What is wrong with a supervisor's options and child specifications, if anything.
 /// @par Threads any thread
 /// @par Errors errc::invalid_child_spec: no id or no start function, an id twice, a negative shutdown or start
-/// time-out, a significant child that is permanent or whose supervisor never shuts down by itself, a period of less
-/// than a second, `simple_one_for_one` without exactly one template
+/// time-out, a backoff that begins with nothing or more than its most, a significant child that is permanent or whose
+/// supervisor never shuts down by itself, a period of less than a second, `simple_one_for_one` without exactly one
+/// template, `max_children` for another strategy
 /// @par Source OTP's `check_childspecs/2`.
 [[nodiscard]] caf::error check(const supervisor_options& options);
 
@@ -170,8 +204,8 @@ struct delete_child {
   child_id id;
 };
 /// Starts a child of a `simple_one_for_one` supervisor's template; answered with `found_child`.
-/// @par Errors errc::start_failed or errc::start_timeout; errc::invalid_child_spec from a supervisor of another
-/// strategy
+/// @par Errors errc::start_failed or errc::start_timeout; errc::max_children; errc::invalid_child_spec from a supervisor
+/// of another strategy
 /// @par Source OTP's `start_child(Sup, Args)`.
 struct start_dynamic_child {
   std::any argument; ///< For the start function, in `start_context::argument`.
@@ -190,7 +224,7 @@ struct get_child_spec {
 /// Replaces the strategy, the bounds and the child specifications of a running supervisor; answered with
 /// `supervisor_changed`. Children that are specified anew go on, and follow their new specification from now on; those
 /// that are specified for the first time are not started, `restart_child` does; those that are not specified any more
-/// stay, behind the others. `name`, `kill_timeout` and `log` stay as they are.
+/// stay, behind the others. `name`, `kill_timeout`, `log` and the hooks stay as they are.
 /// @par Errors errc::invalid_child_spec as `check` has it, and for a change from or to `simple_one_for_one`: nothing is
 /// changed then
 /// @par Source OTP's `code_change`.

@@ -4,12 +4,15 @@
 
 #include <stargate/caf.hpp>
 #include <stargate/error.hpp>
+#include <stargate/event.hpp>
 #include <stargate/key.hpp>
 #include <stargate/message.hpp>
 #include <stargate/options.hpp>
+#include <stargate/producer.hpp>
 #include <stargate/registry.hpp>
 #include <stargate/supervisor.hpp>
 #include <stargate/vitals.hpp>
+#include <stargate/weak_tree.hpp>
 
 #include <chrono>
 #include <concepts>
@@ -28,7 +31,6 @@ class tree;
 
 namespace internal {
 class environment;
-class tree_context;
 class tree_guard;
 /// `start` in a world of the caller's: for simulations.
 [[nodiscard]] caf::expected<tree> start_in(caf::actor_system& system, options o, std::shared_ptr<environment> world);
@@ -74,9 +76,7 @@ struct key_pattern {
   std::optional<std::string> topic = {};
 };
 
-class weak_tree;
-
-/// A handle to a running tree. The last copy to go stops the tree, and waits until it has stopped; on a thread on which
+/// A handle to a running tree; an empty one answers every call with an error. The last copy to go stops the tree, and waits until it has stopped; on a thread on which
 /// nobody may wait, such as an actor's on the scheduler, the tree stops by itself instead.
 ///
 /// Every message that is handed to `produce` is answered exactly once: with the id under which the broker stored it,
@@ -170,7 +170,20 @@ public:
   /// Drains all of it, and ends it for good. @par Errors errc::child_not_found
   [[nodiscard]] caf::error terminate_child(const std::string& from, const std::string& argument) const;
 
+  /// Drains a producer, a consumer or a reader, or the whole instance of a template that it is part of, and starts it
+  /// anew. It counts for no supervisor's intensity. @param key as for `remove`, and of an instance's socket
+  /// @par Errors errc::child_not_found; as `add`
+  [[nodiscard]] caf::error restart(const registry_key& key) const;
+
   // -- looking inside ---------------------------------------------------------
+
+  /// Tells an actor what happens in the tree: it is sent an `event` after the other, each by a request, and the next
+  /// when it has handled the one before. Events wait for a slow listener, up to `most`; then the oldest are dropped, and
+  /// the next says how many. On a tree that has ended it is told that.
+  subscription subscribe(const caf::actor& listener, std::size_t most = 1000) const;
+  /// The same by a function, which is called on a thread of the scheduler, once at a time: it must not block. What it
+  /// throws is dropped.
+  subscription subscribe(std::function<void(const event&)> listener, std::size_t most = 1000) const;
 
   /// Waits until every socket is connected.
   /// @par Errors The first refusal for good (a configuration error) at once; otherwise errc::timed_out with the
@@ -206,26 +219,23 @@ private:
   std::shared_ptr<internal::tree_guard> guard_;
 };
 
-/// A handle to a tree that does not keep it running. A tree keeps its handlers; one that held a `tree` would keep it
-/// for ever. @par Threads any thread
-class weak_tree {
-public:
-  weak_tree() = default;
-  /// The tree, or an empty handle when the last `tree` has gone.
-  [[nodiscard]] tree lock() const;
-
-private:
-  friend class tree;
-  explicit weak_tree(const tree& of);
-  std::weak_ptr<internal::tree_context> context_;
-  std::weak_ptr<internal::tree_guard> guard_;
-};
-
 /// Starts a tree and returns when it stands. A broker that cannot be reached yet is no error: its sockets connect when
 /// it can (`tree::wait_ready`). The actor system must outlive the tree; see `tree_scope`.
 /// @par Threads any thread but one of the scheduler's; blocks until the tree stands
 /// @par Errors errc::invalid_option with every mistake; errc::start_failed when an actor could not start.
 [[nodiscard]] caf::expected<tree> start(caf::actor_system& system, options o);
+
+/// Starts a tree and returns at once; `then` is told when it stands, or why it does not, on a thread of the scheduler.
+/// @par Threads any thread, from within actors as well @par Errors as above
+void start(caf::actor_system& system, options o, std::function<void(caf::expected<tree>)> then);
+
+/// A tree as a child of anybody's supervisor: it starts below it, is stopped and restarted with it, and its handle is
+/// had by its name (`find_tree`), anew after a restart. It stands when its supervisor goes on to the next child.
+/// @param o as for `start`; what is wrong with them is a start that fails @param id empty: the tree's name
+[[nodiscard]] child_spec tree_spec(options o, child_id id = {}, stargate::restart restart = restart::permanent);
+
+/// The tree of a name that runs in an actor system; an empty handle when there is none. @par Threads any thread
+[[nodiscard]] tree find_tree(const caf::actor_system& system, std::string_view name = "default");
 
 /// Stops all trees of an actor system, one after the other, as `tree::stop` does.
 /// @param timeout for all of them @par Threads any thread but one of the scheduler's

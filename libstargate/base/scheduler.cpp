@@ -1,0 +1,39 @@
+#include "libstargate/base/scheduler.hpp"
+
+#if !STARGATE_CAF_1
+#include <caf/policy/work_sharing.hpp>
+#include <caf/policy/work_stealing.hpp>
+#include <caf/scheduler/coordinator.hpp>
+#endif
+
+#include <thread>
+
+namespace stargate::internal {
+
+#if STARGATE_CAF_1
+bool is_scheduler_thread(caf::actor_system&) {
+  return false;
+}
+#else
+namespace {
+
+template <class Policy>
+bool has_worker(caf::actor_system& system, std::thread::id thread) {
+  auto* workers = dynamic_cast<caf::scheduler::coordinator<Policy>*>(&system.scheduler());
+  if (workers == nullptr)
+    return false;
+  for (std::size_t i = 0; i < workers->num_workers(); ++i)
+    if (workers->worker_by_id(i)->get_thread().get_id() == thread)
+      return true;
+  return false;
+}
+
+} // namespace
+
+bool is_scheduler_thread(caf::actor_system& system) {
+  const auto me = std::this_thread::get_id();
+  return has_worker<caf::policy::work_stealing>(system, me) || has_worker<caf::policy::work_sharing>(system, me);
+}
+#endif
+
+} // namespace stargate::internal

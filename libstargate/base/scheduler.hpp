@@ -1,0 +1,13 @@
+/// @file
+/// Whose threads are whose.
+#pragma once
+
+#include <stargate/caf.hpp>
+
+namespace stargate::internal {
+
+/// Whether this is a thread of the system's scheduler, on which nobody may wait. With CAF 1.x, which hides them, nobody
+/// is told. @par Threads any thread
+[[nodiscard]] bool is_scheduler_thread(caf::actor_system& system);
+
+} // namespace stargate::internal
