@@ -27,6 +27,7 @@ struct child {
   std::chrono::steady_clock::time_point since;
   std::optional<std::chrono::steady_clock::time_point> began; ///< When it last began to run.
   backoff_count waits;
+  std::uint64_t wait = 0;          ///< Which of the supervisor's restarts it waits for.
   std::optional<caf::error> ended; ///< It has ended, and nothing was done about that yet.
   bool awaited = false;            ///< The operation in hand waits for its end.
 };

@@ -20,10 +20,9 @@ struct start_children {};
 struct try_again {
   child_id id;
 };
-/// The time is up that a child had to wait before it is started again.
+/// The time is up that children had to wait before they are started again.
 struct backoff_over {
-  child_id id;
-  std::uint64_t wait; ///< Which of its waits.
+  std::uint64_t wait;
 };
 /// Ends the supervisor, which was asked to, behind whatever had come before.
 struct leave {};

@@ -46,6 +46,7 @@ struct lifecycle {
   std::uint64_t last_dynamic = 0;  ///< Numbers the children of the template.
   restart_log log;
   std::uint64_t restarts = 0;
+  std::uint64_t last_wait = 0; ///< Numbers the restarts, for those that wait.
 
   // -- one operation at a time
 
@@ -358,7 +359,8 @@ struct lifecycle {
     auto wait = std::chrono::milliseconds::zero();
     if (c.spec.backoff)
       wait = c.waits.next(*c.spec.backoff, c.began ? now() - *c.began : std::chrono::steady_clock::duration::zero());
-    stop_all(touched, [this, touched, alone, wait, id = c.spec.id, number = c.waits.number()] {
+    stop_all(touched, [this, touched, alone, wait] {
+      ++last_wait;
       std::vector<child*> again;
       for (auto* x : touched) {
         if (!alone && x->spec.restart == restart::temporary) {
@@ -367,11 +369,12 @@ struct lifecycle {
         }
         ++x->restarts;
         enter(*x, child_state::restarting);
+        x->wait = last_wait;
         again.push_back(x);
       }
       if (wait.count() == 0)
-        return start_again(std::move(again));
-      send_later(self, wait, backoff_over{id, number});
+        return start_again(again);
+      send_later(self, wait, backoff_over{last_wait});
       operations.finish();
     });
   }
@@ -399,13 +402,12 @@ struct lifecycle {
     restart(*c);
   }
 
-  void on_backoff_over(const child_id& id, std::uint64_t number) {
-    auto* c = list.find(id);
-    if (c == nullptr || c->state != child_state::restarting || c->waits.number() != number || ending)
-      return operations.finish(); // it was terminated, or started with others, before its time came
-    const auto [first, last] = affected(options.strategy, list.begin(), list.place_of(*c), list.end());
-    auto again = pointers(first, last);
-    std::erase_if(again, [](const child* x) { return x->state != child_state::restarting; });
+  /// Starts those that still wait: others were terminated meanwhile, or started again with another child.
+  void on_backoff_over(std::uint64_t wait) {
+    if (ending)
+      return operations.finish();
+    auto again = all_children();
+    std::erase_if(again, [&](const child* x) { return x->state != child_state::restarting || x->wait != wait; });
     start_again(again);
   }
 

@@ -59,15 +59,11 @@ public:
     next_ = next_ == std::chrono::milliseconds::zero()
               ? how.first
               : std::min(next_ > how.most / 2 ? how.most : next_ * 2, how.most);
-    ++number_;
     return next_;
   }
-  /// Counts the waits.
-  [[nodiscard]] std::uint64_t number() const { return number_; }
 
 private:
   std::chrono::milliseconds next_{0};
-  std::uint64_t number_ = 0;
 };
 
 /// Counts restarts, those that fail to start included.

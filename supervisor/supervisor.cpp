@@ -360,7 +360,7 @@ struct supervisor_state : internal::lifecycle {
       [this](const child_started& m) { on_started(m.who); },
       [this](const internal::step_timeout& m) { on_timeout(m.step); },
       [this](const internal::try_again& m) { operations.add([this, id = m.id] { on_try_again(id); }); },
-      [this](const internal::backoff_over& m) { operations.add([this, m] { on_backoff_over(m.id, m.wait); }); },
+      [this](const internal::backoff_over& m) { operations.add([this, m] { on_backoff_over(m.wait); }); },
       [this](internal::leave) { on_leave(); }, [this](start_child& m) { return on_start_child(std::move(m.spec)); },
       [this](const terminate_child& m) { return on_terminate_child(m.id); },
       [this](const restart_child& m) { return on_restart_child(m.id); },

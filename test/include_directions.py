@@ -4,19 +4,19 @@ import re
 import sys
 
 ROOT = pathlib.Path(sys.argv[1])
-BELOW_ACTORS = {"libstargate/include", "libstargate/protocol", "libstargate/connection"}
+BELOW_ACTORS = {"libstargate/include", "libstargate/base", "libstargate/protocol", "libstargate/connection"}
 # Each may include those before it.
 ACTORS = ["actors/shared", "actors/producer", "actors/socket", "actors/receiver", "actors/tree"]
 # What the files below a folder may include, besides the system's and other libraries' headers.
 ALLOWED = {
     "libstargate/include": {"libstargate/include"},
-    "libstargate/base": {"libstargate/include"},
+    "libstargate/base": {"libstargate/include", "libstargate/base"},
     "libstargate/protocol": {"libstargate/include", "libstargate/protocol"},
     "libstargate/connection": {"libstargate/connection"},
     "libstargate/rest": {"libstargate/include", "libstargate/protocol"},
     "libstargate/temporary": {"libstargate/include", "libstargate/protocol"},
     "registry": {"libstargate/include", "registry"},
-    "supervisor": {"libstargate/include", "registry", "supervisor"},
+    "supervisor": {"libstargate/include", "libstargate/base", "registry", "supervisor"},
     **{room: BELOW_ACTORS | set(ACTORS[:at + 1]) for at, room in enumerate(ACTORS)},
     "cli": {"libstargate/include", "libstargate/protocol", "cli"},
     "simulation": {"libstargate/include", "libstargate/protocol", "libstargate/connection", "registry", "supervisor", "simulation", *ACTORS},
@@ -30,7 +30,7 @@ FORBIDDEN = {
     "registry": r"<(libwebsockets|rapidjson)",
     "supervisor": r"<(libwebsockets|rapidjson)",
 }
-PULSAR_FREE = {"registry.hpp", "supervisor.hpp", "vitals.hpp", "caf.hpp", "error.hpp", "init.hpp", "log.hpp", "version.hpp"}
+PULSAR_FREE = {"registry.hpp", "supervisor.hpp", "vitals.hpp", "caf.hpp", "error.hpp", "init.hpp", "log.hpp", "partitions.hpp", "task.hpp", "version.hpp"}
 
 mistakes = []
 

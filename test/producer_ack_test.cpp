@@ -311,3 +311,135 @@ TEST_CASE_METHOD(numbered, "a receipt that overtakes another is not believed") {
   connect(2);
   CHECK(sent() == first);
 }
+
+// -- actors that produce -----------------------------------------------------------
+
+namespace {
+
+struct narrow : test::actor_fixture {
+  narrow() {
+    const role_keys keys{role::producer, {.topic = "x"}, {}};
+    producer_options o{.topic = keys.topic(), .send_timeout = 10s, .max_pending = 2};
+    watch(spawn_producer_ack(tree, keys, o, nullptr, me()));
+    post(subject, handshake_wanted{1, me()});
+    REQUIRE(take<handshake>());
+    post(subject, link_up{1, me()});
+    run();
+  }
+  /// An actor that asks and notes what it is answered.
+  struct caller {
+    std::vector<std::string> said;
+    caf::actor who;
+    ~caller() { send_exit(who, caf::exit_reason::kill); } // the time-outs of its requests keep it
+  };
+  std::shared_ptr<caller> make_caller() {
+    auto result = std::make_shared<caller>();
+    result->who = system().spawn([to = subject, note = std::weak_ptr{result}](caf::event_based_actor* self) {
+      const auto say = [note](const std::string& text) {
+        if (const auto there = note.lock())
+          there->said.push_back(text);
+      };
+      return behave(
+        self, {},
+        [=](publish& m) {
+          request(self, to, 1h, std::move(m))
+            .then([=](const message_id& id) { say(id.value); },
+                  [=](const caf::error& e) { say(std::string{name_of(code_of(e))}); });
+        },
+        [=](wait_for_room m) {
+          request(self, to, 1h, m)
+            .then([=](room r) { say("room " + std::to_string(r.messages)); },
+                  [=](const caf::error& e) { say(std::string{name_of(code_of(e))}); });
+        });
+    });
+    return result;
+  }
+  void ask(const std::shared_ptr<caller>& c, auto question) {
+    post(c->who, std::move(question));
+    run();
+  }
+  void receipt(int sequence) {
+    const auto n = std::to_string(sequence);
+    post(subject, frames_in{1, {R"({"result":"ok","messageId":"id)" + n + R"(","context":")" + n + R"("})"}});
+    run();
+  }
+  using said = std::vector<std::string>;
+};
+
+} // namespace
+
+TEST_CASE_METHOD(narrow, "an actor is answered what became of its message, and refused when there is no room") {
+  const auto a = make_caller();
+  for (const auto* text : {"1", "2", "3"})
+    ask(a, publish{{.payload = text}});
+  CHECK(a->said == said{"queue full"});
+  receipt(0);
+  receipt(1);
+  CHECK(a->said == said{"queue full", "id0", "id1"});
+  ask(a, publish{{.payload = "4"}});
+  receipt(2);
+  CHECK(a->said.back() == "id2");
+}
+
+TEST_CASE_METHOD(narrow, "who has asked for room is not refused, and waits for it in turn") {
+  const auto a = make_caller(), b = make_caller();
+  ask(a, wait_for_room{5});
+  CHECK(a->said == said{"room 2"}); // as much as there is
+  ask(b, publish{{.payload = "no"}});
+  CHECK(b->said == said{"queue full"});
+  ask(b, wait_for_room{1});
+  ask(a, publish{{.payload = "1"}});
+  ask(a, publish{{.payload = "2"}});
+  CHECK(a->said == said{"room 2"});
+  CHECK(b->said == said{"queue full"});
+  receipt(0);
+  CHECK(b->said == said{"queue full", "room 1"});
+  ask(b, publish{{.payload = "3"}});
+  receipt(1);
+  receipt(2);
+  CHECK(a->said == said{"room 2", "id0", "id1"});
+  CHECK(b->said == said{"queue full", "room 1", "id2"});
+}
+
+TEST_CASE_METHOD(narrow, "room that was kept for an actor is free when it ends") {
+  const auto a = make_caller(), b = make_caller();
+  ask(a, wait_for_room{2});
+  ask(b, wait_for_room{2});
+  CHECK(b->said.empty());
+  send_exit(a->who, caf::exit_reason::kill);
+  run();
+  CHECK(b->said == said{"room 2"});
+}
+
+TEST_CASE_METHOD(narrow, "an actor is answered also when the acknowledger ends") {
+  const auto a = make_caller(), b = make_caller();
+  ask(a, publish{{.payload = "1"}});
+  ask(a, publish{{.payload = "2"}});
+  ask(b, wait_for_room{1});
+  send_exit(subject, caf::exit_reason::kill);
+  run();
+  CHECK(a->said.size() == 2);
+  CHECK(b->said == said{"stopping"});
+  ask(a, publish{{.payload = "3"}});
+  CHECK(a->said.size() == 3);
+}
+
+TEST_CASE_METHOD(narrow, "a list is answered when there is an answer for each") {
+  auto pending =
+    request(self().ptr(), subject, 1h, publish_all{{{.payload = "1"}, {.payload = "2"}, {.payload = "3"}}});
+  run();
+  receipt(1);
+  receipt(0);
+  pending.receive(
+    [](published& p) {
+      REQUIRE(p.answers.size() == 3);
+      CHECK(p.answers[0]->value == "id0");
+      CHECK(p.answers[1]->value == "id1");
+      CHECK(code_of(p.answers[2].error()) == errc::queue_full);
+    },
+    [](caf::error& e) { FAIL(describe(e)); });
+}
+
+TEST_CASE_METHOD(narrow, "an empty list is answered at once") {
+  CHECK(answer_of<published>(subject, publish_all{})->answers.empty());
+}

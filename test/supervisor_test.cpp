@@ -790,7 +790,7 @@ TEST_CASE_METHOD(fixture, "a child that waits for its backoff can be terminated,
   end_child("a", crash);
   CHECK(code(answer_of<found_child>(sup, restart_child{"a"})) == errc::child_restarting);
   CHECK(answer_of<child_done>(sup, terminate_child{"a"}));
-  advance(1s);
+  advance(50ms);
   CHECK(trace == list{"end a"});
   CHECK(answer_of<found_child>(sup, restart_child{"a"})); // it runs, and dies again: only its second wait counts
   end_child("a", crash);
@@ -818,6 +818,18 @@ TEST_CASE_METHOD(fixture,
   trace.clear();
   advance(1s);
   CHECK(trace.empty());
+}
+
+TEST_CASE_METHOD(fixture, "those that wait with a child are started also when that one is gone meanwhile") {
+  auto a = spec("a");
+  a.backoff = restart_backoff{100ms, 1s};
+  begin(strategy::one_for_all, {a, spec("b"), spec("c")});
+  end_child("a", crash);
+  CHECK(answer_of<child_done>(sup, terminate_child{"a"}));
+  CHECK(answer_of<child_done>(sup, delete_child{"a"}));
+  CHECK(answer_of<child_done>(sup, terminate_child{"b"}));
+  advance(100ms);
+  CHECK(alive() == list{"c"});
 }
 
 TEST_CASE_METHOD(fixture, "a supervisor whose child waits for its backoff stops at once") {

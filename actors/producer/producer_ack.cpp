@@ -92,9 +92,8 @@ struct producer_ack_state {
     return std::make_shared<producing>(to_string(o.topic), o.send_timeout, o.max_pending, in.description.log);
   }
 
-  /// Takes a message of whoever sent what is being handled.
-  void take(message content, receipt_handler answer) {
-    const bool fits = desk.enter(sender());
+  void take(const caf::actor_addr& of, message content, receipt_handler answer) {
+    const bool fits = desk.enter(of);
     auto item = std::make_shared<publication>(std::move(content), std::move(answer), desk.of(), fits);
     if (fits)
       ledger.publish(std::move(item), true, now());
@@ -102,26 +101,28 @@ struct producer_ack_state {
       item->answer(queue_full(*desk.of()));
   }
 
+  /// Of what is being handled; a response promise takes it away.
   [[nodiscard]] caf::actor_addr sender() const { return caf::actor_cast<caf::actor_addr>(self->current_sender()); }
 
   caf::response_promise on_publish(message content) {
+    const auto who = sender();
     auto promise = self->make_response_promise();
-    take(std::move(content),
-         [promise, who = sender(), tree = tree, key = key](caf::expected<message_id> answer) mutable {
-           if (who && has_ended(caf::actor_cast<caf::actor>(who)))
-             tree->say(log_level::info, key,
-                       "whoever produced a message has ended before its answer came, which is: "
-                         + (answer ? "stored as " + answer->value : describe(answer.error())));
-           if (answer)
-             promise.deliver(std::move(*answer));
-           else
-             promise.deliver(std::move(answer.error()));
-         });
+    take(who, std::move(content), [promise, who, tree = tree, key = key](caf::expected<message_id> answer) mutable {
+      if (who && has_ended(caf::actor_cast<caf::actor>(who)))
+        tree->say(log_level::info, key,
+                  "whoever produced a message has ended before its answer came, which is: "
+                    + (answer ? "stored as " + answer->value : describe(answer.error())));
+      if (answer)
+        promise.deliver(std::move(*answer));
+      else
+        promise.deliver(std::move(answer.error()));
+    });
     after_change();
     return promise;
   }
 
   caf::response_promise on_publish_all(std::vector<message> contents) {
+    const auto who = sender();
     auto promise = self->make_response_promise();
     struct gathering {
       published result;
@@ -133,7 +134,7 @@ struct producer_ack_state {
     if (contents.empty())
       promise.deliver(published{});
     for (std::size_t i = 0; i < contents.size(); ++i)
-      take(std::move(contents[i]), [all, i, promise](caf::expected<message_id> answer) mutable {
+      take(who, std::move(contents[i]), [all, i, promise](caf::expected<message_id> answer) mutable {
         all->result.answers[i] = std::move(answer);
         if (--all->missing == 0)
           promise.deliver(std::move(all->result));
@@ -143,11 +144,11 @@ struct producer_ack_state {
   }
 
   caf::response_promise on_wait_for_room(std::size_t messages) {
+    const auto who = caf::actor_cast<caf::actor>(sender());
     auto promise = self->make_response_promise();
-    const auto who = caf::actor_cast<caf::actor>(self->current_sender());
     if (who && watched.insert(who.address()).second)
       monitor(self, who);
-    desk.ask(sender(), messages, [promise](caf::expected<room> answer) mutable {
+    desk.ask(who.address(), messages, [promise](caf::expected<room> answer) mutable {
       if (answer)
         promise.deliver(*answer);
       else
