@@ -75,6 +75,24 @@ handler_factory world::handler_for(std::string where, bool is_reader, run_on thr
   }};
 }
 
+handler_factory world::to_sink(std::string where, bool is_reader) {
+  return deliver_to(handler_factory::finder{[=, this](const registry&) {
+    auto& sink = sinks_[where];
+    if (!sink || has_ended(sink))
+      sink = system_->spawn([this, where, is_reader](caf::event_based_actor* self) -> caf::behavior {
+        const auto by =
+          std::make_shared<handler>(*this, where, is_reader, run_on::scheduler, std::chrono::milliseconds{0});
+        return behave(self, {}, [by](const message_batch& batch) {
+          dispositions answer;
+          for (const auto& m : batch.messages)
+            answer.each.push_back(by->handle_message(m));
+          return answer;
+        });
+      });
+    return sink;
+  }});
+}
+
 void world::pass(micros time, bool others_go_on) {
   ++passed_;
   const auto until = now_ + time;
@@ -132,6 +150,9 @@ void world::perform(const deed& d) {
     case deed_kind::publish_to_actor:
     case deed_kind::publish_and_wait:
     case deed_kind::publish_list_and_wait: publish(d); break;
+    case deed_kind::publish_by_request:
+    case deed_kind::publish_list_by_request:
+    case deed_kind::publish_by_demand: publish_by_request(d); break;
     case deed_kind::settle_kept: settle_kept(d); break;
     case deed_kind::stop_and_start:
       if (depth_ == 1) {
@@ -204,6 +225,94 @@ void world::publish(const deed& d) {
       }
     }
   handing_over_ = false;
+}
+
+namespace {
+
+/// An answer to a request as one to a call: who has not taken a message has not stored it.
+caf::error answer_of(const caf::error& why) {
+  return why == caf::sec::request_receiver_down ? make_error(errc::not_sent, "the producer has ended") : why;
+}
+
+} // namespace
+
+void world::publish_by_request(const deed& d) {
+  const auto all = producers();
+  if (all.empty())
+    return;
+  const auto& o = *all[d.which % all.size()];
+  const auto topic = to_string(o.topic);
+  const auto key = producer_key(o.topic, "sim");
+  const auto who = tree_.whereis(key);
+  if (!who)
+    return;
+  const auto once = o.effectively_once;
+  const auto lane = ++last_lane_;
+  const auto make = [=, this](std::size_t i) {
+    const auto identity = books_.publish(topic, once, lane);
+    return std::pair{identity, make_message(identity, d.which / 7 + i, once)};
+  };
+  system_->spawn([=, this, names = tree_.registry()](caf::event_based_actor* self) -> caf::behavior {
+    const auto left = std::make_shared<std::size_t>(d.count);
+    const auto patience = std::chrono::hours{1};
+    const auto publish_one = [=, this](std::size_t i, const std::function<void(const caf::error&)>& see) {
+      auto [identity, content] = make(i);
+      request(self, who, patience, stargate::publish{std::move(content)})
+        .then(
+          [=, this, identity = identity](const message_id& id) {
+            on_answer(identity, topic, id);
+            if (--*left == 0)
+              self->quit();
+          },
+          [=, this, identity = identity](const caf::error& why) {
+            see(why);
+            on_answer(identity, topic, answer_of(why));
+            if (--*left == 0)
+              self->quit();
+          });
+    };
+    if (d.kind == deed_kind::publish_by_request) {
+      for (std::size_t i = 0; i < d.count; ++i)
+        publish_one(i, [](const caf::error&) {});
+    } else if (d.kind == deed_kind::publish_list_by_request) {
+      std::vector<std::string> identities;
+      std::vector<message> messages;
+      for (std::size_t i = 0; i < d.count; ++i) {
+        auto [identity, content] = make(i);
+        identities.push_back(std::move(identity));
+        messages.push_back(std::move(content));
+      }
+      request(self, who, patience, publish_all{std::move(messages)})
+        .then(
+          [=, this](const published& answer) {
+            for (std::size_t i = 0; i < identities.size(); ++i)
+              on_answer(identities[i], topic, answer.answers.at(i));
+            self->quit();
+          },
+          [=, this](const caf::error& why) {
+            for (const auto& identity : identities)
+              on_answer(identity, topic, answer_of(why));
+            self->quit();
+          });
+    } else {
+      const auto acknowledger = to_string(registry_key{"producer_ack", key.topic});
+      request(self, who, patience, wait_for_room{d.count})
+        .then(
+          [=, this](room granted) {
+            const auto before = names.whereis(acknowledger);
+            *left = granted.messages;
+            if (granted.messages == 0 || granted.messages > d.count)
+              violate("room for " + std::to_string(granted.messages) + " was given");
+            for (std::size_t i = 0; i < granted.messages; ++i)
+              publish_one(i, [=, this](const caf::error& why) {
+                if (code_of(why) == errc::queue_full && before && names.whereis(acknowledger) == before)
+                  violate("who has asked for room is refused: " + describe(why));
+              });
+          },
+          [=](const caf::error&) { self->quit(); });
+    }
+    return behave(self, {});
+  });
 }
 
 caf::actor world::receiving_actor(const std::string& topic) {
@@ -310,6 +419,16 @@ void world::change(const deed& d) {
       expect_answer("terminate_child", failure, {errc::child_not_found, errc::stopping});
       if (was_there && code_of(failure) == errc::child_not_found)
         violate("an instance that is there was not found");
+      return;
+    }
+    case deed_kind::restart: {
+      if (here.empty() || changing_)
+        return;
+      changing_ = true;
+      const auto failure = t.restart(socket_key(s_.pipelines[here[d.which % here.size()]]));
+      changing_ = false;
+      expect_answer("restart", failure,
+                    {errc::child_not_found, errc::stopping, errc::start_failed, errc::start_timeout});
       return;
     }
     case deed_kind::unsubscribe:

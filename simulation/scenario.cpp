@@ -91,12 +91,13 @@ pipeline_plan make_producer(randomness& random, const std::string& topic) {
 }
 
 template <class Options>
-void draw_receiver(drawing& d, Options& o) {
+void draw_receiver(drawing& d, pipeline_plan& plan, Options& o) {
   auto& random = d.random;
   o.processors = d.one_of<std::size_t>("processors", {{"1", 1}, {"2", 2}, {"4", 4}});
   o.max_demand = d.one_of<std::size_t>("max_demand", {{"1", 1}, {"10", 10}, {"100", 100}});
   o.min_demand = random.below(o.max_demand);
   o.run_on = d.one_of<run_on>("run_on", {{"own_thread", run_on::own_thread}, {"scheduler", run_on::scheduler}});
+  plan.to_actor = d.chance("deliver_to", 0.2);
   if (d.chance("receiver_queue_size", 0.7))
     o.receiver_queue_size = static_cast<std::uint32_t>(random.between(1, 200));
   o.partition_by_key = d.chance("partition_by_key", 0.25);
@@ -126,7 +127,7 @@ pipeline_plan make_consumer(randomness& random, std::vector<topic_name> topics, 
     o.topics = topics;
   d.notes.push_back(topics.size() == 1 ? "topics=one" : o.topics.empty() ? "topics=pattern" : "topics=several");
   o.subscription = subscription;
-  draw_receiver(d, o);
+  draw_receiver(d, plan, o);
   o.type = d.one_of<subscription_type>("type", {{"exclusive", subscription_type::exclusive},
                                                 {"failover", subscription_type::failover},
                                                 {"shared", subscription_type::shared},
@@ -157,7 +158,7 @@ pipeline_plan make_reader(randomness& random, const topic_name& topic, const std
   plan.role = pipeline_plan::reader;
   auto& o = plan.r;
   o.topic = topic;
-  draw_receiver(d, o);
+  draw_receiver(d, plan, o);
   if (d.chance("earliest", 0.85))
     o.start = start_at::earliest();
   if (!name.empty())
@@ -270,12 +271,15 @@ scenario make_scenario(std::uint64_t seed, std::size_t messages) {
   const auto at_random = [&] { return random.between(0, s.ends); };
   for (std::size_t published = 0; published < messages;) {
     deed d{at_random(), deed_kind::publish, random.next(), static_cast<std::size_t>(random.between(1, 20))};
-    const auto way = random.below(20);
+    const auto way = random.below(24);
     d.kind = way < 12   ? deed_kind::publish
              : way < 15 ? deed_kind::publish_list
              : way < 16 ? deed_kind::publish_to_actor
              : way < 18 ? deed_kind::publish_and_wait
-                        : deed_kind::publish_list_and_wait;
+             : way < 20 ? deed_kind::publish_list_and_wait
+             : way < 22 ? deed_kind::publish_by_request
+             : way < 23 ? deed_kind::publish_list_by_request
+                        : deed_kind::publish_by_demand;
     published += d.kind == deed_kind::publish_and_wait ? 1 : d.count;
     s.deeds.push_back(d);
   }
@@ -293,6 +297,7 @@ scenario make_scenario(std::uint64_t seed, std::size_t messages) {
   }
   sometimes(0.15, deed_kind::start_child, 3);
   sometimes(0.1, deed_kind::terminate_child, 3);
+  sometimes(0.1, deed_kind::restart, 2);
   sometimes(0.05, deed_kind::unsubscribe, 1);
   sometimes(0.15, deed_kind::ask_end_of_topic, 2);
   sometimes(0.15, deed_kind::wait_ready, 2);

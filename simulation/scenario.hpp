@@ -20,6 +20,7 @@ struct pipeline_plan {
   producer_options p;
   consumer_options c;
   reader_options r;
+  bool to_actor = false;          ///< Of a consumer or reader: its messages are delivered to an actor.
   bool from_the_start = true;     ///< Otherwise it is added and removed while the tree runs.
   std::vector<std::string> drawn; ///< `option=value`, for the table of what was covered.
 
@@ -123,11 +124,15 @@ enum class deed_kind : std::uint8_t {
   publish_to_actor,
   publish_and_wait,
   publish_list_and_wait,
+  publish_by_request,
+  publish_list_by_request,
+  publish_by_demand,
   settle_kept,
   add,
   remove,
   start_child,
   terminate_child,
+  restart,
   unsubscribe,
   ask_end_of_topic,
   wait_ready,
@@ -135,16 +140,20 @@ enum class deed_kind : std::uint8_t {
   stop_and_start,
   drop_handle,
 };
-inline constexpr std::array<std::string_view, 16> deed_names{"publish",
+inline constexpr std::array<std::string_view, 20> deed_names{"publish",
                                                              "publish list",
                                                              "publish to an actor",
                                                              "publish and wait",
                                                              "publish list and wait",
+                                                             "publish by request",
+                                                             "publish list by request",
+                                                             "publish by demand",
                                                              "settle what was kept",
                                                              "add",
                                                              "remove",
                                                              "start_child",
                                                              "terminate_child",
+                                                             "restart",
                                                              "unsubscribe",
                                                              "is_end_of_topic",
                                                              "wait_ready",

@@ -108,6 +108,8 @@ world::world(const scenario& s, coverage& covered, std::ostream* trace, void (*o
 world::~world() {
   tree_ = {};
   kept_.clear();
+  for (const auto& [where, sink] : std::exchange(sinks_, {}))
+    send_exit(sink, caf::exit_reason::kill);
   while (run_actor()) {
   }
 }
@@ -264,11 +266,12 @@ void world::add_to(const pipeline_plan& p, std::vector<producer_options>& produc
     producers.push_back(p.p);
   } else if (p.role == pipeline_plan::consumer) {
     auto o = p.c;
-    o.handler = handler_for(subscription_id(p.topics(), o.subscription), false, o.run_on, o.handler_timeout);
+    const auto where = subscription_id(p.topics(), o.subscription);
+    o.handler = p.to_actor ? to_sink(where, false) : handler_for(where, false, o.run_on, o.handler_timeout);
     consumers.push_back(std::move(o));
   } else {
     auto o = p.r;
-    o.handler = handler_for(reader_id(o), true, o.run_on, o.handler_timeout);
+    o.handler = p.to_actor ? to_sink(reader_id(o), true) : handler_for(reader_id(o), true, o.run_on, o.handler_timeout);
     readers.push_back(std::move(o));
   }
 }
@@ -345,7 +348,10 @@ void world::drop_handle() {
 }
 
 std::size_t world::living() {
-  return system_->registry().running();
+  std::size_t ours = 0; // the application's, which outlive a tree
+  for (const auto& [where, sink] : sinks_)
+    ours += sink && !has_ended(sink) ? 1 : 0;
+  return system_->registry().running() - ours;
 }
 
 void world::nothing_is_left(const std::string& of) {

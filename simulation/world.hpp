@@ -108,6 +108,9 @@ private:
   // -- handlers: application.cpp
 
   class handler;
+  /// Delivers to an actor, which is made anew when it has ended.
+  [[nodiscard]] handler_factory to_sink(std::string where, bool is_reader);
+  void publish_by_request(const deed& d);
   [[nodiscard]] handler_factory handler_for(std::string where, bool is_reader, run_on thread,
                                             std::chrono::milliseconds timeout);
   /// Time passes while a handler is busy. On a thread of its own, others go on meanwhile.
@@ -202,6 +205,7 @@ private:
   micros next_end_ = never;
   std::vector<std::pair<micros, std::function<void()>>> ongoing_;
   std::vector<std::pair<std::string, received_message>> kept_;
+  std::map<std::string, caf::actor> sinks_;
   std::set<std::size_t> running_, unsure_;
   std::set<std::string> ended_;
   std::set<std::string> unsubscribed_; ///< Once: what was handled before is nothing to a subscription made anew.

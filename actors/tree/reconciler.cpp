@@ -1,8 +1,8 @@
 // The reconciler: it brings the children of the supervisor of all topics to what the plan says.
 //
 // accepts  reconcile, answered with reconciled; report_vitals
-// sends    which_children terminate_child delete_child start_child to the supervisor of topics; child_started to its
-// own dies of  an exit message: with the supervisor of topics its own supervisor restarts it, too
+// sends    which_children terminate_child delete_child start_child to the supervisor of topics; child_started to its own
+// dies of  an exit message: with the supervisor of topics its own supervisor restarts it, too
 //
 // There is one truth, the plan. Whoever changes it asks for a reconciliation and waits; one that was asked for while
 // another was under way begins when that is done, and is the answer to all who asked meanwhile. It begins with one, so
@@ -27,7 +27,8 @@ namespace stargate::internal {
 
 namespace {
 
-constexpr std::chrono::minutes patience{10}; // each of the actors that start and stop bounds its own time
+constexpr std::chrono::seconds retry_interval{1}; // of what could not be started
+constexpr std::chrono::minutes patience{10};      // each of the actors that start and stop bounds its own time
 
 struct reconciler_state {
   static inline const char* name = "stargate.reconciler";
@@ -147,6 +148,8 @@ struct reconciler_state {
       who.deliver(outcome);
     if (std::exchange(again, false))
       begin_pass();
+    else if (!outcome.failures.empty()) // the plan holds, unless whoever added something takes it back
+      send_later(self, retry_interval, deferred{[this] { begin_pass(); }});
   }
 
   caf::behavior make_behavior() {

@@ -8,27 +8,6 @@ using namespace stargate::integration;
 
 using list = std::vector<std::string>;
 
-namespace {
-
-/// How many messages of a subscription come to a new tree within a while: those that nobody acknowledged.
-std::size_t left_over(fixture& f) {
-  // A marker behind them tells when all have come.
-  f.store(list{"marker"});
-  std::atomic<std::size_t> count = 0;
-  std::promise<void> marker;
-  const auto t = f.run(f.with_consumer([&](const received_message& m) {
-    if (m.payload == "marker")
-      marker.set_value();
-    else
-      ++count;
-    return disposition::ack;
-  }));
-  REQUIRE(marker.get_future().wait_for(30s) == std::future_status::ready);
-  return count;
-}
-
-} // namespace
-
 TEST_CASE_METHOD(fixture, "what was acknowledged does not come again") {
   store(list{"1", "2", "3"});
   {
@@ -37,7 +16,7 @@ TEST_CASE_METHOD(fixture, "what was acknowledged does not come again") {
     REQUIRE(in.has(3));
     CHECK(in.payloads() == list{"1", "2", "3"});
   }
-  CHECK(left_over(*this) == 0);
+  CHECK(left_over() == 0);
 }
 
 TEST_CASE_METHOD(fixture, "what was continued comes again, unless it was acknowledged later") {
@@ -49,7 +28,7 @@ TEST_CASE_METHOD(fixture, "what was continued comes again, unless it was acknowl
     in.all()[1].acknowledge();
     // A stop drains: what the acknowledger has by then, the broker has.
   }
-  CHECK(left_over(*this) == 2);
+  CHECK(left_over() == 2);
 }
 
 TEST_CASE_METHOD(fixture, "what was refused is delivered again") {
@@ -185,7 +164,7 @@ TEST_CASE_METHOD(fixture, "a handler that throws is restarted, and its message c
   CHECK(handled.count("1") == 1); // it was acknowledged before its neighbour took the processor down
   CHECK_FALSE(t.wait_ready(30s));
   CHECK_FALSE(t.stop());
-  CHECK(left_over(*this) == 0);
+  CHECK(left_over() == 0);
 }
 
 TEST_CASE_METHOD(fixture, "a handler that always throws makes its consumer give up, and leaves the others alone") {
@@ -211,7 +190,7 @@ TEST_CASE_METHOD(fixture, "a handler that always throws makes its consumer give 
   CHECK_FALSE(t.stop());
   topic = poisoned; // and the message is still there
   producer = registry_key{topic};
-  CHECK(left_over(*this) == 1);
+  CHECK(left_over() == 1);
 }
 
 TEST_CASE_METHOD(fixture, "a subscription that another holds is waited for, and taken over") {

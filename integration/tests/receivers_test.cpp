@@ -22,33 +22,6 @@ struct admin_fixture : fixture {
       messages.push_back({.payload = std::to_string(i), .key = std::to_string(i % 10)});
     store(std::move(messages));
   }
-
-  /// What a new consumer of the subscription still gets: everything before a marker.
-  std::size_t left_over(const std::string& subscription = "s", subscription_type type = subscription_type::shared) {
-    store(list{"marker"});
-    std::atomic<std::size_t> count = 0;
-    std::atomic<bool> marked = false;
-    auto o = base();
-    o.consumers = {consumer(
-      [&](const received_message& m) {
-        (m.payload == "marker") ? void(marked = true) : void(++count);
-        return disposition::ack;
-      },
-      subscription)};
-    o.consumers[0].type = type;
-    const auto t = run(std::move(o));
-    CHECK(wait_until(within(30s), [&] { return marked.load(); }));
-    return count;
-  }
-
-  list read(const topic_name& from, std::size_t count) {
-    inbox in;
-    auto o = base();
-    o.readers = {{.topic = from, .start = start_at::earliest(), .handler = in.keeps()}};
-    const auto t = run(std::move(o));
-    CHECK(in.has(count));
-    return in.payloads();
-  }
 };
 
 } // namespace

@@ -8,6 +8,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <functional>
@@ -78,8 +79,16 @@ private:
 };
 
 struct fixture {
+  /// @param threads of the scheduler; 0 is as many as CAF makes
+  explicit fixture(std::size_t threads = 0) : scheduler_threads{threads} {}
+
+  const std::size_t scheduler_threads;
   caf::actor_system_config config;
-  caf::actor_system system{config};
+  caf::actor_system system{[this]() -> auto& {
+    if (scheduler_threads > 0)
+      set_scheduler_threads(config, scheduler_threads);
+    return config;
+  }()};
   topic_name topic = fresh_topic();
   registry_key producer{topic};
   std::string logged;
@@ -142,6 +151,33 @@ struct fixture {
     o.readers = {{.topic = topic, .start = std::move(from), .handler = std::move(handler)}};
     return o;
   }
+  /// What a new consumer of a subscription still gets: everything before a marker.
+  std::size_t left_over(const std::string& subscription = "s", subscription_type type = subscription_type::shared) {
+    store(std::vector<std::string>{"marker"});
+    std::atomic<std::size_t> count = 0;
+    std::atomic<bool> marked = false;
+    auto o = base();
+    o.consumers = {consumer(
+      [&](const received_message& m) {
+        (m.payload == "marker") ? void(marked = true) : void(++count);
+        return disposition::ack;
+      },
+      subscription)};
+    o.consumers[0].type = type;
+    const auto t = run(std::move(o));
+    CHECK(wait_until(within(30s), [&] { return marked.load(); }));
+    return count;
+  }
+
+  std::vector<std::string> read(const topic_name& from, std::size_t count) {
+    inbox in;
+    auto o = base();
+    o.readers = {{.topic = from, .start = start_at::earliest(), .handler = in.keeps()}};
+    const auto t = run(std::move(o));
+    CHECK(in.has(count));
+    return in.payloads();
+  }
+
   /// Stores messages, and gives their ids.
   std::vector<message_id> store(std::vector<message> messages) {
     const auto t = run_connected(with_producer());

@@ -18,7 +18,8 @@ namespace stargate {
 /// @par Errors as `tree::produce`: errc::queue_full when `max_pending` messages await their receipts, unless there is
 /// room that was asked for; errc::not_sent, errc::outcome_unknown, errc::rejected and others from the broker's answer
 /// or its absence; `caf::sec::request_receiver_down` when the actor asked has ended before it took the message, which
-/// is then not stored. Whoever only sends it, without a request, is not told.
+/// is then not stored. Whoever sends it without a request gets the answer as a message of its own with CAF 0.17, and
+/// none with 1.x.
 struct publish {
   message content;
 };

@@ -172,7 +172,7 @@ public:
 
   /// Drains a producer, a consumer or a reader, or the whole instance of a template that it is part of, and starts it
   /// anew. It counts for no supervisor's intensity. @param key as for `remove`, and of an instance's socket
-  /// @par Errors errc::child_not_found; as `add`
+  /// @par Errors errc::child_not_found; as `add`; after errc::start_failed it is tried again until it has started
   [[nodiscard]] caf::error restart(const registry_key& key) const;
 
   // -- looking inside ---------------------------------------------------------
