@@ -1,12 +1,11 @@
 #include "cli/commands.hpp"
 #include "cli/common.hpp"
 #include "cli/description.hpp"
+#include "libstargate/protocol/frames.hpp"
 
-#include <condition_variable>
 #include <fstream>
 #include <iostream>
 #include <iterator>
-#include <mutex>
 #include <stdexcept>
 #include <thread>
 
@@ -14,58 +13,28 @@ namespace stargate::cli {
 
 namespace {
 
-/// Where handlers find the tree that they are part of: the first messages may come before it stands.
-class late_tree {
-public:
-  void set(tree t) {
-    {
-      const std::lock_guard guard{mutex_};
-      it_ = std::move(t);
-    }
-    changed_.notify_all();
-  }
-  /// From now on there is none.
-  void close() {
-    std::optional<tree> last;
-    {
-      const std::lock_guard guard{mutex_};
-      closed_ = true;
-      last.swap(it_);
-    }
-    changed_.notify_all();
-  }
-  std::optional<tree> get() {
-    std::unique_lock lock{mutex_};
-    changed_.wait(lock, [this] { return it_ || closed_; });
-    return it_;
-  }
+/// Produces what a command made of a message. A receipt that is slow blocks nobody, but for a reader, which could not
+/// have the message again.
+disposition pass_on(const received_message& m, const handler_context& here, const topic_name& topic, message output) {
+  const auto to = producer_key(topic, "cli");
+  if (auto encoded = protocol::encode_message(output, 0); !encoded)
+    throw std::runtime_error{describe(encoded.error())}; // it would be so each time
+  if (!here.component.starts_with("reader"))
+    return here.tree.produce_and_ack(m, to, std::move(output));
+  const auto id = here.tree.lock().produce(to, std::move(output));
+  if (!id)
+    throw std::runtime_error{describe(id.error())};
+  return disposition::ack;
+}
 
-private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::optional<tree> it_;
-  bool closed_ = false;
-};
-
-/// What all handlers share.
-struct surroundings {
-  late_tree tree;
-  cli::commands commands;
-};
-
-handler_factory shell_handler(shell_command command, std::shared_ptr<surroundings> around) {
-  return [command = std::move(command), around = std::move(around)](const received_message& m) {
-    auto output = around->commands.run(command.text, m, command.limit, command.produce_to.has_value());
+handler_factory shell_handler(shell_command command, std::shared_ptr<cli::commands> commands) {
+  return [command = std::move(command), commands = std::move(commands)](const received_message& m,
+                                                                        const handler_context& here) {
+    auto output = commands->run(command.text, m, command.limit, command.produce_to.has_value());
     if (!command.produce_to)
       return disposition::ack;
-    const auto t = around->tree.get();
-    if (!t)
-      throw std::runtime_error{"the tree is stopping"};
-    auto id = t->produce(registry_key{"producer", *command.produce_to, "cli"},
-                         message{.payload = std::move(output), .key = m.key, .properties = m.properties});
-    if (!id)
-      throw std::runtime_error{describe(id.error())};
-    return disposition::ack;
+    return pass_on(m, here, *command.produce_to,
+                   {.payload = std::move(output), .key = m.key, .properties = m.properties});
   };
 }
 
@@ -91,7 +60,7 @@ public:
     auto from = global_.tree;
     from.name = "cli";
     return read_description(text, file_, from,
-                            [this](shell_command command) { return shell_handler(std::move(command), around_); });
+                            [this](shell_command command) { return shell_handler(std::move(command), commands_); });
   }
 
   int run() {
@@ -108,7 +77,6 @@ public:
       stop();
       return fail(started.error());
     }
-    around_->tree.set(*started);
     say("running " + file_ + "; end it with Control-C, have it read again with SIGHUP");
     int status = done;
     while (!is_interrupted() && status == done) {
@@ -126,10 +94,7 @@ public:
 
 private:
   /// Nobody waits for what takes longer than the tree did.
-  void stop() {
-    around_->tree.close();
-    around_->commands.kill_all();
-  }
+  void stop() { commands_->kill_all(); }
 
   /// Brings what runs to what the file says now. What is wrong in it changes nothing; nor do options of the tree
   /// itself, with which everything runs.
@@ -167,7 +132,7 @@ private:
 
   const global_options& global_;
   const std::string file_;
-  const std::shared_ptr<surroundings> around_ = std::make_shared<surroundings>();
+  const std::shared_ptr<cli::commands> commands_ = std::make_shared<cli::commands>();
   description now_;
 };
 

@@ -134,3 +134,35 @@ TEST_CASE_METHOD(fixture, "the first message that is handled is progress") {
   settle_one(1, 3);
   CHECK_FALSE(take<progress>());
 }
+
+TEST_CASE_METHOD(fixture, "who drains waits for what the tree itself will settle, on this connection") {
+  begin(role::consumer);
+  for (const auto sequence : {1, 2, 3})
+    post(subject, will_settle{1, static_cast<std::uint64_t>(sequence)});
+  settle_one(1, 1, disposition::continue_);
+  settle_one(1, 3);
+  post(subject, will_settle{1, 3}); // too late: it is settled
+  CHECK(sent() == list{R"({"messageId":"id3"})"});
+  send_exit(subject, make_error(exit_code::shutdown, "stop"));
+  run();
+  REQUIRE(take<drain>());
+  post(subject, drained{me()});
+  run();
+  CHECK_FALSE(take<caf::down_msg>());
+  settle_one(1, 1);
+  CHECK_FALSE(take<caf::down_msg>());
+  settle_one(1, 2, disposition::nack);
+  CHECK(is_normal_exit(end()));
+}
+
+TEST_CASE_METHOD(fixture, "who drains does not wait for what a lost connection has brought") {
+  begin(role::consumer);
+  post(subject, will_settle{1, 1});
+  send_exit(subject, make_error(exit_code::shutdown, "stop"));
+  run();
+  REQUIRE(take<drain>());
+  post(subject, drained{me()});
+  post(subject, link_down{1});
+  run();
+  CHECK(is_normal_exit(end()));
+}

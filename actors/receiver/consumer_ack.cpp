@@ -1,6 +1,6 @@
 // The acknowledger of a consumer or reader: it sends what the handlers settled to the broker.
 //
-// accepts  settle settle_up_to from processors and from whoever kept a message; handshake_wanted link_up link_down
+// accepts  settle settle_up_to will_settle from processors and from whoever kept a message; handshake_wanted link_up link_down
 //          drained from the dispatcher; report_vitals from anybody; look_after from itself; the dispatcher's down
 //          message; exit messages
 // sends    acknowledger_up settled_count drain to the dispatcher; handshake transmit progress to the socket;
@@ -20,6 +20,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <utility>
 
 namespace stargate::internal {
@@ -47,8 +48,10 @@ struct consumer_ack_state {
   std::map<std::uint64_t, kept_message> kept; ///< Handlers said `continue_`; by their place in the connection.
   std::uint64_t up_to = 0;                    ///< Up to here everything is to be acknowledged.
   std::vector<connection::frame> unsent;
+  std::set<std::uint64_t> awaited; ///< Will be settled by the tree itself, by their place in the connection.
   bool flush_pending = false;
   bool leaving = false;
+  bool is_drained = false;
 
   consumer_ack_state(caf::event_based_actor* of, tree_context_ptr in, receiver_ptr whose, caf::actor below)
     : self{of},
@@ -88,6 +91,7 @@ struct consumer_ack_state {
       return;
     ++done_count;
     kept.erase(message.sequence);
+    awaited.erase(message.sequence);
     unsent.push_back(std::make_shared<const std::string>(std::move(frame)));
     if (!ask_again && !std::exchange(progressed, true))
       send(self, socket, progress{connection});
@@ -98,6 +102,7 @@ struct consumer_ack_state {
       *receiver->position = done.reached_id().value;
     if (!unsent.empty() && !std::exchange(flush_pending, true))
       send(self, caf::actor_cast<caf::actor>(self), flush{});
+    leave_when_done();
   }
 
   void keep(settled& message) {
@@ -153,7 +158,16 @@ struct consumer_ack_state {
     done_count = 0;
     progressed = false;
     kept.clear();
+    awaited.clear();
     up_to = 0;
+    leave_when_done();
+  }
+
+  void leave_when_done() {
+    if (!is_drained || !awaited.empty())
+      return;
+    send_unsent();
+    self->quit(make_error(exit_code::shutdown, "drained"));
   }
 
   void on_exit(const caf::error& why) {
@@ -192,8 +206,12 @@ struct consumer_ack_state {
       [this](flush) { send_unsent(); }, [this](look_after) { refuse_overdue(); },
       [this](report_vitals) { return vitals_of(self, kept.size() + unsent.size()); },
       [this](const drained&) {
-        send_unsent();
-        self->quit(make_error(exit_code::shutdown, "drained"));
+        is_drained = true;
+        leave_when_done();
+      },
+      [this](const will_settle& m) {
+        if (m.connection == connection && !done.has(m.sequence))
+          awaited.insert(m.sequence);
       });
   }
 };

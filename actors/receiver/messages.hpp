@@ -46,6 +46,12 @@ struct settle {
   std::vector<settled> messages;
 };
 
+/// A message that was kept with `continue_` will be settled by the tree itself: who drains waits for it.
+struct will_settle {
+  std::uint64_t connection;
+  std::uint64_t sequence;
+};
+
 /// Everything that a connection delivered up to a message is acknowledged.
 struct settle_up_to {
   std::uint64_t connection;
@@ -95,6 +101,7 @@ struct presence_checked {
   X(stargate::internal::deliver) \
   X(stargate::internal::settle) \
   X(stargate::internal::settle_up_to) \
+  X(stargate::internal::will_settle) \
   X(stargate::internal::settled_count) \
   X(stargate::internal::ask_end_of_topic) \
   X(stargate::internal::leave_subscription) \

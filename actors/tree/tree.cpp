@@ -420,6 +420,8 @@ disposition weak_tree::produce_and_ack(const received_message& in, const registr
       acknowledger = *there;
   if (!acknowledger)
     return failed(context.get(), no_acknowledger(*context, keys));
+  if (in.origin)
+    post(in.origin->acknowledger, internal::will_settle{in.origin->connection, in.sequence});
   internal::publications batch;
   batch.waits_for_room = true;
   batch.items.push_back(std::make_shared<internal::publication>(

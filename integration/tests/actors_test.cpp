@@ -214,6 +214,35 @@ TEST_CASE_METHOD(actors_fixture, "consume, transform, produce: nothing is lost, 
   CHECK(left_over("s", subscription_type::exclusive) == 0);
 }
 
+TEST_CASE_METHOD(actors_fixture, "a tree that stops while it transforms leaves nothing half done", "[actors]") {
+  constexpr std::size_t count = 3000;
+  std::vector<message> sent;
+  for (std::size_t i = 0; i < count; ++i)
+    sent.push_back({.payload = std::to_string(i)});
+  store(std::move(sent));
+  std::atomic<std::size_t> handled = 0;
+  {
+    auto o = base();
+    o.producers = {{.topic = out}};
+    consumer_options c{.topic = topic,
+                       .subscription = "s",
+                       .processors = 2,
+                       .handler = [&, to = producer_key(out)](const received_message& m, const handler_context& here) {
+                         ++handled;
+                         return here.tree.produce_and_ack(m, to, {.payload = m.payload});
+                       }};
+    c.position = initial_position::earliest;
+    o.consumers = {c};
+    const auto t = run(std::move(o));
+    REQUIRE(wait_until(within(30s), [&] { return handled > 200; }));
+    CHECK_FALSE(t.stop());
+  }
+  const auto left = left_over("s", subscription_type::exclusive);
+  CHECK(left + handled == count);
+  const auto there = read(out, handled);
+  CHECK(there.size() == handled); // nothing twice
+}
+
 TEST_CASE_METHOD(actors_fixture, "a tree below one's own supervisor goes on after it was killed", "[actors]") {
   auto o = base();
   o.name = "embedded";
