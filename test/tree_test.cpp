@@ -609,6 +609,54 @@ TEST_CASE_METHOD(fixture, "whoever subscribes is told what happens, and the end"
   system.await_all_actors_done();
 }
 
+TEST_CASE_METHOD(fixture, "children of one's own stand in the tree, whatever is restarted, until they are removed") {
+  auto t = start(system, nowhere());
+  REQUIRE(t);
+  const auto counter = [](caf::event_based_actor* self) {
+    return behave(self, {}, [self](report_vitals) { return vitals_of(self, 42); });
+  };
+  child_spec own{.id = "counter", .start = [&, counter](const start_context& c) -> caf::expected<caf::actor> {
+                   auto who = c.system.spawn(counter);
+                   post(t->registry().actor(), register_name{"counter", who});
+                   return who;
+                 }};
+  REQUIRE_FALSE(t->add(own, true));
+  CHECK(code_of(t->add(own)) == errc::child_present);
+  CHECK(code_of(t->add(child_spec{.id = "x"})) == errc::invalid_child_spec);
+  const auto entry = [&]() -> std::optional<tree_entry> {
+    for (auto& e : t->inspect().entries)
+      if (e.key == "counter")
+        return e;
+    return std::nullopt;
+  };
+  const auto runs = [&] {
+    const auto until = std::chrono::steady_clock::now() + 10s;
+    for (;; std::this_thread::yield())
+      if (const auto e = entry(); e && e->state == child_state::running && e->how)
+        return e->how->in_flight == 42;
+      else if (std::chrono::steady_clock::now() > until)
+        return false;
+  };
+  CHECK(runs());
+  for (const auto* who : {"topics_default", "reg_default", "plan_default", "counter"}) {
+    const auto before = t->registry().whereis(who);
+    REQUIRE(before);
+    send_exit(before, caf::exit_reason::kill);
+    const auto until = std::chrono::steady_clock::now() + 20s;
+    while (!t->registry().whereis(who) || t->registry().whereis(who) == before)
+      REQUIRE(std::chrono::steady_clock::now() < until);
+    INFO(who);
+    CHECK(runs());
+  }
+  REQUIRE_FALSE(t->remove("counter"));
+  CHECK(code_of(t->remove("counter")) == errc::child_not_found);
+  CHECK_FALSE(entry());
+  own.start = [](const start_context&) -> caf::expected<caf::actor> { return make_error(errc::not_found, "no"); };
+  CHECK(code_of(t->add(own)) == errc::start_failed);
+  CHECK_FALSE(entry());
+  CHECK_FALSE(t->stop());
+}
+
 TEST_CASE_METHOD(fixture, "a tree is started from within an actor, which is not blocked") {
   std::promise<caf::expected<tree>> told;
   system.spawn([&](caf::event_based_actor* self) {

@@ -186,6 +186,33 @@ caf::expected<plan::items> plan::add(const instance& who) {
   return added;
 }
 
+caf::expected<plan::items> plan::add(const child_spec& own, bool answers_vitals) {
+  if (auto wrong = check(supervisor_options{.name = "the tree '" + with_.name + "'", .children = {own}}))
+    return wrong;
+  const std::lock_guard guard{mutex_};
+  for (const auto* list : {&described_, &needed_})
+    if (std::any_of(list->begin(), list->end(), [&](const auto& i) { return i->id == own.id; }))
+      return make_error(errc::child_present, "'" + own.id + "' is a child of the tree '" + with_.name + "' already");
+  auto one = std::make_shared<item>();
+  one->id = own.id;
+  one->version = ++last_version_;
+  one->own = own;
+  one->answers_vitals = answers_vitals;
+  described_.push_back(one);
+  return items{std::move(one)};
+}
+
+bool plan::remove_own(const child_id& id) {
+  const std::lock_guard guard{mutex_};
+  return std::erase_if(described_, [&](const auto& i) { return i->own && i->id == id; }) > 0;
+}
+
+bool plan::answers_vitals(const child_id& id) const {
+  const std::shared_lock guard{mutex_};
+  return std::none_of(described_.begin(), described_.end(),
+                      [&](const auto& i) { return i->id == id && !i->answers_vitals; });
+}
+
 bool plan::renew(const std::string& socket) {
   const std::lock_guard guard{mutex_};
   for (auto* list : {&described_, &needed_})
@@ -210,7 +237,7 @@ bool plan::remove(const std::string& socket) {
   const std::lock_guard guard{mutex_};
   auto next = described_;
   const auto found =
-    std::erase_if(next, [&](const auto& i) { return !i->made_of && i->sockets.front() == socket; }) > 0;
+    std::erase_if(next, [&](const auto& i) { return !i->made_of && !i->own && i->sockets.front() == socket; }) > 0;
   if (found)
     static_cast<void>(check_and_take(std::move(next)));
   return found;

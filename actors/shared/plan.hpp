@@ -6,6 +6,7 @@
 
 #include <stargate/error.hpp>
 #include <stargate/options.hpp>
+#include <stargate/supervisor.hpp>
 
 #include <cstdint>
 #include <map>
@@ -35,6 +36,8 @@ public:
     std::optional<instance> made_of;    ///< Set for an instance of a template.
     pipelines what;                     ///< One producer, consumer or reader; of an instance any number.
     std::vector<std::string> sockets{}; ///< The keys of its sockets.
+    std::optional<child_spec> own{};    ///< Set for the application's own child: then there is nothing else.
+    bool answers_vitals = true;         ///< Whether it, and what is below it, may be asked `report_vitals`.
   };
   using items = std::vector<std::shared_ptr<const item>>;
 
@@ -56,6 +59,14 @@ public:
   /// The producer, consumer or reader with this socket, or the instance that it is part of, is another one from now on,
   /// though nothing of it has changed. False when there is none.
   bool renew(const std::string& socket);
+
+  /// Adds a child of the application's own.
+  /// @par Errors errc::invalid_child_spec; errc::child_present when another has its id
+  [[nodiscard]] caf::expected<items> add(const child_spec& own, bool answers_vitals);
+  /// Forgets a child of the application's own. False when there is none.
+  bool remove_own(const child_id& id);
+  /// Whether a child of the supervisor of topics may be asked how it is doing.
+  [[nodiscard]] bool answers_vitals(const child_id& id) const;
 
   /// Takes back what `add` gave.
   void remove(const items& what);

@@ -52,7 +52,8 @@ public:
       patience_{timeout / 4},
       deadline_{tree.now() + timeout} {}
 
-  void visit(const caf::actor& supervisor, std::size_t depth, tree_snapshot& out) {
+  /// @param asks whether who is found there may be asked how it is doing
+  void visit(const caf::actor& supervisor, std::size_t depth, tree_snapshot& out, bool asks = true) {
     const auto now = tree_.now();
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline_ - now);
     if (!supervisor || left <= std::chrono::milliseconds::zero())
@@ -71,7 +72,9 @@ public:
       entry.restarts = child.restarts;
       entry.last_exit = child.last_exit ? describe(child.last_exit) : "";
       entry.uptime = std::chrono::duration_cast<std::chrono::milliseconds>(now - child.since);
-      ask(child.who, out.entries.size());
+      const bool ours = asks && tree_.plan.answers_vitals(child.id);
+      if (ours || child.type == child_type::supervisor)
+        ask(child.who, out.entries.size());
       out.entries.push_back(entry);
       for (const auto& [key, record] : sockets_)
         if (record.parent == child.id) {
@@ -84,7 +87,7 @@ public:
           out.entries.push_back(std::move(socket));
         }
       if (child.type == child_type::supervisor)
-        visit(child.who, depth + 1, out);
+        visit(child.who, depth + 1, out, ours);
     }
   }
 

@@ -616,6 +616,21 @@ caf::error tree::add(const pipelines& what) const {
   return added ? start_added(*context_, *added) : added.error();
 }
 
+caf::error tree::add(const child_spec& own, bool answers_vitals) const {
+  if (auto no = unchangeable(context_.get(), "tree::add"))
+    return no;
+  const auto added = context_->plan.add(own, answers_vitals);
+  return added ? start_added(*context_, *added) : added.error();
+}
+
+caf::error tree::remove(const child_id& own) const {
+  if (auto no = unchangeable(context_.get(), "tree::remove"))
+    return no;
+  if (!context_->plan.remove_own(own))
+    return make_error(errc::child_not_found, "no '" + own + "' was added to the tree '" + name() + "'");
+  return end_removed(*context_);
+}
+
 caf::error tree::remove(const registry_key& key) const {
   if (auto no = unchangeable(context_.get(), "tree::remove"))
     return no;

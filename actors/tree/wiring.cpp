@@ -202,6 +202,16 @@ caf::actor spawn_tree(const tree_context_ptr& tree, caf::actor parent) {
 }
 
 child_spec spec_of(const tree_context_ptr& tree, const std::shared_ptr<const plan::item>& item) {
+  if (item->own) {
+    auto spec = *item->own;
+    spec.start = [tree, start = std::move(spec.start)](const start_context& context) {
+      auto who = start(context);
+      if (who && *who)
+        tree->counted(*who);
+      return who;
+    };
+    return noting(tree, item, std::move(spec));
+  }
   std::vector<child_spec> specs;
   for (const auto& o : item->what.producers)
     specs.push_back(producer_spec(tree, o));

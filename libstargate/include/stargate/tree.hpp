@@ -156,6 +156,14 @@ public:
   [[nodiscard]] caf::error add(const producer_options& one) const { return add(pipelines{{one}, {}, {}}); }
   [[nodiscard]] caf::error add(const consumer_options& one) const { return add(pipelines{{}, {one}, {}}); }
   [[nodiscard]] caf::error add(const reader_options& one) const { return add(pipelines{{}, {}, {one}}); }
+  /// Adds a child of one's own beside those of the topics: it is restarted as they are, whatever is restarted, and is
+  /// shown by `inspect`. Its `start_context::supervisor` is the supervisor of topics.
+  /// @param answers_vitals whether it, and what is below it, answers `report_vitals`: then `inspect` asks
+  /// @par Errors errc::invalid_child_spec; errc::child_present; errc::start_failed or errc::start_timeout, and it is not
+  /// kept; errc::stopping
+  [[nodiscard]] caf::error add(const child_spec& own, bool answers_vitals = false) const;
+  /// Stops a child of one's own, and forgets it. @par Errors errc::child_not_found
+  [[nodiscard]] caf::error remove(const child_id& own) const;
   /// Drains a producer, a consumer or a reader, and ends it for good. Its subscription stays at the broker;
   /// `unsubscribe` gives that up. @param key of its socket: `producer`, `consumer/<subscription>` or `reader` is the
   /// component
