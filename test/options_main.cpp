@@ -1,4 +1,4 @@
-// Prints the table of options as it stands in the README.
+// Prints the table of options as it stands in docs/options.md.
 #include <stargate/options.hpp>
 
 #include <iostream>
