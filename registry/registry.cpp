@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <set>
 #include <unordered_set>
 
 namespace stargate {
@@ -162,9 +163,11 @@ struct registry_state {
 
   caf::result<registered> on_unregister(const unregister_name& m) {
     bool held_by_the_living = false;
+    std::set<caf::actor_addr> told; // as Elixir does, once also of who held it several times
     for (const auto& who : table->erase(m.name, m.who)) {
       held_by_the_living = held_by_the_living || !has_ended(who);
-      tell_unregistered(m.name, who.address());
+      if (told.insert(who.address()).second)
+        tell_unregistered(m.name, who.address());
     }
     freed(m.name);
     if (!held_by_the_living)

@@ -110,7 +110,8 @@ struct name_registered {
   std::string registry;
   registration entry;
 };
-/// The name was taken away, or its holder has ended.
+/// The name was taken away, or its holder has ended. Of a holder that had it several times, it is told once when it is
+/// taken away.
 struct name_unregistered {
   std::string registry;
   std::string name;
