@@ -56,6 +56,21 @@ caf::error parse_url(const std::string& url, options& into) {
   return {};
 }
 
+CLI::Validator seconds_with_unit() {
+  return CLI::Validator{[](std::string& text) -> std::string {
+                          std::chrono::milliseconds time{};
+                          const bool has_unit =
+                            !text.empty() && text.find_first_not_of("0123456789.") != std::string::npos;
+                          if (!has_unit)
+                            return {}; // the type sees whether it is a number
+                          if (!protocol::parse_duration(text, time))
+                            return "'" + text + "' is no time: write 10, 10s, 500ms, 2min, 1h or 1d";
+                          text = std::to_string(std::chrono::duration<double>(time).count());
+                          return {};
+                        },
+                        "TIME"};
+}
+
 std::chrono::milliseconds milliseconds_of(double seconds) {
   return std::chrono::ceil<std::chrono::milliseconds>(std::chrono::duration<double>(seconds));
 }

@@ -32,6 +32,9 @@ struct global_options {
 /// Reads `ws://host[:port][,host[:port]…]` or `wss://…` into hosts and scheme. @par Errors errc::invalid_url
 [[nodiscard]] caf::error parse_url(const std::string& url, stargate::options& into);
 
+/// For an option that is seconds: takes `10`, `10s`, `500ms`, `2min`, `1h` and `1d`, and refuses what is none of these.
+[[nodiscard]] CLI::Validator seconds_with_unit();
+
 /// Seconds as they stand on a command line, as milliseconds.
 [[nodiscard]] std::chrono::milliseconds milliseconds_of(double seconds);
 

@@ -29,7 +29,8 @@ int main(int argc, char** argv) {
                              return wrong ? describe(wrong) : std::string{};
                            },
                            "URL"});
-  app.add_option("--connect-timeout", global.connect_timeout, "Seconds until a first connection must stand")
+  app.add_option("--connect-timeout", global.connect_timeout, "Until a first connection must stand: 10, 10s, 500ms")
+    ->transform(cli::seconds_with_unit())
     ->check(CLI::Range(0.001, 86'400.0))
     ->capture_default_str();
   app.add_flag("-v,--verbose", global.verbose, "Say on standard error what happens to the connection");

@@ -105,7 +105,9 @@ void add_common(CLI::App& sub, const std::shared_ptr<receive_options>& o) {
     ->check(CLI::IsMember{{"text", "json"}})
     ->default_str("text");
   sub
-    .add_option("--timeout", o->timeout, "End with status 1 if -n messages did not come in so many seconds; 0 is never")
+    .add_option("--timeout", o->timeout,
+                "End with status 1 if -n messages did not come in so many seconds, or in 500ms, 2min; 0 is never")
+    ->transform(seconds_with_unit())
     ->check(CLI::Range(0.0, 86'400.0 * 365))
     ->capture_default_str();
 }

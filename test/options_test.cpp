@@ -1,4 +1,5 @@
 #include "libstargate/protocol/option_table.hpp"
+#include "libstargate/protocol/option_values.hpp"
 
 #include <stargate/error.hpp>
 
@@ -222,4 +223,31 @@ TEST_CASE("values that are set are in the handshake, encoded") {
        "&consumerName=me%20%26%20you&receiverQueueSize=10");
   CHECK(protocol::request_path(reader_options{.topic = {.topic = "a"}, .start = message_id{"CAg+/w=="}})
         == "/ws/v2/reader/persistent/public/default/a?messageId=CAg%2B%2Fw%3D%3D");
+}
+
+TEST_CASE("a duration may have its unit, and a bare number is in its own") {
+  using namespace std::chrono_literals;
+  const auto ms = [](const char* text) {
+    std::chrono::milliseconds value{};
+    return stargate::protocol::parse_value(text, value) ? std::optional{value} : std::nullopt;
+  };
+  CHECK(ms("250") == 250ms);
+  CHECK(ms("250ms") == 250ms);
+  CHECK(ms("10s") == 10s);
+  CHECK(ms("2min") == 2min);
+  CHECK(ms("1h") == 1h);
+  CHECK(ms("1d") == 24h);
+  for (const auto* wrong : {"", "s", "ms", "1.5s", "1 s", "1m", "1S", "10sec", "1e3ms", "--1s", "99999999999999999999s",
+                            "9223372036854775807d"})
+    CHECK_FALSE(ms(wrong));
+  std::chrono::seconds seconds{};
+  CHECK(stargate::protocol::parse_value("1500", seconds));
+  CHECK(seconds == 1500s);
+  CHECK(stargate::protocol::parse_value("2000ms", seconds));
+  CHECK(seconds == 2s);
+  CHECK_FALSE(stargate::protocol::parse_value("1500ms", seconds)); // not without losing some
+  stargate::backoff_options backoff;
+  CHECK(stargate::protocol::parse_value("100ms, 30s, 1min", backoff));
+  CHECK(backoff.most == 30s);
+  CHECK(backoff.stable == 1min);
 }

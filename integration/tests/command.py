@@ -38,7 +38,7 @@ check("a URL of another scheme is wrong usage", status == 2 and "ws://" in err, 
 # -- failures at run time ----------------------------------------------------------------------------------------------
 
 begin = time.monotonic()
-status, out, err = stargate("--connect-timeout", "1", "produce", "t", "-m", "x", url="ws://127.0.0.1:1")
+status, out, err = stargate("--connect-timeout", "900ms", "produce", "t", "-m", "x", url="ws://127.0.0.1:1")
 check("an unreachable host ends with 1, in time, and one line that names it",
       status == 1 and "127.0.0.1:1" in err and err.count("\n") == 1 and time.monotonic() - begin < 5, (status, err))
 status, out, err = stargate("--connect-timeout", "5", "read", "t", url="ws://no-such-host.invalid:8080")
@@ -212,7 +212,7 @@ status, out, err = stargate("run", "--config", str(tree))
 check("run: every mistake in a description is named", status == 2 and all(
     word in err for word in ("no option 'colour'", "no option 'speed'", "'many'", "command is missing")), (status, err))
 tree.write_text(json.dumps({"hosts": ["127.0.0.1:1"], "readers": [{"topic": source, "command": "cat"}]}))
-status, out, err = stargate("--connect-timeout", "2", "run", "--config", str(tree))
+status, out, err = stargate("--connect-timeout", "2s", "run", "--config", str(tree))
 check("run: hosts in a description stand instead of --url", status == 1 and "127.0.0.1:1" in err, (status, err))
 tree.write_text("{")
 status, out, err = stargate("run", "--config", str(tree))

@@ -10,6 +10,7 @@
 #include <chrono>
 #include <concepts>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <span>
 #include <string>
@@ -184,6 +185,36 @@ template <class Number>
   return !text.empty() && failure == std::errc{} && end == text.data() + text.size();
 }
 
+/// Reads a number with a unit, `500ms`, `10s`, `2min`, `1h` or `1d`, or a bare one, which is in `T`'s own unit. False also
+/// for what `T` cannot hold exactly, such as half a second in whole ones.
+template <class T>
+[[nodiscard]] bool parse_duration(std::string_view text, T& value) {
+  using std::chrono::milliseconds;
+  struct unit {
+    std::string_view name;
+    milliseconds length;
+  };
+  constexpr std::array units{unit{"ms", milliseconds{1}}, unit{"s", milliseconds{1'000}},
+                             unit{"min", milliseconds{60'000}}, unit{"h", milliseconds{3'600'000}},
+                             unit{"d", milliseconds{86'400'000}}};
+  const auto end = std::min(text.find_first_not_of("-0123456789"), text.size());
+  typename T::rep count{};
+  if (!parse_number(text.substr(0, end), count))
+    return false;
+  const auto name = text.substr(end);
+  if (name.empty()) {
+    value = T{count};
+    return true;
+  }
+  const auto found = std::find_if(units.begin(), units.end(), [&](const unit& u) { return u.name == name; });
+  constexpr typename T::rep most = std::numeric_limits<typename T::rep>::max() / 86'400'000;
+  if (found == units.end() || count > most || count < -most)
+    return false;
+  const auto whole = count * found->length;
+  value = std::chrono::duration_cast<T>(whole);
+  return value == whole;
+}
+
 /// Reads `name`, `name:port` or `[address]:port`.
 [[nodiscard]] bool parse_host(std::string_view text, host& value);
 
@@ -236,11 +267,7 @@ template <class T>
     value.push_back(std::move(element));
     return true;
   } else if constexpr (is_duration<T>) {
-    typename T::rep count{};
-    if (!parse_number(text, count))
-      return false;
-    value = T{count};
-    return true;
+    return parse_duration(text, value);
   } else if constexpr (std::is_enum_v<T>) {
     for (const auto& n : names_of<T>)
       if (n.ours == text || (!n.pulsars.empty() && n.pulsars == text)) {
