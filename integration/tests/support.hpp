@@ -78,17 +78,20 @@ private:
   std::vector<received_message> messages_;
 };
 
+/// A scheduler of so many threads; 0 is as many as CAF makes.
+inline caf::actor_system_config& with_threads(caf::actor_system_config& config, std::size_t threads) {
+  if (threads > 0)
+    set_scheduler_threads(config, threads);
+  return config;
+}
+
 struct fixture {
   /// @param threads of the scheduler; 0 is as many as CAF makes
   explicit fixture(std::size_t threads = 0) : scheduler_threads{threads} {}
 
   const std::size_t scheduler_threads;
   caf::actor_system_config config;
-  caf::actor_system system{[this]() -> auto& {
-    if (scheduler_threads > 0)
-      set_scheduler_threads(config, scheduler_threads);
-    return config;
-  }()};
+  caf::actor_system system{with_threads(config, scheduler_threads)};
   topic_name topic = fresh_topic();
   registry_key producer{topic};
   std::string logged;

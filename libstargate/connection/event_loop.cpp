@@ -68,18 +68,37 @@ void block_sigpipe() {
   pthread_sigmask(SIG_BLOCK, &pipe, nullptr);
 }
 
+/// What a peer says in a close frame.
+ended peer_closed(const void* in, std::size_t size) {
+  const auto* bytes = static_cast<const unsigned char*>(in);
+  return {end::peer_closed, size >= 2 ? bytes[0] << 8 | bytes[1] : 0,
+          size > 2 ? std::string{reinterpret_cast<const char*>(bytes) + 2, size - 2} : std::string{}};
+}
+
+#if LWS_LIBRARY_VERSION_NUMBER >= 4004000
+/// From 4.4 on, libwebsockets hands on the payload of control frames as if it were data: a close code and a reason. No
+/// text of JSON begins with the first byte of such a code.
+bool looks_like_a_close(const void* in, std::size_t size) {
+  constexpr std::size_t longest_control_frame = 125;
+  constexpr int first_code = 1000, last_code = 4999;
+  const auto code = size >= 2 ? peer_closed(in, 2).status : 0;
+  return size <= longest_control_frame && code >= first_code && code <= last_code;
+}
+#endif
+
 // What libwebsockets has one of for the whole process.
 // - It logs to standard error unless it is told not to.
 // - It numbers its data in OpenSSL's objects anew with each context that asks for TLS, and then no longer finds what
-//   other contexts put there: their handshakes fail and their memory is lost. So one context asks, and goes again.
+//   other contexts put there: their handshakes fail and their memory is lost. So one context asks. It
+//   stays for as long as the process, since from 4.5.3 on, its end is that of OpenSSL.
 void set_up_libwebsockets() {
   static std::once_flag once;
   std::call_once(once, [] {
     lws_set_log_level(0, nullptr);
     auto info = no_listener();
     info.options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT | LWS_SERVER_OPTION_EXPLICIT_VHOSTS;
-    if (auto* context = make_context(info))
-      lws_context_destroy(context);
+    static const lws_context* const stays = make_context(info);
+    static_cast<void>(stays);
   });
 }
 
@@ -380,6 +399,13 @@ struct event_loop::parts {
         bytes_in_batch += size;
         buffer_is_clear = false;
         const bool had_frames = s->has_frames();
+#if LWS_LIBRARY_VERSION_NUMBER >= 4004000
+        if (s->is_between_frames() && looks_like_a_close(in, size)) {
+          s->note(peer_closed(in, size));
+          end_at_once(s, {end::peer_closed, 0, {}});
+          return 0;
+        }
+#endif
         if (!s->receive(wsi, static_cast<const char*>(in), size)) {
           end_at_once(s, {end::too_large, 0,
                           "a frame of more than " + std::to_string(s->to().max_frame)
@@ -392,9 +418,7 @@ struct event_loop::parts {
       }
       case LWS_CALLBACK_CLIENT_WRITEABLE: return s->write();
       case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE: {
-        const auto* bytes = static_cast<const unsigned char*>(in);
-        s->note({end::peer_closed, size >= 2 ? bytes[0] << 8 | bytes[1] : 0,
-                 size > 2 ? std::string{reinterpret_cast<const char*>(bytes) + 2, size - 2} : std::string{}});
+        s->note(peer_closed(in, size));
         return 0;
       }
       case LWS_CALLBACK_CLIENT_CONNECTION_ERROR: {

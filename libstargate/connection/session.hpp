@@ -67,6 +67,7 @@ public:
 
   /// Takes a piece of a frame. False when the frame is larger than allowed, and nothing can take its place.
   [[nodiscard]] bool receive(lws* wsi, const char* piece, std::size_t size);
+  [[nodiscard]] bool is_between_frames() const { return partial_.empty() && !stand_in_; }
   [[nodiscard]] bool has_frames() const { return !received_.empty(); }
   /// Hands what has come to the observer.
   void flush();

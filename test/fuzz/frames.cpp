@@ -1,7 +1,7 @@
 // What a broker may send, right or wrong. What decodes must be fit to be used.
 #include "libstargate/protocol/frames.hpp"
-#include "libstargate/protocol/instant.hpp"
 #include "libstargate/protocol/base64.hpp"
+#include "libstargate/protocol/instant.hpp"
 #include "libstargate/protocol/message_id.hpp"
 
 #include <cstdint>
