@@ -90,6 +90,7 @@ TEST_CASE_METHOD(fixture, "a task that is shut down before its turn has no resul
   CHECK(is_normal_exit(result_of(t)->error()));
   run();
   CHECK(is_normal_exit(result_of(t)->error()));
+  CHECK_FALSE(ran);
 }
 
 TEST_CASE_METHOD(fixture, "only tasks run below a supervisor of tasks") {

@@ -11,52 +11,54 @@
 namespace stargate {
 
 /// What went wrong. Each error carries a sentence that names the topic, key or host, and what to do: `describe` has it.
+/// The numbers stay what they are.
 enum class errc : std::uint8_t {
   none = 0,
   // -- configuration: the same attempt fails again until somebody changes something
-  invalid_option,    ///< One or more options are wrong; the text names every one of them.
-  invalid_topic,     ///< A topic's name cannot be used.
-  invalid_url,       ///< A URL cannot be used.
-  invalid_message,   ///< A message cannot be encoded: its key or a property is not UTF-8.
-  message_too_large, ///< The encoded message is larger than the broker, or this tree, takes in one frame.
-  bad_request,       ///< The broker refuses the handshake with 400, or says that it will not take it until something is
-                     ///< changed: a parameter, a topic's name, a schema, a position.
-  topic_terminated,  ///< The broker says that the topic was terminated: nobody can produce to it any more.
-  unauthorized,      ///< The broker refuses the handshake with 401: no token, or a bad one.
-  forbidden,         ///< The broker refuses the handshake with 403: the role may not do this.
-  not_found,         ///< The broker refuses the handshake with 404: no such tenant, namespace or topic.
-  untrusted,         ///< TLS: the broker's certificate is not to be trusted, or the broker does not take ours.
-  crypto_failed,     ///< A message cannot be encrypted or decrypted: a key is missing or wrong.
-  would_block, ///< A call that waits was made on a thread of CAF's scheduler, which would keep others from running.
+  invalid_option = 1,    ///< One or more options are wrong; the text names every one of them.
+  invalid_topic = 2,     ///< A topic's name cannot be used.
+  invalid_url = 3,       ///< A URL cannot be used.
+  invalid_message = 4,   ///< A message cannot be encoded: its key or a property is not UTF-8.
+  message_too_large = 5, ///< The encoded message is larger than the broker, or this tree, takes in one frame.
+  bad_request = 6, ///< The broker refuses the handshake with 400, or says that it will not take it until something is
+                   ///< changed: a parameter, a topic's name, a schema, a position.
+  topic_terminated = 7, ///< The broker says that the topic was terminated: nobody can produce to it any more.
+  unauthorized = 8,     ///< The broker refuses the handshake with 401: no token, or a bad one.
+  forbidden = 9,        ///< The broker refuses the handshake with 403: the role may not do this.
+  not_found = 10,       ///< The broker refuses the handshake with 404: no such tenant, namespace or topic.
+  untrusted = 11,       ///< TLS: the broker's certificate is not to be trusted, or the broker does not take ours.
+  crypto_failed = 12,   ///< A message cannot be encrypted or decrypted: a key is missing or wrong.
+  would_block = 13,     ///< A call that waits was made on a thread of CAF's scheduler, where it would keep others from
+                        ///< running.
   // -- transient: a later attempt may succeed
-  unresolved_host,    ///< The host's name does not resolve.
-  connection_failed,  ///< Nothing answers at the host, or not as a WebSocket server.
-  connection_lost,    ///< An established connection ended.
-  conflict,           ///< 409: another client holds the exclusive subscription or the producer's name.
-  broker_unavailable, ///< 429 or 5xx: the broker cannot serve this now.
-  no_token,           ///< The file or the function that gives the token did not; the text never holds a token.
-  queue_full,         ///< As many messages as `max_pending` allows await their receipts.
-  not_sent,           ///< The message was not sent and is not stored: sending it again makes no duplicate.
-  outcome_unknown,    ///< The message was sent, and no receipt came in time: it may or may not be stored.
-  rejected,           ///< The broker answered the message with an error; its text is in ours.
-  timed_out,          ///< A wait reached its deadline.
-  stopping,           ///< The tree, or the actor asked, is shutting down.
+  unresolved_host = 14,    ///< The host's name does not resolve.
+  connection_failed = 15,  ///< Nothing answers at the host, or not as a WebSocket server.
+  connection_lost = 16,    ///< An established connection ended.
+  conflict = 17,           ///< 409: another client holds the exclusive subscription or the producer's name.
+  broker_unavailable = 18, ///< 429 or 5xx: the broker cannot serve this now.
+  no_token = 19,           ///< The file or the function that gives the token did not; the text never holds a token.
+  queue_full = 20,         ///< As many messages as `max_pending` allows await their receipts.
+  not_sent = 21,           ///< The message was not sent and is not stored: sending it again makes no duplicate.
+  outcome_unknown = 22,    ///< The message was sent, and no receipt came in time: it may or may not be stored.
+  rejected = 23,           ///< The broker answered the message with an error; its text is in ours.
+  timed_out = 24,          ///< A wait reached its deadline.
+  stopping = 25,           ///< The tree, or the actor asked, is shutting down.
   // -- registry
-  already_registered, ///< The key has a living holder; the text names it.
-  not_registered,     ///< No living actor has the key.
+  already_registered = 26, ///< The key has a living holder; the text names it.
+  not_registered = 27,     ///< No living actor has the key.
   // -- supervisor
-  invalid_child_spec, ///< A child specification is wrong, or its id stands twice.
-  child_not_found,    ///< No child has this id. (OTP: `not_found`)
-  child_present,      ///< A child with this id is there, and is not running. (OTP: `already_present`)
-  child_running,      ///< A child with this id is there, and runs. (OTP: `running`, `already_started`)
-  child_restarting,   ///< The child is waiting to be restarted. (OTP: `restarting`)
-  start_failed,       ///< A child's start function gave an error or threw, or the child ended before it had started.
-  start_timeout,      ///< A child did not report that it had started in time.
-  simple_one_for_one, ///< A supervisor of this strategy has no child by that id, only a template. (OTP: the same)
-  max_children,       ///< The supervisor has as many children as it may. (Elixir: the same)
+  invalid_child_spec = 28, ///< A child specification is wrong, or its id stands twice.
+  child_not_found = 29,    ///< No child has this id. (OTP: `not_found`)
+  child_present = 30,      ///< A child with this id is there, and is not running. (OTP: `already_present`)
+  child_running = 31,      ///< A child with this id is there, and runs. (OTP: `running`, `already_started`)
+  child_restarting = 32,   ///< The child is waiting to be restarted. (OTP: `restarting`)
+  start_failed = 33,  ///< A child's start function gave an error or threw, or the child ended before it had started.
+  start_timeout = 34, ///< A child did not report that it had started in time.
+  simple_one_for_one = 35, ///< A supervisor of this strategy has no child by that id, only a template. (OTP: the same)
+  max_children = 36,       ///< The supervisor has as many children as it may. (Elixir: the same)
   // -- defects: broken promises, which end the actor that finds them
-  protocol_violation, ///< The broker sent what it never sends.
-  handler_failed,     ///< A message handler threw, or took longer than it may.
+  protocol_violation = 37, ///< The broker sent what it never sends.
+  handler_failed = 38,     ///< A message handler threw, or took longer than it may.
 };
 
 /// What an error asks for: give up, try again, or crash and let the supervisor decide.

@@ -85,6 +85,11 @@ public:
     what(*value_);
   }
 
+  [[nodiscard]] bool is_set() {
+    const std::lock_guard guard{mutex_};
+    return value_.has_value();
+  }
+
   void run_by(const caf::actor& who) {
     const std::lock_guard guard{mutex_};
     who_ = who.address();
@@ -120,6 +125,8 @@ public:
   }
 
   void run() override {
+    if (state_->is_set())
+      return; // it was shut down before its turn
     if constexpr (std::is_void_v<std::invoke_result_t<Work>>) {
       work_();
       state_->set(caf::expected<void>{});
