@@ -417,8 +417,6 @@ struct lifecycle {
                             + std::to_string(options.period.count()) + " s, the last of child '" + c.spec.id
                             + "' which ended with: " + why + "; giving up");
     report(supervisor_report::event::gave_up, c, c.last_exit);
-    if (options.on_give_up)
-      options.on_give_up(c.last_exit);
     end_with(make_error(exit_code::shutdown,
                         options.name + " gave up: child '" + c.spec.id + "' ended again and again, last with: " + why));
   }

@@ -47,10 +47,7 @@ struct supervisor_state : internal::lifecycle {
         return operations.finish();
       }
       what([this, promise](caf::expected<Answer> answer) mutable {
-        if (answer)
-          promise.deliver(std::move(*answer));
-        else
-          promise.deliver(std::move(answer.error()));
+        fulfil(promise, std::move(answer));
         operations.finish();
       });
     });

@@ -1,5 +1,4 @@
-#include "actors/receiver/processor.hpp"
-#include "test/actor_fixture.hpp"
+#include "test/processor_fixture.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -10,8 +9,7 @@ using namespace std::chrono_literals;
 namespace {
 
 /// A processor that delivers to an actor. The test plays the dispatcher, the acknowledger and that actor.
-struct fixture : test::actor_fixture {
-  std::shared_ptr<const delivery> origin;
+struct fixture : test::processor_fixture {
   std::vector<std::vector<std::string>> batches; ///< What came to the actor.
   std::vector<caf::response_promise> open;       ///< What it has not answered.
   caf::actor target = listener();
@@ -40,31 +38,14 @@ struct fixture : test::actor_fixture {
   }
 
   void begin(handler_factory handler, const std::function<void(consumer_options&)>& change = {}) {
-    consumer_options o{.topic = {.topic = "x"},
-                       .subscription = "s",
-                       .handler = std::move(handler),
-                       .max_demand = 4,
-                       .min_demand = 2,
-                       .run_on = run_on::scheduler};
-    if (change)
-      change(o);
-    const role_keys keys{role::consumer, o.topic, o.subscription};
-    play(keys.dispatcher());
-    origin = std::make_shared<const delivery>(delivery{me(), 7, std::make_shared<const topic_name>(o.topic)});
-    watch(spawn_processor(tree, std::make_shared<const receiver>(keys, o, nullptr), 0, me()));
-    CHECK(asked() == o.max_demand);
+    processor_fixture::begin(std::move(handler), 4, 2, change);
+    CHECK(asked() == 4);
   }
   void give(std::initializer_list<std::uint64_t> sequences) {
-    deliver d{origin, {}};
+    std::vector<raw_message> messages;
     for (const auto n : sequences)
-      d.messages.push_back({n, R"({"messageId":"id)" + std::to_string(n) + R"(","payload":"YQ==","publishTime":)"
-                                 + R"("2026-01-01T00:00:00Z"})"});
-    post(subject, std::move(d));
-    run();
-  }
-  std::size_t asked() {
-    auto a = take<ask>();
-    return a ? a->demand : 0;
+      messages.push_back(raw(n, "YQ=="));
+    processor_fixture::give(std::move(messages));
   }
   std::vector<disposition> settled() {
     std::vector<disposition> result;

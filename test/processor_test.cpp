@@ -1,6 +1,5 @@
-#include "actors/receiver/processor.hpp"
 #include "libstargate/protocol/frames.hpp"
-#include "test/actor_fixture.hpp"
+#include "test/processor_fixture.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -9,44 +8,14 @@ using namespace stargate::internal;
 
 namespace {
 
-/// A processor, between a dispatcher and an acknowledger that the test plays both.
-struct fixture : test::actor_fixture {
+struct fixture : test::processor_fixture {
   std::vector<std::string> handled;
-  std::shared_ptr<const delivery> origin;
 
-  void begin(handler_factory handler, std::size_t max_demand = 4, std::size_t min_demand = 2,
-             const std::function<void(consumer_options&)>& change = {}) {
-    consumer_options o{.topic = {.topic = "x"},
-                       .subscription = "s",
-                       .handler = std::move(handler),
-                       .max_demand = max_demand,
-                       .min_demand = min_demand,
-                       .run_on = run_on::scheduler};
-    if (change)
-      change(o);
-    const role_keys keys{role::consumer, o.topic, o.subscription};
-    play(keys.dispatcher());
-    origin = std::make_shared<const delivery>(delivery{me(), 7, std::make_shared<const topic_name>(o.topic)});
-    watch(spawn_processor(tree, std::make_shared<const receiver>(keys, o, nullptr), 0, me()));
-  }
   handler_factory noting(disposition what = disposition::ack) {
     return [this, what](const received_message& m) {
       handled.push_back(m.payload);
       return what;
     };
-  }
-
-  static raw_message raw(std::uint64_t sequence, const std::string& base64) {
-    return {sequence, R"({"messageId":"id)" + std::to_string(sequence) + R"(","payload":")" + base64
-                        + R"(","publishTime":"2026-01-01T00:00:00Z"})"};
-  }
-  void give(std::vector<raw_message> messages) {
-    post(subject, deliver{origin, std::move(messages)});
-    run();
-  }
-  std::size_t asked() {
-    auto a = take<ask>();
-    return a ? a->demand : 0;
   }
 };
 

@@ -112,10 +112,7 @@ struct producer_ack_state {
         tree->say(log_level::info, key,
                   "whoever produced a message has ended before its answer came, which is: "
                     + (answer ? "stored as " + answer->value : describe(answer.error())));
-      if (answer)
-        promise.deliver(std::move(*answer));
-      else
-        promise.deliver(std::move(answer.error()));
+      fulfil(promise, std::move(answer));
     });
     after_change();
     return promise;
@@ -148,12 +145,8 @@ struct producer_ack_state {
     auto promise = self->make_response_promise();
     if (who && watched.insert(who.address()).second)
       monitor(self, who);
-    desk.ask(who.address(), messages, [promise](caf::expected<room> answer) mutable {
-      if (answer)
-        promise.deliver(*answer);
-      else
-        promise.deliver(std::move(answer.error()));
-    });
+    desk.ask(who.address(), messages,
+             [promise](caf::expected<room> answer) mutable { fulfil(promise, std::move(answer)); });
     return promise;
   }
 

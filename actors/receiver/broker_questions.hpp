@@ -23,17 +23,17 @@ public:
   void ask_end_of_topic(asker who) { end_of_topic_.push_back(std::move(who)); }
   void ask_to_unsubscribe(asker who) { leaving_.push_back(std::move(who)); }
 
-  /// The frames to be sent now. The broker does not answer who unsubscribes: that is answered here.
-  /// @param left is told whether the subscription is given up with that
-  [[nodiscard]] std::vector<std::string> take_frames(bool& left) {
+  /// The frames to be sent now. With the last of them, if somebody asked for that, the subscription is given up.
+  [[nodiscard]] std::vector<std::string> take_frames() {
     std::vector<std::string> frames;
     for (; asked_ < end_of_topic_.size(); ++asked_)
       frames.push_back(protocol::encode_is_end_of_topic());
-    left = !leaving_.empty();
-    if (left)
+    if (gives_up())
       frames.push_back(protocol::encode_unsubscribe());
     return frames;
   }
+  [[nodiscard]] bool gives_up() const { return !leaving_.empty(); }
+  /// The broker does not answer who unsubscribes: once it was told, that is answered here.
   void answer_unsubscribed() {
     for (const auto& who : std::exchange(leaving_, {}))
       who->answer(true);

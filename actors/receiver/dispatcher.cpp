@@ -172,10 +172,9 @@ struct dispatcher_state {
   void ask_broker() {
     if (connection == 0 || !origin)
       return;
-    bool left = false;
-    for (auto& frame : questions.take_frames(left))
+    for (auto& frame : questions.take_frames())
       tell_broker(std::move(frame));
-    if (!left)
+    if (!questions.gives_up())
       return;
     draining = true; // whatever comes now is nobody's
     questions.answer_unsubscribed();

@@ -63,6 +63,15 @@ struct settled_count {
   std::size_t total;
 };
 
+/// What is needed of a message to settle it.
+[[nodiscard]] inline received_message without_content(const received_message& of) {
+  received_message result;
+  result.id = of.id;
+  result.sequence = of.sequence;
+  result.origin = of.origin;
+  return result;
+}
+
 // -- asking a consumer's or reader's broker ------------------------------------------
 
 struct ask_end_of_topic {

@@ -57,6 +57,10 @@ struct processor_state {
   bool ended = false;
   std::shared_ptr<handling> in_hand = std::make_shared<handling>();
   std::vector<received_message> gathered; ///< A batch that is not full yet.
+  /// Whether messages go to an actor; how many are a batch; and whether one that is not full waits to become so.
+  const bool delivers = static_cast<bool>(receiver->handler.actor());
+  const bool gathers = receiver->batch_size > 1;
+  const std::size_t full = delivers && !gathers ? receiver->max_demand : receiver->batch_size;
   std::uint64_t batch_generation = 0;
   std::shared_ptr<const delivery> settled_origin;
   std::vector<settled> unsent;
@@ -85,7 +89,7 @@ struct processor_state {
     }
     monitor(self, dispatcher);
     const auto thrown = thrown_by([this] {
-      if (receiver->handler.actor())
+      if (delivers)
         return;
       handler = receiver->handler();
       if (!handler)
@@ -152,7 +156,7 @@ struct processor_state {
     }
     if (ended)
       return;
-    if (!handler && receiver->batch_size == 1)
+    if (delivers && !gathers)
       handle_gathered(); // what has come
     send_settled();
     ask_for_more();
@@ -180,10 +184,9 @@ struct processor_state {
       return;
     }
     gathered.push_back(std::move(*message));
-    if (handler || receiver->batch_size > 1 ? gathered.size() >= receiver->batch_size
-                                            : gathered.size() >= receiver->max_demand)
+    if (gathered.size() >= full)
       handle_gathered();
-    else if (gathered.size() == 1 && receiver->batch_size > 1)
+    else if (gathers && gathered.size() == 1)
       send_later(self, receiver->batch_delay, batch_due{++batch_generation});
   }
 
@@ -225,7 +228,7 @@ struct processor_state {
     looking = false;
     if (gathered.empty())
       return;
-    if (!handler)
+    if (delivers)
       return deliver_gathered();
     const auto count = gathered.size();
     std::vector<disposition> answers;
@@ -285,15 +288,6 @@ struct processor_state {
                                      + std::to_string(receiver->handler_timeout.count()) + " ms"
                                  : describe(why));
         });
-  }
-
-  /// What is needed of a message to settle it.
-  static received_message without_content(const received_message& of) {
-    received_message result;
-    result.id = of.id;
-    result.sequence = of.sequence;
-    result.origin = of.origin;
-    return result;
   }
 
   /// Nobody has the name now: what is to be delivered waits.

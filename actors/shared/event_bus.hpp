@@ -82,10 +82,16 @@ public:
     has_listeners_ = true;
   }
 
-  void tell(event e) {
+  /// One listener alone.
+  static void tell(event_inbox& whom, event e) {
+    e.at = std::chrono::system_clock::now();
+    if (whom.put(e))
+      post(whom.relay(), flush{});
+  }
+
+  void tell(const event& e) {
     if (!has_listeners_.load(std::memory_order_relaxed))
       return;
-    e.at = std::chrono::system_clock::now();
     std::vector<std::shared_ptr<event_inbox>> all;
     {
       const std::lock_guard guard{mutex_};
@@ -93,8 +99,7 @@ public:
       all = inboxes_;
     }
     for (const auto& inbox : all)
-      if (inbox->put(e))
-        post(inbox->relay(), flush{});
+      tell(*inbox, e);
   }
 
 private:

@@ -213,7 +213,7 @@ bool plan::answers_vitals(const child_id& id) const {
                       [&](const auto& i) { return i->id == id && !i->answers_vitals; });
 }
 
-bool plan::renew(const std::string& socket) {
+plan::items plan::renew(const std::string& socket) {
   const std::lock_guard guard{mutex_};
   for (auto* list : {&described_, &needed_})
     for (auto& i : *list)
@@ -221,9 +221,9 @@ bool plan::renew(const std::string& socket) {
         auto next = std::make_shared<item>(*i);
         next->version = ++last_version_;
         i = std::move(next);
-        return true;
+        return {i};
       }
-  return false;
+  return {};
 }
 
 void plan::remove(const items& what) {

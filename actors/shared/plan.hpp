@@ -57,8 +57,8 @@ public:
   [[nodiscard]] caf::expected<items> add(const instance& who);
 
   /// The producer, consumer or reader with this socket, or the instance that it is part of, is another one from now on,
-  /// though nothing of it has changed. False when there is none.
-  bool renew(const std::string& socket);
+  /// though nothing of it has changed. Gives it; nothing when there is none.
+  [[nodiscard]] items renew(const std::string& socket);
 
   /// Adds a child of the application's own.
   /// @par Errors errc::invalid_child_spec; errc::child_present when another has its id

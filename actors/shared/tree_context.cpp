@@ -89,7 +89,6 @@ void tree_context::note_give_up(const std::string& supervisor, const caf::error&
     given_up_[supervisor] = why;
   }
   changed_.notify_all();
-  events.tell({.what = event::kind::gave_up, .key = supervisor, .why = why});
 }
 
 void tree_context::note_end(const caf::error& why) {

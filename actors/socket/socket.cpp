@@ -220,6 +220,7 @@ struct socket_state {
     tree->events.tell({.what = event::kind::refused, .key = key, .why = why});
     const auto whole = config.keys.supervisor();
     tree->note_give_up(whole, why, config.supervisor);
+    tree->events.tell({.what = event::kind::gave_up, .key = whole, .why = why});
     send_exit(config.supervisor, make_error(exit_code::shutdown, whole + " gave up: " + describe(why)));
   }
 

@@ -3,7 +3,7 @@
 #include "actors/producer/messages.hpp"
 #include "actors/receiver/messages.hpp"
 #include "actors/tree/reconciler.hpp"
-#include "actors/tree/tree_guard.hpp"
+#include "actors/tree/starter.hpp"
 
 #include <stargate/tree.hpp>
 
@@ -20,7 +20,7 @@ void init_caf() {
   caf::init_global_meta_objects<caf::id_block::stargate_producing>();
   caf::init_global_meta_objects<caf::id_block::stargate_handler>();
   caf::init_global_meta_objects<caf::id_block::stargate_event>();
-  caf::init_global_meta_objects<caf::id_block::stargate_tree_guard>();
+  caf::init_global_meta_objects<caf::id_block::stargate_starter>();
 #endif
 }
 

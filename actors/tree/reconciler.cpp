@@ -39,6 +39,7 @@ struct reconciler_state {
   caf::actor topics;
   bool busy = false;
   bool again = false;
+  bool will_retry = false;
   std::vector<caf::response_promise> asked; ///< Before the reconciliation that is under way began,
   std::vector<caf::response_promise> later; ///< and after.
   reconciled outcome;
@@ -148,8 +149,11 @@ struct reconciler_state {
       who.deliver(outcome);
     if (std::exchange(again, false))
       begin_pass();
-    else if (!outcome.failures.empty()) // the plan holds, unless whoever added something takes it back
-      send_later(self, retry_interval, deferred{[this] { begin_pass(); }});
+    else if (!outcome.failures.empty() && !std::exchange(will_retry, true))
+      send_later(self, retry_interval, deferred{[this] { // unless whoever added something has taken it back
+                   will_retry = false;
+                   begin_pass();
+                 }});
   }
 
   caf::behavior make_behavior() {

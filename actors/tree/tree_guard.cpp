@@ -19,6 +19,7 @@ namespace internal {
 namespace {
 
 constexpr std::chrono::seconds kill_timeout{5}; // for a killed actor to look at its mailbox
+constexpr std::chrono::seconds unattended{30};  // for a tree that is stopped because its last handle has gone
 
 /// The trees there are, for `stop_all`, and so that no two have one name. @par Threads any thread
 class all_trees {
@@ -160,13 +161,12 @@ std::shared_ptr<tree_guard> tree_guard::find(const caf::actor_system& system, st
 tree_guard::tree_guard(tree_context_ptr s, caf::actor top) : tree_context{std::move(s)}, supervisor{std::move(top)} {}
 
 tree_guard::~tree_guard() {
-  constexpr std::chrono::seconds patience{30};
   if (apart_)
     return;
   if (is_over() || may_wait())
-    static_cast<void>(stop(patience));
+    static_cast<void>(stop(unattended));
   else
-    begin_to_stop(patience, true); // it goes on by itself
+    begin_to_stop(unattended, true); // it goes on by itself
 }
 
 /// Nothing of the tree is left; the actor system may have gone, too.
@@ -184,7 +184,8 @@ tree_guard::ending tree_guard::begin_to_stop(std::chrono::milliseconds timeout, 
     return ending_;
   inspection.reset();
   ending_ = std::make_shared<outcome<caf::error>>();
-  if (is_over())
+  apart_ = nobody_waits;
+  if (is_over() && !nobody_waits)
     ending_->set({});
   else
     spawn_state<undertaker_state>(tree_context->system, tree_context, supervisor, timeout, ending_, nobody_waits);
@@ -192,14 +193,7 @@ tree_guard::ending tree_guard::begin_to_stop(std::chrono::milliseconds timeout, 
 }
 
 void tree_guard::clean_up() {
-  constexpr std::chrono::seconds patience{30};
-  const std::lock_guard guard{mutex_};
-  if (ending_)
-    return;
-  inspection.reset();
-  ending_ = std::make_shared<outcome<caf::error>>();
-  apart_ = true;
-  spawn_state<undertaker_state>(tree_context->system, tree_context, supervisor, patience, ending_, true);
+  begin_to_stop(unattended, true);
 }
 
 caf::error tree_guard::stop(std::chrono::milliseconds timeout) {

@@ -53,14 +53,4 @@ private:
   bool apart_ = false; // guarded by mutex_; what is left to do goes on by itself
 };
 
-/// To whoever waits until a tree stands.
-struct announced {
-  std::shared_ptr<tree_guard> guard;
-};
-
 } // namespace stargate::internal
-
-STARGATE_LOCAL_MESSAGE(stargate::internal::announced)
-STARGATE_BEGIN_TYPES(stargate_tree_guard, STARGATE_FIRST_TYPE_ID + 250)
-STARGATE_TYPE(stargate_tree_guard, stargate::internal::announced)
-STARGATE_END_TYPES(stargate_tree_guard)

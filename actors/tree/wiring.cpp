@@ -30,8 +30,9 @@ child_spec worker(const tree_context_ptr& tree, std::string key, start_function 
   return spec;
 }
 
+/// @param pipelines the supervisors of those that end when it gives up
 supervisor_options supervisor_for(const tree_context_ptr& tree, std::string name, strategy how,
-                                  std::vector<child_spec> children) {
+                                  std::vector<child_spec> children, std::vector<std::string> pipelines = {}) {
   supervisor_options o;
   o.name = std::move(name);
   o.strategy = how;
@@ -40,9 +41,14 @@ supervisor_options supervisor_for(const tree_context_ptr& tree, std::string name
   o.children = std::move(children);
   o.kill_timeout = tree->description.shutdown;
   o.log = tree->description.log;
-  o.on_report = [tree](const supervisor_report& r) {
+  o.on_report = [tree, pipelines = std::move(pipelines)](const supervisor_report& r) {
     if (r.what == supervisor_report::event::started && r.restarts > 0)
       tree->events.tell({.what = event::kind::restarted, .key = r.child});
+    if (r.what != supervisor_report::event::gave_up)
+      return;
+    for (const auto& key : pipelines)
+      tree->note_give_up(key, r.why);
+    tree->events.tell({.what = event::kind::gave_up, .key = r.supervisor, .why = r.why});
   };
   return o;
 }
@@ -65,9 +71,7 @@ child_spec named_supervisor(const tree_context_ptr& tree, supervisor_options o, 
 /// The supervisor of one pipeline.
 child_spec pipeline_supervisor(const tree_context_ptr& tree, const std::string& key, strategy how,
                                std::vector<child_spec> children) {
-  auto o = supervisor_for(tree, key, how, std::move(children));
-  o.on_give_up = [tree, key](const caf::error& why) { tree->note_give_up(key, why); };
-  return named_supervisor(tree, std::move(o), restart::transient);
+  return named_supervisor(tree, supervisor_for(tree, key, how, std::move(children), {key}), restart::transient);
 }
 
 child_spec producer_spec(const tree_context_ptr& tree, const producer_options& o) {
@@ -224,11 +228,7 @@ child_spec spec_of(const tree_context_ptr& tree, const std::shared_ptr<const pla
   std::vector<std::string> keys;
   for (const auto& spec : specs)
     keys.push_back(spec.id);
-  auto o = supervisor_for(tree, item->id, strategy::one_for_one, std::move(specs));
-  o.on_give_up = [tree, keys](const caf::error& why) {
-    for (const auto& key : keys)
-      tree->note_give_up(key, why);
-  };
+  auto o = supervisor_for(tree, item->id, strategy::one_for_one, std::move(specs), std::move(keys));
   return noting(tree, item, named_supervisor(tree, std::move(o), restart::transient));
 }
 

@@ -9,7 +9,7 @@ namespace {
 
 template <class Options>
 void describe(std::string& out, std::string_view title) {
-  out.append("### ").append(title).append("\n\n");
+  out.append("## ").append(title).append("\n\n");
   out.append("| option | type | default | allowed | parameter | what it does |\n|---|---|---|---|---|---|\n");
   for (const auto& row : protocol::rows<Options>()) {
     out.append("| `").append(row.name).append("` | ").append(row.type).append(" | ").append(row.standard).append(" | ");

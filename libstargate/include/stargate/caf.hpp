@@ -183,6 +183,15 @@ template <class Self, class Content>
   return promise;
 }
 
+/// Answers a request with what came of it. @par Threads only from within the actor that made the promise
+template <class T>
+void fulfil(caf::response_promise& to, caf::expected<T> what) {
+  if (what)
+    to.deliver(std::move(*what));
+  else
+    to.deliver(std::move(what.error()));
+}
+
 /// What a handler gives that refuses a request. @par Threads only from within the actor `self`
 template <class Self>
 [[nodiscard]] caf::response_promise refuse(Self* self, caf::error why) {

@@ -143,11 +143,8 @@ struct supervisor_options {
   std::optional<std::size_t> max_children = {};
   std::chrono::milliseconds kill_timeout{5'000}; ///< How long a killed child may keep its supervisor waiting.
   log_hook log = {};                             ///< Unset: CAF's logger.
-  /// Is told what happens to its children. @par Threads the supervisor's own: it must not block or throw
+  /// Is told what happens to its children; that it gave up, before it stops those that it has. @par Threads the supervisor's own: it must not block or throw
   std::function<void(const supervisor_report&)> on_report = {};
-  /// Is told when the supervisor gives up, before it stops what it has: why the child ended that was its last straw.
-  /// @par Threads the supervisor's own: it must not block
-  std::function<void(const caf::error& why)> on_give_up = {};
 };
 
 /// What is wrong with a supervisor's options and child specifications, if anything.

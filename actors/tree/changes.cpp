@@ -1,0 +1,134 @@
+// What changes what runs in a tree.
+#include "actors/shared/outcome.hpp"
+#include "actors/shared/tree_context.hpp"
+#include "actors/tree/calls.hpp"
+#include "actors/tree/reconciler.hpp"
+#include "actors/tree/wiring.hpp"
+
+#include <stargate/tree.hpp>
+
+#include <chrono>
+#include <string_view>
+
+namespace stargate {
+
+namespace {
+
+constexpr std::chrono::minutes patience{10}; // each of the actors that start and stop bounds its own time
+
+/// Has the reconciler bring what runs to the plan, and waits until it has.
+/// @par Errors errc::stopping when the tree has ended
+caf::expected<internal::reconciled> reconcile(internal::tree_context& tree) {
+  const auto until = tree.now() + patience;
+  for (;;) {
+    const auto who = tree.wait_for(internal::reconciler_name(tree.description), {}, until);
+    if (!who)
+      return who.error();
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - tree.now());
+    auto answer =
+      internal::ask_and_wait<internal::reconciled>(tree.system, *tree.world, *who, left, internal::reconcile{});
+    if (answer || code_of(answer.error()) != errc::stopping)
+      return answer;
+  }
+}
+
+/// Why items of the plan do not run; whatever else does not is others' affair.
+caf::error failure_of(const caf::expected<internal::reconciled>& outcome, const internal::plan::items& items) {
+  if (!outcome)
+    return outcome.error();
+  for (const auto& item : items)
+    if (const auto found = outcome->failures.find(item->id); found != outcome->failures.end())
+      return found->second;
+  return {};
+}
+
+/// Starts what was added to the plan; if that fails it is taken back.
+caf::error start_added(internal::tree_context& tree, const internal::plan::items& added) {
+  tree.expect_all();
+  const auto outcome = reconcile(tree);
+  auto failure = failure_of(outcome, added);
+  if (!failure)
+    return {};
+  tree.plan.remove(added);
+  if (outcome)
+    static_cast<void>(reconcile(tree));
+  for (const auto& item : added)
+    for (const auto& socket : item->sockets)
+      tree.board.forget(socket);
+  return failure;
+}
+
+/// Ends what was removed from the plan.
+caf::error end_removed(internal::tree_context& tree) {
+  const auto outcome = reconcile(tree);
+  return outcome ? caf::error{} : outcome.error();
+}
+
+/// Why nothing can be changed: by this thread, or any more.
+caf::error unchangeable(const internal::tree_context* tree, std::string_view call) {
+  if (auto no = internal::may_not_wait(tree, call))
+    return no;
+  return tree->board.why_ended();
+}
+
+} // namespace
+
+caf::error tree::add(const pipelines& what) const {
+  if (auto no = unchangeable(context_.get(), "tree::add"))
+    return no;
+  const auto added = context_->plan.add(what);
+  return added ? start_added(*context_, *added) : added.error();
+}
+
+caf::error tree::add(const child_spec& own, bool answers_vitals) const {
+  if (auto no = unchangeable(context_.get(), "tree::add"))
+    return no;
+  const auto added = context_->plan.add(own, answers_vitals);
+  return added ? start_added(*context_, *added) : added.error();
+}
+
+caf::error tree::remove(const child_id& own) const {
+  if (auto no = unchangeable(context_.get(), "tree::remove"))
+    return no;
+  if (!context_->plan.remove_own(own))
+    return make_error(errc::child_not_found, "no '" + own + "' was added to the tree '" + name() + "'");
+  return end_removed(*context_);
+}
+
+caf::error tree::remove(const registry_key& key) const {
+  if (auto no = unchangeable(context_.get(), "tree::remove"))
+    return no;
+  const auto socket = to_string(key);
+  if (!context_->plan.remove(socket))
+    return make_error(errc::child_not_found, "no producer, consumer or reader '" + socket
+                                               + "' was described for the tree '" + name() + "'"
+                                               + internal::what_is_there(*context_, key));
+  return end_removed(*context_);
+}
+
+caf::error tree::start_child(const std::string& from, const std::string& argument) const {
+  if (auto no = unchangeable(context_.get(), "tree::start_child"))
+    return no;
+  const auto added = context_->plan.add(internal::plan::instance{from, argument});
+  return added ? start_added(*context_, *added) : added.error();
+}
+
+caf::error tree::terminate_child(const std::string& from, const std::string& argument) const {
+  if (auto no = unchangeable(context_.get(), "tree::terminate_child"))
+    return no;
+  if (!context_->plan.remove(internal::plan::instance{from, argument}))
+    return make_error(errc::child_not_found, "no '" + argument + "' of the template '" + from + "' is in the tree");
+  return end_removed(*context_);
+}
+
+caf::error tree::restart(const registry_key& key) const {
+  if (auto no = unchangeable(context_.get(), "tree::restart"))
+    return no;
+  const auto renewed = context_->plan.renew(to_string(key));
+  if (renewed.empty())
+    return make_error(errc::child_not_found, "no producer, consumer or reader '" + to_string(key) + "' is in the tree '"
+                                               + name() + "'" + internal::what_is_there(*context_, key));
+  return failure_of(reconcile(*context_), renewed);
+}
+
+} // namespace stargate
