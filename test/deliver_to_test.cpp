@@ -180,3 +180,15 @@ TEST_CASE_METHOD(fixture, "messages of a connection that is gone do not wait for
   give({1});
   CHECK(batches.size() == 1);
 }
+
+TEST_CASE_METHOD(fixture, "batches that were answered leave no time-outs behind") {
+  begin(deliver_to(target), [](auto& o) { o.handler_timeout = 60s; });
+  const auto before = timers();
+  for (std::uint64_t n = 1; n <= 10; ++n) {
+    give({n});
+    answer(disposition::ack);
+    static_cast<void>(settled());
+    static_cast<void>(asked());
+  }
+  CHECK(timers() <= before + 1); // the alarm
+}

@@ -47,6 +47,9 @@ public:
     run();
   }
 
+  /// How many time-outs and delayed messages are under way.
+  std::size_t timers() { return scheduler_->clock().schedule().size(); }
+
   /// Asks an actor, which answers without time passing.
   template <class Answer, class Content>
   caf::expected<Answer> answer_of(const caf::actor& whom, Content content) {

@@ -130,3 +130,16 @@ TEST_CASE("an event is one line") {
   CHECK(to_string(e)
         == "disconnected producer/x: connection lost: cut; next attempt in 120 ms (3 before it were lost)");
 }
+
+TEST_CASE_METHOD(fixture, "events that were taken leave no time-outs behind") {
+  auto quick =
+    system().spawn([](caf::event_based_actor* self) -> caf::behavior { return behave(self, {}, [](const event&) {}); });
+  listen(10, quick);
+  const auto before = timers();
+  for (int n = 0; n < 10; ++n) {
+    tell("1");
+    run();
+  }
+  CHECK(timers() == before);
+  send_exit(quick, caf::exit_reason::kill);
+}

@@ -1,7 +1,7 @@
 // A processor of a consumer or reader: it decodes messages and runs the application's handler on them.
 //
-// accepts  deliver link_down drain from the dispatcher; report_vitals from anybody; handle_next batch_due from itself;
-//          exit messages
+// accepts  deliver link_down drain from the dispatcher; report_vitals from anybody; handle_next batch_due look_after
+//          from itself; exit messages
 // sends    ask drained to the dispatcher; settle to the acknowledger; child_started to its supervisor; message_batch to
 //          the actor that messages are delivered to, if it is one
 // dies of  an exception out of the handler, unless on_failure says otherwise; a frame that is not a message; its
@@ -66,10 +66,12 @@ struct processor_state {
   std::vector<settled> unsent;
 
   // Where messages go to an actor:
-  caf::actor target;                       ///< The one that has a batch, or had the last one.
-  std::vector<received_message> delivered; ///< What it has in hand.
-  std::uint64_t batch_number = 0;          ///< Of that; what is said of another one comes too late.
-  bool looking = false;                    ///< For an actor under the name.
+  caf::actor target;                              ///< The one that has a batch, or had the last one.
+  std::vector<received_message> delivered;        ///< What it has in hand.
+  std::uint64_t batch_number = 0;                 ///< Of that; what is said of another one comes too late.
+  std::chrono::steady_clock::time_point deadline; ///< Of that.
+  bool alarm_is_set = false;
+  bool looking = false; ///< For an actor under the name.
   bool told_nobody_is_there = false;
   caf::actor drain_to; ///< Who waits for what is in hand.
 
@@ -273,9 +275,9 @@ struct processor_state {
     for (const auto& m : batch.messages)
       delivered.push_back(receiver->on_failure == failure_action::dead_letter ? m : without_content(m));
     const auto number = ++batch_number;
-    const auto time = receiver->handler_timeout.count() > 0 ? receiver->handler_timeout
-                                                            : std::chrono::milliseconds{std::chrono::hours{24 * 365}};
-    request(self, target, time, std::move(batch))
+    deadline = tree->now() + receiver->handler_timeout;
+    set_alarm();
+    request_for_ever(self, target, std::move(batch))
       .then(
         [this, number](dispositions& answer) {
           if (number == batch_number)
@@ -283,11 +285,24 @@ struct processor_state {
         },
         [this, number](const caf::error& why) {
           if (number == batch_number)
-            on_delivery_failed(why == caf::sec::request_timeout
-                                 ? "it did not answer within handler_timeout, "
-                                     + std::to_string(receiver->handler_timeout.count()) + " ms"
-                                 : describe(why));
+            on_delivery_failed(describe(why));
         });
+  }
+
+  /// There is one alarm at a time, however many batches come and go.
+  void set_alarm() {
+    if (receiver->handler_timeout.count() > 0 && !std::exchange(alarm_is_set, true))
+      send_later(self, deadline - tree->now(), look_after{});
+  }
+
+  void on_alarm() {
+    alarm_is_set = false;
+    if (delivered.empty())
+      return;
+    if (tree->now() < deadline)
+      return set_alarm();
+    on_delivery_failed("it did not answer within handler_timeout, " + std::to_string(receiver->handler_timeout.count())
+                       + " ms");
   }
 
   /// Nobody has the name now: what is to be delivered waits.
@@ -403,6 +418,7 @@ struct processor_state {
         if (!is_with_actor())
           schedule();
       },
+      [this](look_after) { on_alarm(); },
       [this](report_vitals) {
         const auto here = queue.size() + gathered.size() + delivered.size();
         return vitals_of(self, here, owed - std::min(owed, here));

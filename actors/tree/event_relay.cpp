@@ -5,7 +5,6 @@
 // dies of  the tree's end, when it was told; the listener's end; its inbox being closed
 #include "actors/tree/event_relay.hpp"
 
-#include <chrono>
 #include <exception>
 #include <string>
 #include <utility>
@@ -15,8 +14,6 @@ namespace stargate {
 namespace internal {
 
 namespace {
-
-constexpr std::chrono::hours very_long{24 * 365};
 
 struct event_relay_state {
   static inline const char* name = "stargate.event_relay";
@@ -57,7 +54,7 @@ struct event_relay_state {
 
   void hand_to_actor(event what, bool last) {
     waiting = true;
-    request(self, to, very_long, std::move(what))
+    request_for_ever(self, to, std::move(what))
       .then(
         [this, last] {
           waiting = false;

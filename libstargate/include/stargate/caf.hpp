@@ -174,6 +174,17 @@ template <class Self, class Handle, class Rep, class Period, class Content>
 #endif
 }
 
+/// The same, with an answer that may take for ever: for whoever watches over the time itself. CAF 0.17 keeps a time-out,
+/// and with it the actor, until it would be due, also when the answer has come long since.
+template <class Self, class Handle, class Content>
+[[nodiscard]] auto request_for_ever(Self* self, const Handle& to, Content&& content) {
+#if STARGATE_CAF_1
+  return self->mail(std::forward<Content>(content)).request(to, caf::infinite);
+#else
+  return self->request(to, caf::infinite, std::forward<Content>(content));
+#endif
+}
+
 /// What a handler gives that leaves a request to another actor: its answer goes to whoever asked.
 /// @par Threads only from within the actor `self`
 template <class Self, class Content>
