@@ -46,7 +46,7 @@ caf::error parse_url(const std::string& url, options& into) {
     const auto one = rest.substr(0, comma);
     host h{"", static_cast<std::uint16_t>(into.scheme == url_scheme::wss ? 8443 : 8080)};
     const auto standard = h.port;
-    if (!protocol::parse_host(one, h))
+    if (!protocol::parse_value(one, h))
       return wrong("'" + std::string{one} + "' is not a host with a port from 1 to 65535, and nothing else may follow");
     if (one.find(':') == std::string_view::npos || one.ends_with(']'))
       h.port = standard;
@@ -63,7 +63,7 @@ CLI::Validator seconds_with_unit() {
                             !text.empty() && text.find_first_not_of("0123456789.") != std::string::npos;
                           if (!has_unit)
                             return {}; // the type sees whether it is a number
-                          if (!protocol::parse_duration(text, time))
+                          if (!protocol::parse_value(text, time))
                             return "'" + text + "' is no time: write 10, 10s, 500ms, 2min, 1h or 1d";
                           text = std::to_string(std::chrono::duration<double>(time).count());
                           return {};

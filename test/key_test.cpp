@@ -1,3 +1,5 @@
+#include "actors/shared/roles.hpp"
+
 #include <stargate/error.hpp>
 #include <stargate/key.hpp>
 
@@ -37,6 +39,23 @@ TEST_CASE("a key comes back from its canonical form") {
     INFO(text);
     CHECK_FALSE(parse_registry_key(text));
   }
+}
+
+TEST_CASE("a socket's key says which producer, consumer or reader is meant") {
+  using internal::role;
+  const topic_name topic{.topic = "x"};
+  const auto kind = [&](const registry_key& key) {
+    const auto keys = internal::role_keys::of(key);
+    return keys && keys->topic() == topic ? std::optional{keys->role()} : std::nullopt;
+  };
+  CHECK(kind(producer_key(topic)) == role::producer);
+  CHECK(kind(consumer_key(topic, "a/b")) == role::consumer);
+  CHECK(kind(reader_key(topic)) == role::reader);
+  CHECK(kind(reader_key(topic, "r")) == role::reader);
+  for (const auto& key : {consumer_key(topic, "a/b"), reader_key(topic), reader_key(topic, "r")})
+    CHECK(internal::role_keys::of(key)->socket() == to_string(key));
+  for (const auto* component : {"", "/", "producer/x", "producer_ack", "consumers/x", "processor/x/0", "dispatcher/x"})
+    CHECK_FALSE(kind(registry_key{component, topic}));
 }
 
 TEST_CASE("topics are read as Pulsar writes them") {

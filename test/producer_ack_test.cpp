@@ -312,6 +312,31 @@ TEST_CASE_METHOD(numbered, "a receipt that overtakes another is not believed") {
   CHECK(sent() == first);
 }
 
+// -- where it is found -----------------------------------------------------------
+
+TEST_CASE_METHOD(test::actor_fixture, "what is known of a producer names its acknowledger for as long as it lives") {
+  const role_keys keys{role::producer, {.topic = "x"}, {}};
+  const producer_options o{.topic = keys.topic(), .send_timeout = 10s, .max_pending = 100};
+  REQUIRE(tree->plan.add(pipelines{{o}, {}, {}}));
+  const auto known = tree->plan.producing_to(keys.topic());
+  REQUIRE(known);
+  CHECK_FALSE(known->acknowledger());
+  watch(spawn_producer_ack(tree, keys, o, nullptr, me()));
+  CHECK(known->acknowledger() == subject);
+  SECTION("until it is killed") {
+    send_exit(subject, caf::exit_reason::kill);
+    run();
+    CHECK_FALSE(known->acknowledger());
+  }
+  SECTION("or until there is another") {
+    known->enter(me());
+    send_exit(subject, caf::exit_reason::kill);
+    run();
+    CHECK(known->acknowledger() == me());
+    known->leave(me().address());
+  }
+}
+
 // -- actors that produce -----------------------------------------------------------
 
 namespace {

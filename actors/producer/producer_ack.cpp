@@ -1,7 +1,8 @@
 // The producer's acknowledger: it accepts what is to be produced, hands it to the socket, and answers.
 //
-// accepts  publications publish publish_all wait_for_room report_vitals from anybody; handshake_wanted link_up link_down frames_in drain from the socket,
-//          and its down message; fitness_checked, once
+// accepts  publications publish publish_all wait_for_room report_vitals from anybody; handshake_wanted link_up link_down
+//          frames_in drain from the socket, and its down message; the down messages of those who asked for room;
+//          fitness_checked, once
 // sends    handshake transmit progress reset_connection refuse_connection drained to the socket; child_started to its
 //          supervisor
 // dies of  an exit message; whatever it has not answered is then answered with an error
@@ -75,6 +76,10 @@ struct producer_ack_state {
     numbers.emplace();
     take_new_name(); // what an earlier ledger sent is nobody's to number any more
   }
+
+  producer_ack_state(const producer_ack_state&) = delete;
+  producer_ack_state& operator=(const producer_ack_state&) = delete;
+  ~producer_ack_state() { desk.of()->leave(self->address()); }
 
   auto now() { return self->clock().now(); }
 
@@ -317,7 +322,10 @@ struct producer_ack_state {
   }
 
   caf::behavior make_behavior() {
-    join_tree(self, tree, key, supervisor);
+    join_tree(self, tree, key, supervisor, [this] {
+      desk.of()->enter(caf::actor_cast<caf::actor>(self));
+      return true;
+    });
     signal_handlers signals;
     signals.down = [this](const caf::actor_addr& who, const caf::error&) {
       if (socket && socket.address() == who)

@@ -11,24 +11,15 @@ namespace stargate::internal {
 
 namespace {
 
-std::vector<std::string> socket_keys(const pipelines& p) {
-  std::vector<std::string> keys;
+std::vector<role_keys> all_keys(const pipelines& p) {
+  std::vector<role_keys> keys;
   for (const auto& o : p.producers)
-    keys.push_back(keys_of(o).socket());
+    keys.push_back(keys_of(o));
   for (const auto& o : p.consumers)
-    keys.push_back(keys_of(o).socket());
+    keys.push_back(keys_of(o));
   for (const auto& o : p.readers)
-    keys.push_back(keys_of(o).socket());
+    keys.push_back(keys_of(o));
   return keys;
-}
-
-/// Of the one producer, consumer or reader.
-std::string supervisor_key(const pipelines& one) {
-  if (!one.producers.empty())
-    return keys_of(one.producers.front()).supervisor();
-  if (!one.consumers.empty())
-    return keys_of(one.consumers.front()).supervisor();
-  return keys_of(one.readers.front()).supervisor();
 }
 
 pipelines everything(const plan::items& list) {
@@ -84,9 +75,9 @@ plan::plan(const options& with, pipelines first, std::map<std::string, pipeline_
 
 std::shared_ptr<const plan::item> plan::make_item(pipelines what, std::optional<instance> made_of) {
   auto result = std::make_shared<item>();
-  result->id = made_of ? instance_name(*made_of) : supervisor_key(what);
+  result->keys = all_keys(what);
+  result->id = made_of ? instance_name(*made_of) : result->keys.front().supervisor();
   result->version = ++last_version_;
-  result->sockets = socket_keys(what);
   result->what = std::move(what);
   result->made_of = std::move(made_of);
   return result;
@@ -99,10 +90,17 @@ plan::items plan::now() const {
   return all;
 }
 
-std::vector<std::string> plan::sockets() const {
+std::vector<std::string> plan::item::sockets() const {
   std::vector<std::string> result;
+  for (const auto& k : keys)
+    result.push_back(k.socket());
+  return result;
+}
+
+std::vector<role_keys> plan::keys() const {
+  std::vector<role_keys> result;
   for (const auto& i : now())
-    result.insert(result.end(), i->sockets.begin(), i->sockets.end());
+    result.insert(result.end(), i->keys.begin(), i->keys.end());
   return result;
 }
 
@@ -123,12 +121,12 @@ caf::error plan::check_and_take(items next) {
   }
   const auto before = std::exchange(producing_, {});
   const auto index = [&](const producer_options& p) {
-    auto name = to_string(p.topic);
-    const auto old = before.find(name);
+    const auto old = before.find(p.topic);
     const bool same = old != before.end() && old->second->entrance.most() == p.max_pending
                       && old->second->send_timeout == p.send_timeout;
-    auto entry = same ? old->second : std::make_shared<producing>(name, p.send_timeout, p.max_pending, with_.log);
-    producing_.emplace(std::move(name), std::move(entry));
+    auto entry =
+      same ? old->second : std::make_shared<producing>(to_string(p.topic), p.send_timeout, p.max_pending, with_.log);
+    producing_.emplace(p.topic, std::move(entry));
   };
   for (const auto& p : all.producers)
     index(p);
@@ -213,11 +211,11 @@ bool plan::answers_vitals(const child_id& id) const {
                       [&](const auto& i) { return i->id == id && !i->answers_vitals; });
 }
 
-plan::items plan::renew(const std::string& socket) {
+plan::items plan::renew(const role_keys& who) {
   const std::lock_guard guard{mutex_};
   for (auto* list : {&described_, &needed_})
     for (auto& i : *list)
-      if (std::find(i->sockets.begin(), i->sockets.end(), socket) != i->sockets.end()) {
+      if (std::find(i->keys.begin(), i->keys.end(), who) != i->keys.end()) {
         auto next = std::make_shared<item>(*i);
         next->version = ++last_version_;
         i = std::move(next);
@@ -233,11 +231,11 @@ void plan::remove(const items& what) {
   static_cast<void>(check_and_take(std::move(next)));
 }
 
-bool plan::remove(const std::string& socket) {
+bool plan::remove(const role_keys& who) {
   const std::lock_guard guard{mutex_};
   auto next = described_;
   const auto found =
-    std::erase_if(next, [&](const auto& i) { return !i->made_of && !i->own && i->sockets.front() == socket; }) > 0;
+    std::erase_if(next, [&](const auto& i) { return !i->made_of && !i->own && i->keys.front() == who; }) > 0;
   if (found)
     static_cast<void>(check_and_take(std::move(next)));
   return found;
@@ -264,10 +262,16 @@ void plan::clear() {
 }
 
 std::shared_ptr<producing> plan::producing_to(const topic_name& topic) const {
-  const auto name = to_string(topic);
   const std::shared_lock guard{mutex_};
-  const auto found = producing_.find(name);
+  const auto found = producing_.find(topic);
   return found == producing_.end() ? nullptr : found->second;
+}
+
+std::size_t plan::topic_hash::operator()(const topic_name& t) const {
+  auto result = static_cast<std::size_t>(t.persistence);
+  for (const auto* part : {&t.tenant, &t.ns, &t.topic})
+    result = result * 31 + std::hash<std::string>{}(*part);
+  return result;
 }
 
 std::string instance_name(const plan::instance& who) {

@@ -3,12 +3,15 @@
 #pragma once
 
 #include "actors/shared/producing.hpp"
+#include "actors/shared/roles.hpp"
 
 #include <stargate/error.hpp>
 #include <stargate/options.hpp>
 #include <stargate/supervisor.hpp>
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -31,13 +34,15 @@ public:
 
   /// What is to run below the supervisor of all topics, as one child of it.
   struct item {
-    std::string id;                     ///< Of the child.
-    std::uint64_t version = 0;          ///< Another one is another child, though its id is the same.
-    std::optional<instance> made_of;    ///< Set for an instance of a template.
-    pipelines what;                     ///< One producer, consumer or reader; of an instance any number.
-    std::vector<std::string> sockets{}; ///< The keys of its sockets.
-    std::optional<child_spec> own{};    ///< Set for the application's own child: then there is nothing else.
-    bool answers_vitals = true;         ///< Whether it, and what is below it, may be asked `report_vitals`.
+    std::string id;                  ///< Of the child.
+    std::uint64_t version = 0;       ///< Another one is another child, though its id is the same.
+    std::optional<instance> made_of; ///< Set for an instance of a template.
+    pipelines what;                  ///< One producer, consumer or reader; of an instance any number.
+    std::vector<role_keys> keys{};   ///< Of each producer, consumer and reader.
+    std::optional<child_spec> own{}; ///< Set for the application's own child: then there is nothing else.
+    bool answers_vitals = true;      ///< Whether it, and what is below it, may be asked `report_vitals`.
+
+    [[nodiscard]] std::vector<std::string> sockets() const;
   };
   using items = std::vector<std::shared_ptr<const item>>;
 
@@ -45,7 +50,8 @@ public:
 
   /// In the order in which they are to be started.
   [[nodiscard]] items now() const;
-  [[nodiscard]] std::vector<std::string> sockets() const;
+  /// Of everything that is to run.
+  [[nodiscard]] std::vector<role_keys> keys() const;
 
   /// Gives what was added, or nothing for nothing.
   /// @par Errors errc::invalid_option with every mistake, such as a topic that has a producer already: then nothing was
@@ -56,9 +62,9 @@ public:
   /// errc::child_running when it is there; as `add`
   [[nodiscard]] caf::expected<items> add(const instance& who);
 
-  /// The producer, consumer or reader with this socket, or the instance that it is part of, is another one from now on,
+  /// This producer, consumer or reader, or the instance that it is part of, is another one from now on,
   /// though nothing of it has changed. Gives it; nothing when there is none.
-  [[nodiscard]] items renew(const std::string& socket);
+  [[nodiscard]] items renew(const role_keys& who);
 
   /// Adds a child of the application's own.
   /// @par Errors errc::invalid_child_spec; errc::child_present when another has its id
@@ -70,8 +76,8 @@ public:
 
   /// Takes back what `add` gave.
   void remove(const items& what);
-  /// Forgets the producer, consumer or reader with this socket. False when it was not added by itself.
-  bool remove(const std::string& socket);
+  /// Forgets this producer, consumer or reader. False when it was not added by itself.
+  bool remove(const role_keys& who);
   /// Forgets an instance. False when there is none.
   bool remove(const instance& who);
 
@@ -82,6 +88,10 @@ public:
   [[nodiscard]] std::shared_ptr<producing> producing_to(const topic_name& topic) const;
 
 private:
+  struct topic_hash {
+    [[nodiscard]] std::size_t operator()(const topic_name& t) const;
+  };
+
   caf::error check_and_take(items next);
   [[nodiscard]] std::shared_ptr<const item> make_item(pipelines what, std::optional<instance> made_of);
   [[nodiscard]] std::shared_ptr<const item> find(const instance& who) const;
@@ -92,7 +102,7 @@ private:
   items described_; ///< As it was added,
   items needed_;    ///< and the producers of dead letters that follow from it.
   std::uint64_t last_version_ = 0;
-  std::unordered_map<std::string, std::shared_ptr<producing>> producing_;
+  std::unordered_map<topic_name, std::shared_ptr<producing>, topic_hash> producing_;
 };
 
 /// The name of the supervisor of an instance.

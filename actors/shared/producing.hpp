@@ -4,18 +4,21 @@
 
 #include "actors/shared/in_flight_limit.hpp"
 
+#include <stargate/caf.hpp>
 #include <stargate/error.hpp>
 #include <stargate/log.hpp>
 
 #include <chrono>
 #include <cstddef>
+#include <mutex>
 #include <string>
 #include <utility>
 
 namespace stargate::internal {
 
-/// What those who hand over messages need to know of a topic's producer.
-struct producing {
+/// What those who hand over messages need to know of a topic's producer. @par Threads any thread
+class producing {
+public:
   producing(std::string topic_, std::chrono::milliseconds timeout, std::size_t max_pending, log_hook log_)
     : topic{std::move(topic_)},
       send_timeout{timeout},
@@ -26,6 +29,28 @@ struct producing {
   const std::chrono::milliseconds send_timeout;
   in_flight_limit entrance;
   const log_hook log;
+
+  /// The producer's acknowledger, from when it has its name until it ends; empty where there is none. The registry has
+  /// the same answer, for some locks and strings more.
+  [[nodiscard]] caf::actor acknowledger() const {
+    const std::lock_guard guard{mutex_};
+    return acknowledger_;
+  }
+  void enter(caf::actor acknowledger) {
+    const std::lock_guard guard{mutex_};
+    acknowledger_ = std::move(acknowledger);
+  }
+  /// Whoever has entered meanwhile stays.
+  void leave(const caf::actor_addr& acknowledger) {
+    caf::actor gone; // outside of the lock
+    const std::lock_guard guard{mutex_};
+    if (acknowledger_ && acknowledger_.address() == acknowledger)
+      std::swap(gone, acknowledger_);
+  }
+
+private:
+  mutable std::mutex mutex_;
+  caf::actor acknowledger_;
 };
 
 /// The error of one message too many.

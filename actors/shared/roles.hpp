@@ -8,8 +8,10 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace stargate::internal {
 
@@ -43,6 +45,10 @@ public:
     : role_{r},
       topic_{std::move(topic)},
       suffix_{std::move(suffix)} {}
+
+  /// Reads the key of a socket, by which a user names a producer, consumer or reader; nothing for any other key.
+  [[nodiscard]] static std::optional<role_keys> of(const registry_key& socket);
+  friend bool operator==(const role_keys&, const role_keys&) = default;
 
   [[nodiscard]] internal::role role() const { return role_; }
   [[nodiscard]] const topic_name& topic() const { return topic_; }

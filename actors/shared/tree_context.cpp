@@ -42,8 +42,8 @@ void tree_context::set_registry(stargate::registry r) {
 }
 
 void tree_context::expect_all() {
-  for (const auto& key : plan.sockets())
-    board.expect(key);
+  for (const auto& k : plan.keys())
+    board.expect(k.socket());
 }
 
 caf::expected<std::string> tree_context::broker_version() {

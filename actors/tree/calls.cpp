@@ -18,17 +18,19 @@ caf::error may_not_wait(const tree_context* tree, std::string_view call) {
 
 std::string what_is_there(const tree_context& tree, const registry_key& wrong) {
   std::string near;
-  constexpr std::size_t enough = 3;
+  constexpr std::size_t enough = 3, most_mistyped = 2; // keys, letters
   std::size_t named = 0;
-  for (const auto& socket : tree.plan.sockets()) {
-    const auto is = parse_registry_key(socket);
-    if (!is || named == enough)
+  const auto meant = role_keys::of(wrong);
+  for (const auto& is : tree.plan.keys()) {
+    const auto& topic = is.topic();
+    const bool is_near =
+      topic == wrong.topic
+      || (meant && meant->role() == is.role() && edit_distance(topic.topic, wrong.topic.topic) <= most_mistyped);
+    if (!is_near)
       continue;
-    const auto kind = [](const registry_key& k) { return k.component.substr(0, k.component.find('/')); };
-    if (is->topic != wrong.topic && (kind(*is) != kind(wrong) || edit_distance(is->topic.topic, wrong.topic.topic) > 2))
-      continue;
-    near += (near.empty() ? "; there is '" : "', '") + socket;
-    ++named;
+    near += (near.empty() ? "; there is '" : "', '") + is.socket();
+    if (++named == enough)
+      break;
   }
   return near.empty() ? near : near + "'";
 }

@@ -53,7 +53,7 @@ caf::error start_added(internal::tree_context& tree, const internal::plan::items
   if (outcome)
     static_cast<void>(reconcile(tree));
   for (const auto& item : added)
-    for (const auto& socket : item->sockets)
+    for (const auto& socket : item->sockets())
       tree.board.forget(socket);
   return failure;
 }
@@ -98,9 +98,9 @@ caf::error tree::remove(const child_id& own) const {
 caf::error tree::remove(const registry_key& key) const {
   if (auto no = unchangeable(context_.get(), "tree::remove"))
     return no;
-  const auto socket = to_string(key);
-  if (!context_->plan.remove(socket))
-    return make_error(errc::child_not_found, "no producer, consumer or reader '" + socket
+  const auto who = internal::role_keys::of(key);
+  if (!who || !context_->plan.remove(*who))
+    return make_error(errc::child_not_found, "no producer, consumer or reader '" + to_string(key)
                                                + "' was described for the tree '" + name() + "'"
                                                + internal::what_is_there(*context_, key));
   return end_removed(*context_);
@@ -124,7 +124,8 @@ caf::error tree::terminate_child(const std::string& from, const std::string& arg
 caf::error tree::restart(const registry_key& key) const {
   if (auto no = unchangeable(context_.get(), "tree::restart"))
     return no;
-  const auto renewed = context_->plan.renew(to_string(key));
+  const auto who = internal::role_keys::of(key);
+  const auto renewed = who ? context_->plan.renew(*who) : internal::plan::items{};
   if (renewed.empty())
     return make_error(errc::child_not_found, "no producer, consumer or reader '" + to_string(key) + "' is in the tree '"
                                                + name() + "'" + internal::what_is_there(*context_, key));

@@ -54,8 +54,10 @@ private:
   std::vector<caf::expected<message_id>> list_;
 };
 
-/// The error of a key that is no producer's of this tree, if it is none.
-caf::error not_a_producer(const internal::tree_context& tree, const registry_key& key) {
+/// What there is to know of the producer that a key names.
+/// @par Errors errc::not_registered; errc::stopping when the tree has ended
+caf::expected<std::shared_ptr<internal::producing>> producing_of(const internal::tree_context& tree,
+                                                                 const registry_key& key) {
   const auto& name = tree.description.name;
   if (key.name != name)
     return make_error(errc::not_registered, "the key '" + to_string(key) + "' is one of the tree '" + key.name
@@ -63,23 +65,37 @@ caf::error not_a_producer(const internal::tree_context& tree, const registry_key
   if (key.component != internal::row_of(internal::role::producer).socket)
     return make_error(errc::not_registered, "'" + to_string(key) + "' is not the key of a producer in the tree '" + name
                                               + "': a producer's component is 'producer'");
+  if (auto known = tree.plan.producing_to(key.topic))
+    return known;
   if (auto ended = tree.board.why_ended())
     return ended;
-  if (!tree.plan.producing_to(key.topic))
-    return make_error(errc::not_registered, "no producer of " + to_string(key.topic) + " is registered in the tree '"
-                                              + name + "'" + internal::what_is_there(tree, key));
-  return {};
-}
-
-/// Why there is no acknowledger now: it has given up, or it is being restarted.
-caf::error no_acknowledger(const internal::tree_context& tree, const internal::role_keys& keys) {
-  if (auto gone = tree.why_gone(keys.supervisor()))
-    return gone;
-  return make_error(errc::not_sent, to_string(keys.topic()) + ": the producer is being restarted");
+  return make_error(errc::not_registered, "no producer of " + to_string(key.topic) + " is registered in the tree '"
+                                            + name + "'" + internal::what_is_there(tree, key));
 }
 
 internal::role_keys producer_keys(const registry_key& key) {
   return {internal::role::producer, key.topic, {}};
+}
+
+/// Why there is no acknowledger now: the tree has ended, it has given up, or it is being restarted.
+caf::error no_acknowledger(const internal::tree_context& tree, const registry_key& key) {
+  if (auto gone = tree.why_gone(producer_keys(key).supervisor()))
+    return gone;
+  return make_error(errc::not_sent, to_string(key.topic) + ": the producer is being restarted");
+}
+
+/// The acknowledger of a producer, which is waited for while it is being restarted, where one may wait.
+/// @par Errors as `tree_context::why_gone`; errc::not_sent when it is not there in time
+caf::expected<caf::actor> wait_for_acknowledger(internal::tree_context& tree, const registry_key& key,
+                                                const internal::producing& to,
+                                                internal::environment::clock::time_point until) {
+  if (auto who = to.acknowledger())
+    return who;
+  if (!tree.world->may_wait())
+    return no_acknowledger(tree, key);
+  const auto keys = producer_keys(key);
+  auto who = tree.wait_for(keys.acknowledger(), keys.supervisor(), until);
+  return who || code_of(who.error()) != errc::timed_out ? std::move(who) : no_acknowledger(tree, key);
 }
 
 } // namespace
@@ -90,15 +106,13 @@ std::vector<caf::expected<message_id>> tree::produce_list(const registry_key& pr
   if (const auto no = internal::may_not_wait(context_.get(), "tree::produce"))
     return all(no);
   auto& world = *context_->world;
-  if (auto wrong = not_a_producer(*context_, producer))
-    return all(wrong);
-  const auto to = context_->plan.producing_to(producer.topic);
-  const auto keys = producer_keys(producer);
-  const auto deadline = context_->now() + (to ? to->send_timeout : std::chrono::milliseconds{0});
-  const auto acknowledger = context_->wait_for(keys.acknowledger(), keys.supervisor(), deadline);
+  const auto to = producing_of(*context_, producer);
+  if (!to)
+    return all(to.error());
+  const auto deadline = context_->now() + (*to)->send_timeout;
+  const auto acknowledger = wait_for_acknowledger(*context_, producer, **to, deadline);
   if (!acknowledger)
-    return all(code_of(acknowledger.error()) == errc::timed_out ? no_acknowledger(*context_, keys)
-                                                                : acknowledger.error());
+    return all(acknowledger.error());
   auto waiting = std::make_shared<answers>(contents.size());
   internal::publications batch;
   batch.waits_for_room = true;
@@ -125,15 +139,12 @@ void tree::hand_over(const registry_key& producer, std::vector<message> contents
     return;
   }
   internal::answers_elsewhere refused{context_->system};
-  const auto keys = producer_keys(producer);
-  auto wrong = not_a_producer(*context_, producer);
-  auto to = wrong ? nullptr : context_->plan.producing_to(producer.topic);
-  const auto acknowledger = to ? context_->registry().whereis(keys.acknowledger()) : caf::actor{};
-  if (!wrong && !acknowledger)
-    wrong = no_acknowledger(*context_, keys);
-  if (!to) // for what the answers throw
-    to = std::make_shared<internal::producing>(to_string(producer.topic), std::chrono::milliseconds{0}, 0,
-                                               context_->description.log);
+  const auto known = producing_of(*context_, producer);
+  const auto to = known ? *known
+                        : std::make_shared<internal::producing>( // for what the answers throw
+                          to_string(producer.topic), std::chrono::milliseconds{0}, 0, context_->description.log);
+  const auto acknowledger = to->acknowledger();
+  const auto wrong = !known ? known.error() : acknowledger ? caf::error{} : no_acknowledger(*context_, producer);
   internal::publications batch;
   batch.items.reserve(contents.size());
   for (std::size_t i = 0; i < contents.size(); ++i) {
@@ -177,24 +188,6 @@ void tree::produce(const registry_key& producer, message content, const caf::act
   });
 }
 
-namespace {
-
-/// Whom to hand a message for a producer to, who is waited for while it is being restarted, where one may wait.
-caf::expected<caf::actor> acknowledger_of(internal::tree_context& tree, const registry_key& producer) {
-  if (auto wrong = not_a_producer(tree, producer))
-    return wrong;
-  const auto keys = producer_keys(producer);
-  if (auto who = tree.registry().whereis(keys.acknowledger()))
-    return who;
-  const auto to = tree.plan.producing_to(producer.topic);
-  if (to && tree.world->may_wait())
-    if (auto who = tree.wait_for(keys.acknowledger(), keys.supervisor(), tree.now() + to->send_timeout))
-      return who;
-  return no_acknowledger(tree, keys);
-}
-
-} // namespace
-
 disposition weak_tree::produce_and_ack(const received_message& in, const registry_key& to, message out) const {
   const auto settle = [message = internal::without_content(in), context = context_,
                        to](const caf::expected<message_id>& answer) {
@@ -205,18 +198,24 @@ disposition weak_tree::produce_and_ack(const received_message& in, const registr
                 "message " + message.id.value + " is to be delivered again: " + describe(answer.error()));
     message.negative_acknowledge();
   };
-  const auto context = context_.lock();
-  const auto acknowledger = context ? acknowledger_of(*context, to) : internal::no_tree();
-  if (!acknowledger) {
-    settle(acknowledger.error());
+  const auto refuse = [&](const caf::error& why) {
+    settle(why);
     return disposition::continue_;
-  }
+  };
+  const auto context = context_.lock();
+  if (!context)
+    return refuse(internal::no_tree());
+  const auto known = producing_of(*context, to);
+  if (!known)
+    return refuse(known.error());
+  const auto acknowledger = wait_for_acknowledger(*context, to, **known, context->now() + (*known)->send_timeout);
+  if (!acknowledger)
+    return refuse(acknowledger.error());
   if (in.origin)
     post(in.origin->acknowledger, internal::will_settle{in.origin->connection, in.sequence});
   internal::publications batch;
   batch.waits_for_room = true;
-  batch.items.push_back(
-    std::make_shared<internal::publication>(std::move(out), settle, context->plan.producing_to(to.topic)));
+  batch.items.push_back(std::make_shared<internal::publication>(std::move(out), settle, *known));
   post(*acknowledger, std::move(batch));
   return disposition::continue_;
 }

@@ -66,7 +66,8 @@ struct reconciler_state {
     std::set<std::string> right;
     std::set<std::string> sockets;
     for (const auto& item : wanted)
-      sockets.insert(item->sockets.begin(), item->sockets.end());
+      for (const auto& k : item->keys)
+        sockets.insert(k.socket());
     for (const auto& child : running.list) {
       const auto is = tree->roster.find(child.id);
       const bool stays = std::any_of(wanted.begin(), wanted.end(), [&](const auto& item) {
@@ -104,7 +105,7 @@ struct reconciler_state {
     request(self, topics, patience, start_child{spec_of(tree, item)})
       .then(
         [this, item](const found_child&) {
-          for (const auto& socket : item->sockets)
+          for (const auto& socket : item->sockets())
             tree->events.tell({.what = event::kind::added, .key = socket});
           answered();
         },

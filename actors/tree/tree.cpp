@@ -90,18 +90,10 @@ std::vector<registry_key> tree::keys(const key_pattern& p) const {
 
 namespace {
 
-/// `consumer/billing` is `dispatcher/billing` with `to` = dispatcher; nothing for what is neither consumer nor reader.
-std::optional<registry_key> sibling_of(const registry_key& receiver, std::string_view internal::role_row::*to) {
-  for (const auto r : {internal::role::consumer, internal::role::reader}) {
-    const auto& row = internal::row_of(r);
-    const auto slash = std::min(receiver.component.find('/'), receiver.component.size());
-    if (receiver.component.substr(0, slash) != row.socket)
-      continue;
-    auto key = receiver;
-    key.component = std::string{row.*to} + receiver.component.substr(slash);
-    return key;
-  }
-  return std::nullopt;
+/// Of a consumer or a reader; nothing for any other key.
+std::optional<internal::role_keys> receiver_keys(const registry_key& socket) {
+  auto keys = internal::role_keys::of(socket);
+  return keys && keys->role() != internal::role::producer ? keys : std::nullopt;
 }
 
 /// Asks the dispatcher of a receiver, and waits for the answer.
@@ -111,11 +103,10 @@ caf::expected<bool> ask_dispatcher(internal::tree_context* of, std::string_view 
   if (auto no = internal::may_not_wait(of, call))
     return no;
   auto& tree = *of;
-  const auto key = sibling_of(receiver, &internal::role_row::dispatcher);
-  const auto dispatcher = key ? tree.registry().whereis(to_string(*key)) : caf::actor{};
+  const auto keys = receiver_keys(receiver);
+  const auto dispatcher = keys ? tree.registry().whereis(keys->dispatcher()) : caf::actor{};
   if (!dispatcher) {
-    const auto supervisor = sibling_of(receiver, &internal::role_row::supervisor);
-    if (auto gone = supervisor ? tree.why_gone(to_string(*supervisor)) : caf::error{})
+    if (auto gone = keys ? tree.why_gone(keys->supervisor()) : caf::error{})
       return gone;
     return make_error(errc::not_registered, "no consumer or reader '" + to_string(receiver) + "' is registered"
                                               + internal::what_is_there(tree, receiver));
@@ -137,15 +128,15 @@ caf::expected<bool> tree::is_end_of_topic(const registry_key& receiver, std::chr
 }
 
 caf::error tree::unsubscribe(const registry_key& consumer, std::chrono::milliseconds timeout) const {
-  if (consumer.component.substr(0, consumer.component.find('/')) != internal::row_of(internal::role::consumer).socket)
+  const auto keys = receiver_keys(consumer);
+  if (!keys || keys->role() != internal::role::consumer)
     return make_error(errc::not_registered, "'" + to_string(consumer) + "' is not the key of a consumer");
   auto told = ask_dispatcher<internal::leave_subscription>(context_.get(), "tree::unsubscribe", consumer, timeout);
   if (!told)
     return told.error();
   auto failure = remove(consumer);
   if (code_of(failure) == errc::child_not_found) // unless it is an instance's, somebody else has removed it meanwhile
-    if (const auto left = context_->plan.sockets();
-        std::find(left.begin(), left.end(), to_string(consumer)) == left.end())
+    if (const auto left = context_->plan.keys(); std::find(left.begin(), left.end(), *keys) == left.end())
       return {};
   return failure;
 }

@@ -139,7 +139,7 @@ child_spec reader_spec(const tree_context_ptr& tree, const reader_options& o) {
 /// Whatever stands in a pipeline's or an instance's place notes in the roster what it is.
 child_spec noting(const tree_context_ptr& tree, const std::shared_ptr<const plan::item>& item, child_spec spec) {
   spec.start = [=, start = std::move(spec.start)](const start_context& context) {
-    tree->roster.enter(item->id, {item->version, item->sockets});
+    tree->roster.enter(item->id, {item->version, item->sockets()});
     return start(context);
   };
   return spec;

@@ -247,7 +247,7 @@ struct event_loop::parts {
 
   /// An attempt at one address failed: the next has its turn, outside of libwebsockets' own call.
   void failed(session* s, const std::string& why) {
-    if (s->is_connecting())
+    if (s->is_calling())
       return;
     s->detach();
     if (s->has_note() || !s->has_addresses() || s->is_closing())
@@ -286,7 +286,7 @@ struct event_loop::parts {
       return s->end(std::move(why));
     const auto owner = std::move(found->second);
     sessions.erase(found);
-    handshaking -= s->is_open() ? 0 : 1;
+    handshaking -= s->was_opened() ? 0 : 1;
     std::erase(with_frames, s);
     lws_sul_cancel(&s->deadline().entry);
     s->detach();
@@ -434,7 +434,7 @@ struct event_loop::parts {
         return 0;
       case LWS_CALLBACK_CLOSED_CLIENT_HTTP:
       case LWS_CALLBACK_WSI_DESTROY:
-        if (s->is_open())
+        if (s->was_opened())
           finish(s, {end::lost, 0, "the connection broke"});
         else
           failed(s, "the connection ended before the handshake was done");

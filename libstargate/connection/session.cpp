@@ -45,7 +45,6 @@ bool session::connect_next(const way& how) {
   // A host that is an IPv6 address stands in brackets in the Host header.
   const auto host = (has_ipv6_host() ? "[" + to_.host + "]" : to_.host) + ":" + std::to_string(to_.port);
   int flags = LCCSCF_HTTP_NO_FOLLOW_REDIRECT;
-  tls_ = how.tls;
   if (how.tls) {
     flags |= LCCSCF_USE_SSL;
     if (how.trusts_anything || has_ipv6_host()) // an IPv6 address is compared where the chain is looked at
@@ -83,9 +82,9 @@ bool session::connect_next(const way& how) {
     info.retry_and_idle_policy = how.liveness;
     info.opaque_user_data = this;
     info.pwsi = &wsi_;
-    connecting_ = true;
+    phase_ = phase::calling;
     const bool begun = lws_client_connect_via_info(&info) != nullptr;
-    connecting_ = false;
+    phase_ = begun ? phase::connecting : phase::waiting;
     if (begun)
       return true;
     wsi_ = nullptr;
@@ -112,10 +111,9 @@ bool session::write_path(unsigned char*& end, std::size_t room, std::size_t buff
 
 void session::open(lws* wsi) {
   wsi_ = wsi;
-  open_ = true;
-  if (observer_)
-    observer_->on_open();
-  if (closing_ || !unsent_.empty())
+  phase_ = is_closing() ? phase::closing : phase::open;
+  observer_->on_open();
+  if (is_closing() || !unsent_.empty())
     lws_callback_on_writable(wsi_);
 }
 
@@ -123,6 +121,8 @@ void session::detach() {
   if (wsi_ != nullptr)
     lws_set_opaque_user_data(wsi_, nullptr);
   wsi_ = nullptr;
+  if (phase_ == phase::connecting)
+    phase_ = phase::waiting;
 }
 
 bool session::receive(lws* wsi, const char* piece, std::size_t size) {
@@ -130,7 +130,7 @@ bool session::receive(lws* wsi, const char* piece, std::size_t size) {
     const auto whole = std::uint64_t{partial_.size()} + size + lws_remaining_packet_payload(wsi);
     if (partial_.size() < beginning_of_a_frame)
       partial_.append(piece, std::min(size, beginning_of_a_frame - partial_.size()));
-    if (whole <= most_thrown_away && observer_)
+    if (whole <= most_thrown_away)
       stand_in_ = observer_->on_oversized(std::string_view{partial_}.substr(0, beginning_of_a_frame), whole);
     partial_ = {};
     if (!stand_in_)
@@ -151,16 +151,15 @@ bool session::receive(lws* wsi, const char* piece, std::size_t size) {
 }
 
 void session::flush() {
-  if (observer_ && !received_.empty())
+  if (!has_ended() && !received_.empty())
     observer_->on_frames(std::exchange(received_, {}));
-  received_.clear();
 }
 
 void session::send(std::vector<frame> frames) {
-  if (has_ended() || closing_)
+  if (has_ended() || is_closing())
     return;
   unsent_.insert(unsent_.end(), std::make_move_iterator(frames.begin()), std::make_move_iterator(frames.end()));
-  if (open_)
+  if (phase_ == phase::open)
     lws_callback_on_writable(wsi_);
 }
 
@@ -172,7 +171,7 @@ session::gathered session::write_gathered() {
 #ifndef SO_MEMINFO
   return gathered::impossible; // nobody tells how much room there is
 #else
-  if (tls_ || unsent_.empty() || (unsent_.size() == 1 && unsent_.front()->size() < worth_masking))
+  if (lws_is_ssl(wsi_) != 0 || unsent_.empty() || (unsent_.size() == 1 && unsent_.front()->size() < worth_masking))
     return gathered::impossible;
   const int fd = lws_get_socket_fd(wsi_);
   std::array<std::uint32_t, SK_MEMINFO_VARS> memory{};
@@ -203,7 +202,7 @@ session::gathered session::write_gathered() {
 }
 
 int session::write() {
-  if (close_sent_)
+  if (phase_ == phase::close_sent)
     return 0; // a second -1 would cut the close handshake short, and with it what the peer has not read yet
   if (lws_partial_buffered(wsi_) == 0)
     switch (write_gathered()) {
@@ -224,26 +223,27 @@ int session::write() {
   }
   if (scratch_.capacity() > scratch_to_keep)
     scratch_ = {};
-  if (!unsent_.empty() || (closing_ && lws_partial_buffered(wsi_) != 0)) {
+  if (!unsent_.empty() || (is_closing() && lws_partial_buffered(wsi_) != 0)) {
     lws_callback_on_writable(wsi_);
     return 0;
   }
-  if (!closing_)
+  if (!is_closing())
     return 0;
   lws_close_reason(wsi_, LWS_CLOSE_STATUS_NORMAL, nullptr, 0);
-  close_sent_ = true;
+  phase_ = phase::close_sent;
   return -1;
 }
 
 void session::begin_close() {
-  if (closing_)
+  if (is_closing() || has_ended())
     return;
-  closing_ = true;
+  const bool stands = phase_ == phase::open;
+  phase_ = stands ? phase::closing : phase::giving_up;
   if (wsi_ == nullptr)
     return;
-  if (open_)
+  if (stands)
     lws_callback_on_writable(wsi_);
-  lws_set_timeout(wsi_, PENDING_TIMEOUT_USER_OK, open_ ? close_timeout : LWS_TO_KILL_ASYNC);
+  lws_set_timeout(wsi_, PENDING_TIMEOUT_USER_OK, stands ? close_timeout : LWS_TO_KILL_ASYNC);
 }
 
 void session::note(ended why) {
@@ -265,12 +265,14 @@ void session::hide_secrets(std::string& text) const {
 }
 
 void session::end(ended why) {
-  if (!observer_)
+  if (has_ended())
     return;
   flush();
   unsent_.clear();
+  const bool was_asked_for = is_closing();
+  phase_ = phase::ended;
   const auto last = std::move(observer_);
-  if (closing_)
+  if (was_asked_for)
     last->on_end({end::closed, 0, {}});
   else
     last->on_end(note_ ? std::move(*note_) : std::move(why));

@@ -7,6 +7,7 @@
 
 #include <libwebsockets.h>
 
+#include <cstdint>
 #include <deque>
 #include <memory>
 #include <optional>
@@ -51,14 +52,17 @@ public:
   [[nodiscard]] bool has_ipv6_host() const { return to_.host.find(':') != std::string::npos; }
   [[nodiscard]] bool has_addresses() const { return !addresses_.empty(); }
   /// Whether libwebsockets is inside the call that connects; what fails then, `connect_next` sees itself.
-  [[nodiscard]] bool is_connecting() const { return connecting_; }
+  [[nodiscard]] bool is_calling() const { return phase_ == phase::calling; }
   /// Puts the path into libwebsockets' request. @param end where the request ends so far; it moves
   /// @param room how much more may be written there. False when that does not go.
   [[nodiscard]] bool write_path(unsigned char*& end, std::size_t room, std::size_t buffer_size);
   /// libwebsockets' own buffer, which lives as long as its context; null before the request was written.
   [[nodiscard]] unsigned char* buffer() const { return buffer_; }
   void open(lws* wsi);
-  [[nodiscard]] bool is_open() const { return open_; }
+  /// Whether the handshake was done, also while it ends.
+  [[nodiscard]] bool was_opened() const {
+    return phase_ == phase::open || phase_ == phase::closing || phase_ == phase::close_sent;
+  }
   /// Forgets libwebsockets' handle, which from here on has no session.
   void detach();
   [[nodiscard]] lws* handle() const { return wsi_; }
@@ -82,7 +86,9 @@ public:
 
   /// Asks for the end, after what is unsent; it comes by libwebsockets' callback if there is a handle.
   void begin_close();
-  [[nodiscard]] bool is_closing() const { return closing_; }
+  [[nodiscard]] bool is_closing() const {
+    return phase_ == phase::giving_up || phase_ == phase::closing || phase_ == phase::close_sent;
+  }
   /// Notes why the end will come, for the case that the event itself says less; the first note counts. What a peer
   /// said in it is made fit for a log: on one line, and without what only this side may know.
   void note(ended why);
@@ -91,9 +97,19 @@ public:
   [[nodiscard]] bool has_note() const { return note_.has_value(); }
   /// Tells the observer, once.
   void end(ended why);
-  [[nodiscard]] bool has_ended() const { return observer_ == nullptr; }
+  [[nodiscard]] bool has_ended() const { return phase_ == phase::ended; }
 
 private:
+  enum class phase : std::uint8_t {
+    waiting,    ///< For the addresses, or for the turn of the next one.
+    calling,    ///< Inside the call in which libwebsockets begins to connect.
+    connecting, ///< libwebsockets is at it, up to the end of the handshake.
+    open,
+    giving_up,  ///< This side asked for the end before it was open.
+    closing,    ///< This side asked for the end, and what is unsent goes first.
+    close_sent, ///< The close frame is libwebsockets' to send and to have answered.
+    ended,      ///< The observer was told, and is gone.
+  };
   enum class gathered : std::uint8_t { sent, impossible, broken };
   /// Writes many frames with one call.
   [[nodiscard]] gathered write_gathered();
@@ -101,7 +117,7 @@ private:
   endpoint to_;
   std::unique_ptr<observer> observer_;
   timer deadline_;
-  lws* wsi_ = nullptr;
+  lws* wsi_ = nullptr; ///< Null while libwebsockets has nothing of this session.
   std::deque<std::string> addresses_;
   std::optional<proxy> through_;
   std::optional<ended> note_;
@@ -112,11 +128,7 @@ private:
   std::deque<frame> unsent_;
   std::vector<unsigned char> scratch_;
   unsigned char* buffer_ = nullptr;
-  bool tls_ = false;
-  bool connecting_ = false;
-  bool open_ = false;
-  bool closing_ = false;
-  bool close_sent_ = false;
+  phase phase_ = phase::waiting;
 };
 
 } // namespace stargate::connection

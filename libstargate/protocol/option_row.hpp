@@ -50,7 +50,7 @@ public:
     };
     made_.query = [](const Options&) { return std::optional<std::string>{}; };
     made_.is_allowed = [](const Options&) { return true; };
-    if constexpr (!std::is_same_v<type, handler_factory> && !std::is_same_v<type, token_source>)
+    if constexpr (readable<type>)
       made_.set = [get](Options& o, const std::string& text) {
         auto& place = get(o);
         if constexpr (std::is_same_v<member, std::optional<type>>)

@@ -76,207 +76,228 @@ inline constexpr std::array names_of<crypto_failure_action>{
   enum_name<crypto_failure_action>{crypto_failure_action::discard, "discard", "DISCARD"},
   enum_name<crypto_failure_action>{crypto_failure_action::consume, "consume", "CONSUME"}};
 
-template <class T>
-inline constexpr bool is_duration = false;
-template <class Rep, class Period>
-inline constexpr bool is_duration<std::chrono::duration<Rep, Period>> = true;
-template <class T>
-inline constexpr bool is_list = false;
-template <class T>
-inline constexpr bool is_list<std::vector<T>> = true;
-
-/// A value for people to read.
-template <class T>
-[[nodiscard]] std::string text_of(const T& value) {
-  if constexpr (std::is_same_v<T, std::string>)
-    return value;
-  else if constexpr (std::is_same_v<T, bool>)
-    return value ? "true" : "false";
-  else if constexpr (std::is_same_v<T, topic_name>)
-    return to_string(value);
-  else if constexpr (std::is_same_v<T, start_at>)
-    return value.text();
-  else if constexpr (std::is_same_v<T, host>)
-    return (value.name.find(':') == std::string::npos ? value.name : "[" + value.name + "]") + ":"
-           + std::to_string(value.port);
-  else if constexpr (std::is_same_v<T, handler_factory> || std::is_same_v<T, token_source>)
-    return value ? "set" : "not set";
-  else if constexpr (std::is_same_v<T, encryption_key> || std::is_same_v<T, decryption_key>)
-    return value.name;
-  else if constexpr (std::is_same_v<T, backoff_options>)
-    return std::to_string(value.first.count()) + ", " + std::to_string(value.most.count()) + ", "
-           + std::to_string(value.stable.count());
-  else if constexpr (is_list<T>) {
-    std::string text;
-    for (const auto& element : value)
-      text += (text.empty() ? "" : ", ") + text_of(element);
-    return text;
-  } else if constexpr (is_duration<T>)
-    return std::to_string(value.count());
-  else if constexpr (std::is_enum_v<T>) {
-    for (const auto& n : names_of<T>)
-      if (n.value == value)
-        return std::string{n.ours};
-    return "?";
-  } else if constexpr (std::is_floating_point_v<T>) {
-    char buffer[32];
-    const auto end = std::to_chars(buffer, buffer + sizeof buffer, value).ptr;
-    return {buffer, end};
-  } else
-    return std::to_string(value);
-}
-
-/// A value as Pulsar has it in a query string.
-template <class T>
-[[nodiscard]] std::string parameter_of(const T& value) {
-  if constexpr (std::is_enum_v<T>) {
-    for (const auto& n : names_of<T>)
-      if (n.value == value)
-        return std::string{n.pulsars};
-    return {};
-  } else if constexpr (is_list<T>) { // Pulsar's lists have no blanks
-    std::string text;
-    for (const auto& element : value)
-      text += (text.empty() ? "" : ",") + text_of(element);
-    return text;
-  } else
-    return text_of(value);
-}
-
-/// What kind of value it is, for the documentation and for errors.
-template <class T>
-[[nodiscard]] std::string kind_of() {
-  if constexpr (std::is_same_v<T, bool>)
-    return "true, false";
-  else if constexpr (std::is_same_v<T, topic_name>)
-    return "topic";
-  else if constexpr (std::is_same_v<T, start_at>)
-    return "latest, earliest, or an id";
-  else if constexpr (std::is_same_v<T, host>)
-    return "host:port";
-  else if constexpr (std::is_same_v<T, handler_factory>)
-    return "handler";
-  else if constexpr (std::is_same_v<T, token_source>)
-    return "token";
-  else if constexpr (std::is_same_v<T, encryption_key> || std::is_same_v<T, decryption_key>)
-    return "NAME=FILE";
-  else if constexpr (std::is_same_v<T, backoff_options>)
-    return "first, most, stable in ms";
-  else if constexpr (is_list<T>)
-    return "list of " + kind_of<typename T::value_type>();
-  else if constexpr (std::is_same_v<T, std::chrono::milliseconds>)
-    return "ms";
-  else if constexpr (std::is_same_v<T, std::chrono::seconds>)
-    return "s";
-  else if constexpr (std::is_enum_v<T>) {
-    std::string text;
-    for (const auto& n : names_of<T>)
-      text.append(text.empty() ? "" : ", ").append(n.ours);
-    return text;
-  } else if constexpr (std::is_arithmetic_v<T>)
-    return "number";
-  else
-    return "text";
-}
-
 template <class Number>
 [[nodiscard]] bool parse_number(std::string_view text, Number& value) {
   const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
   return !text.empty() && failure == std::errc{} && end == text.data() + text.size();
 }
 
-/// Reads a number with a unit, `500ms`, `10s`, `2min`, `1h` or `1d`, or a bare one, which is in `T`'s own unit. False also
-/// for what `T` cannot hold exactly, such as half a second in whole ones.
+/// What there is to say of a type that options have: `kind`, for the documentation and for errors; `text`, a value for
+/// people to read; `parse`, which reads a value as it stands on a command line or in a file, and is missing where none
+/// can be read; `parameter`, a value as Pulsar has it in a query string, where that is not its text.
 template <class T>
-[[nodiscard]] bool parse_duration(std::string_view text, T& value) {
-  using std::chrono::milliseconds;
-  struct unit {
-    std::string_view name;
-    milliseconds length;
-  };
-  constexpr std::array units{unit{"ms", milliseconds{1}}, unit{"s", milliseconds{1'000}},
-                             unit{"min", milliseconds{60'000}}, unit{"h", milliseconds{3'600'000}},
-                             unit{"d", milliseconds{86'400'000}}};
-  const auto end = std::min(text.find_first_not_of("-0123456789"), text.size());
-  typename T::rep count{};
-  if (!parse_number(text.substr(0, end), count))
-    return false;
-  const auto name = text.substr(end);
-  if (name.empty()) {
-    value = T{count};
-    return true;
-  }
-  const auto found = std::find_if(units.begin(), units.end(), [&](const unit& u) { return u.name == name; });
-  constexpr typename T::rep most = std::numeric_limits<typename T::rep>::max() / 86'400'000;
-  if (found == units.end() || count > most || count < -most)
-    return false;
-  const auto whole = count * found->length;
-  value = std::chrono::duration_cast<T>(whole);
-  return value == whole;
+struct option_type;
+
+template <class T>
+[[nodiscard]] std::string kind_of() {
+  return option_type<T>::kind();
 }
 
-/// Reads `name`, `name:port` or `[address]:port`.
-[[nodiscard]] bool parse_host(std::string_view text, host& value);
-
-/// Reads a value as it stands on a command line or in a file. A list is one element, which is appended. False when it
-/// is not one; nothing can be read into a handler.
 template <class T>
-[[nodiscard]] bool parse_value(const std::string& text, T& value) {
-  if constexpr (std::is_same_v<T, std::string>) {
+[[nodiscard]] std::string text_of(const T& value) {
+  return option_type<T>::text(value);
+}
+
+template <class T>
+[[nodiscard]] std::string parameter_of(const T& value) {
+  if constexpr (requires { option_type<T>::parameter(value); })
+    return option_type<T>::parameter(value);
+  else
+    return text_of(value);
+}
+
+template <class T>
+concept readable = requires(std::string_view text, T& value) {
+  option_type<T>::parse(text, value);
+};
+
+/// Reads a value. A list is one element, which is appended. False when the text is not one.
+template <readable T>
+[[nodiscard]] bool parse_value(std::string_view text, T& value) {
+  return option_type<T>::parse(text, value);
+}
+
+template <class T>
+inline constexpr bool is_list = false;
+template <class T>
+inline constexpr bool is_list<std::vector<T>> = true;
+
+template <>
+struct option_type<std::string> {
+  static std::string kind() { return "text"; }
+  static std::string text(const std::string& value) { return value; }
+  static bool parse(std::string_view text, std::string& value) {
     value = text;
     return true;
-  } else if constexpr (std::is_same_v<T, bool>) {
+  }
+};
+
+template <>
+struct option_type<bool> {
+  static std::string kind() { return "true, false"; }
+  static std::string text(bool value) { return value ? "true" : "false"; }
+  static bool parse(std::string_view text, bool& value) {
     value = text == "true" || text == "1" || text.empty();
     return value || text == "false" || text == "0";
-  } else if constexpr (std::is_same_v<T, topic_name>) {
-    auto parsed = parse_topic(text);
-    if (parsed)
-      value = std::move(*parsed);
-    return static_cast<bool>(parsed);
-  } else if constexpr (std::is_same_v<T, start_at>) {
-    value = start_at{message_id{text}};
-    return !text.empty();
-  } else if constexpr (std::is_same_v<T, host>)
-    return parse_host(text, value);
-  else if constexpr (std::is_same_v<T, handler_factory> || std::is_same_v<T, token_source>)
-    return false;
-  else if constexpr (std::is_same_v<T, encryption_key> || std::is_same_v<T, decryption_key>) {
-    const auto equals = text.find('=');
-    if (equals == std::string::npos || equals == 0 || equals + 1 == text.size())
-      return false;
-    value = {text.substr(0, equals), key_source::file(text.substr(equals + 1))};
-    return true;
-  } else if constexpr (std::is_same_v<T, backoff_options>) {
-    std::vector<std::chrono::milliseconds> times;
-    for (std::size_t at = 0; at <= text.size();) {
-      const auto comma = std::min(text.find(',', at), text.size());
-      auto part = text.substr(at, comma - at);
-      part.erase(0, part.find_first_not_of(' '));
-      if (!parse_value(part, times.emplace_back()))
-        return false;
-      at = comma + 1;
-    }
-    if (times.size() != 3)
-      return false;
-    value = {times[0], times[1], times[2]};
-    return true;
-  } else if constexpr (is_list<T>) {
-    typename T::value_type element{};
-    if (!parse_value(text, element))
-      return false;
-    value.push_back(std::move(element));
-    return true;
-  } else if constexpr (is_duration<T>) {
-    return parse_duration(text, value);
-  } else if constexpr (std::is_enum_v<T>) {
+  }
+};
+
+template <class T>
+requires std::is_arithmetic_v<T>
+struct option_type<T> {
+  static std::string kind() { return "number"; }
+  static std::string text(T value) {
+    char buffer[32];
+    return {buffer, std::to_chars(buffer, buffer + sizeof buffer, value).ptr};
+  }
+  static bool parse(std::string_view text, T& value) { return parse_number(text, value); }
+};
+
+template <class T>
+requires std::is_enum_v<T>
+struct option_type<T> {
+  static std::string kind() {
+    std::string text;
+    for (const auto& n : names_of<T>)
+      text.append(text.empty() ? "" : ", ").append(n.ours);
+    return text;
+  }
+  static std::string text(T value) {
+    for (const auto& n : names_of<T>)
+      if (n.value == value)
+        return std::string{n.ours};
+    return "?";
+  }
+  static std::string parameter(T value) {
+    for (const auto& n : names_of<T>)
+      if (n.value == value)
+        return std::string{n.pulsars};
+    return {};
+  }
+  static bool parse(std::string_view text, T& value) {
     for (const auto& n : names_of<T>)
       if (n.ours == text || (!n.pulsars.empty() && n.pulsars == text)) {
         value = n.value;
         return true;
       }
     return false;
-  } else
-    return parse_number(text, value);
-}
+  }
+};
+
+template <class T>
+struct option_type<std::vector<T>> {
+  static std::string kind() { return "list of " + kind_of<T>(); }
+  static std::string text(const std::vector<T>& value) { return joined(value, ", "); }
+  static std::string parameter(const std::vector<T>& value) { return joined(value, ","); }
+  static bool parse(std::string_view text, std::vector<T>& value) {
+    T element{};
+    if (!parse_value(text, element))
+      return false;
+    value.push_back(std::move(element));
+    return true;
+  }
+
+private:
+  static std::string joined(const std::vector<T>& value, std::string_view comma) {
+    std::string text;
+    for (const auto& element : value)
+      text.append(text.empty() ? "" : comma).append(text_of(element));
+    return text;
+  }
+};
+
+/// A duration's text is a number with a unit, `500ms`, `10s`, `2min`, `1h` or `1d`, or a bare one, which is in `T`'s own
+/// unit. What `T` cannot hold exactly, such as half a second in whole ones, is none.
+template <class Rep, class Period>
+struct option_type<std::chrono::duration<Rep, Period>> {
+  using type = std::chrono::duration<Rep, Period>;
+  using milliseconds = std::chrono::milliseconds;
+
+  static std::string kind() { return std::is_same_v<type, std::chrono::seconds> ? "s" : "ms"; }
+  static std::string text(type value) { return std::to_string(value.count()); }
+  static bool parse(std::string_view text, type& value) {
+    struct unit {
+      std::string_view name;
+      milliseconds length;
+    };
+    constexpr std::array units{unit{"ms", milliseconds{1}}, unit{"s", milliseconds{1'000}},
+                               unit{"min", milliseconds{60'000}}, unit{"h", milliseconds{3'600'000}},
+                               unit{"d", milliseconds{86'400'000}}};
+    const auto end = std::min(text.find_first_not_of("-0123456789"), text.size());
+    Rep count{};
+    if (!parse_number(text.substr(0, end), count))
+      return false;
+    const auto name = text.substr(end);
+    if (name.empty()) {
+      value = type{count};
+      return true;
+    }
+    const auto found = std::find_if(units.begin(), units.end(), [&](const unit& u) { return u.name == name; });
+    constexpr Rep most = std::numeric_limits<Rep>::max() / 86'400'000;
+    if (found == units.end() || count > most || count < -most)
+      return false;
+    const auto whole = count * found->length;
+    value = std::chrono::duration_cast<type>(whole);
+    return value == whole;
+  }
+};
+
+template <>
+struct option_type<backoff_options> {
+  static std::string kind() { return "first, most, stable in ms"; }
+  static std::string text(const backoff_options& value);
+  static bool parse(std::string_view text, backoff_options& value);
+};
+
+template <>
+struct option_type<topic_name> {
+  static std::string kind() { return "topic"; }
+  static std::string text(const topic_name& value) { return to_string(value); }
+  static bool parse(std::string_view text, topic_name& value);
+};
+
+template <>
+struct option_type<start_at> {
+  static std::string kind() { return "latest, earliest, or an id"; }
+  static std::string text(const start_at& value) { return value.text(); }
+  static bool parse(std::string_view text, start_at& value) {
+    value = start_at{message_id{std::string{text}}};
+    return !text.empty();
+  }
+};
+
+/// `name`, `name:port` or `[address]:port`.
+template <>
+struct option_type<host> {
+  static std::string kind() { return "host:port"; }
+  static std::string text(const host& value);
+  static bool parse(std::string_view text, host& value);
+};
+
+template <class T>
+requires std::is_same_v<T, encryption_key> || std::is_same_v<T, decryption_key>
+struct option_type<T> {
+  static std::string kind() { return "NAME=FILE"; }
+  static std::string text(const T& value) { return value.name; }
+  static bool parse(std::string_view text, T& value) {
+    const auto equals = text.find('=');
+    if (equals == std::string_view::npos || equals == 0 || equals + 1 == text.size())
+      return false;
+    value = {std::string{text.substr(0, equals)}, key_source::file(std::string{text.substr(equals + 1)})};
+    return true;
+  }
+};
+
+template <>
+struct option_type<handler_factory> {
+  static std::string kind() { return "handler"; }
+  static std::string text(const handler_factory& value) { return value ? "set" : "not set"; }
+};
+
+template <>
+struct option_type<token_source> {
+  static std::string kind() { return "token"; }
+  static std::string text(const token_source& value) { return value ? "set" : "not set"; }
+};
 
 } // namespace stargate::protocol

@@ -71,7 +71,7 @@ caf::expected<options> description_of(const std::string& url, const temporary_op
     return wrong_url(url, "the scheme is neither ws nor wss");
   rest.remove_prefix(rest.find("//") + 2);
   const auto slash = rest.find('/');
-  if (slash == std::string_view::npos || !protocol::parse_host(rest.substr(0, slash), o.hosts.front()))
+  if (slash == std::string_view::npos || !protocol::parse_value(rest.substr(0, slash), o.hosts.front()))
     return wrong_url(url, "there is no host, or no path");
   if (o.scheme == url_scheme::wss && rest.substr(0, slash).find(':') == std::string_view::npos)
     o.hosts.front().port = 8443;
