@@ -10,6 +10,8 @@
 
 namespace stargate::cli {
 
+using namespace compat;
+
 namespace {
 
 volatile std::sig_atomic_t interrupted = 0;

@@ -11,6 +11,8 @@
 
 namespace stargate::cli {
 
+using namespace compat;
+
 namespace {
 
 /// Produces what a command made of a message. A receipt that is slow blocks nobody, but for a reader, which could not

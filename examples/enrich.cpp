@@ -7,6 +7,7 @@
 #include <iostream>
 
 using namespace stargate;
+using namespace stargate::compat;
 using namespace std::chrono_literals;
 
 namespace {

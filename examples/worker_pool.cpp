@@ -41,10 +41,10 @@ constexpr int pool_size = 3;
 caf::behavior worker(caf::event_based_actor* self, const std::string& name, const stargate::registry& names,
                      const caf::actor& supervisor) {
   const auto me = caf::actor_cast<caf::actor>(self);
-  stargate::request(self, names.actor(), 5s, stargate::register_name{name, me, 2s})
-    .then([=](const stargate::registered&) { stargate::send(self, supervisor, stargate::child_started{me}); },
+  stargate::compat::request(self, names.actor(), 5s, stargate::register_name{name, me, 2s})
+    .then([=](const stargate::registered&) { stargate::compat::send(self, supervisor, stargate::child_started{me}); },
           [=](const caf::error& why) { self->quit(why); });
-  return stargate::behave(self, {}, [](const square& q) {
+  return stargate::compat::behave(self, {}, [](const square& q) {
     if (q.number == 13)
       throw std::runtime_error{"13 brings bad luck"};
     return squared{q.number * q.number};
@@ -84,10 +84,10 @@ int main() {
   for (int number = 10; number < 16; ++number) {
     const auto name = "worker/" + std::to_string(number % pool_size);
     // By its name: whoever holds it now is asked, also when it has been restarted meanwhile.
-    stargate::request(self.ptr(), names.actor(), 5s, stargate::await_name{name, 5s})
+    stargate::compat::request(self.ptr(), names.actor(), 5s, stargate::await_name{name, 5s})
       .receive(
         [&](const stargate::found& f) {
-          stargate::request(self.ptr(), f.who, 5s, square{number})
+          stargate::compat::request(self.ptr(), f.who, 5s, square{number})
             .receive([&](const squared& r) { sum += r.number; },
                      [&](const caf::error& why) {
                        std::cout << name << " did not square " << number << ": " << stargate::describe(why) << '\n';
@@ -98,11 +98,11 @@ int main() {
   std::cout << "the sum of the squares is " << sum << '\n';
 
   std::uint64_t restarts = 0;
-  stargate::request(self.ptr(), supervisor, 5s, stargate::which_children{})
+  stargate::compat::request(self.ptr(), supervisor, 5s, stargate::which_children{})
     .receive([&](const stargate::children& c) { restarts = c.restarts; }, [](const caf::error&) {});
-  stargate::send_exit(supervisor, caf::exit_reason::user_shutdown);
+  stargate::compat::send_exit(supervisor, caf::exit_reason::user_shutdown);
   self->receive(
     [](const caf::down_msg& down) { std::cout << "the pool has ended: " << stargate::describe(down.reason) << '\n'; });
-  stargate::send_exit(names.actor(), caf::exit_reason::user_shutdown);
+  stargate::compat::send_exit(names.actor(), caf::exit_reason::user_shutdown);
   return sum == 100 + 121 + 144 + 196 + 225 && restarts == 1 ? 0 : 1;
 }

@@ -17,6 +17,7 @@
 namespace {
 
 using namespace stargate;
+using namespace stargate::compat;
 using namespace stargate::integration;
 using namespace std::chrono_literals;
 

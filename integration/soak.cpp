@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 using namespace stargate;
+using namespace stargate::compat;
 using namespace stargate::integration;
 using namespace std::chrono_literals;
 

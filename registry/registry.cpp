@@ -18,6 +18,8 @@
 
 namespace stargate {
 
+using namespace compat;
+
 namespace {
 
 using internal::give_up_waiting;

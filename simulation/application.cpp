@@ -8,6 +8,8 @@
 
 namespace stargate::simulation {
 
+using namespace compat;
+
 namespace {
 
 using namespace std::chrono_literals;
@@ -18,12 +20,16 @@ using namespace std::chrono_literals;
 
 class world::handler final : public message_handler {
 public:
-  handler(world& in, std::string where, bool is_reader, run_on thread, std::chrono::milliseconds timeout)
+  handler(world& in, std::string where, bool is_reader, run_on thread, std::chrono::milliseconds timeout,
+          bool forwards = false)
     : in_{in},
       where_{std::move(where)},
       is_reader_{is_reader},
+      forwards_to_{forwards ? in.s_.forwards_to() : nullptr},
       may_wait_{thread == run_on::own_thread},
       may_hang_{may_wait_ && timeout.count() > 0} {}
+
+  void init(const handler_context& here) override { tree_ = here.tree; }
 
   disposition handle_message(const received_message& m) override {
     const auto n = m.properties.find("n");
@@ -56,22 +62,32 @@ public:
         return disposition::continue_;
       }
     }
+    if (forwards_to_ != nullptr)
+      return forward(m);
     in_.books_.on_done(where_, identity);
     return disposition::ack;
   }
 
 private:
+  disposition forward(const received_message& m) {
+    const auto& o = *forwards_to_;
+    const auto made = in_.books_.publish_made_of(where_, m.payload, to_string(o.topic), o.effectively_once);
+    return tree_.produce_and_ack(m, producer_key(o.topic, "sim"), in_.make_message(made, 1, true));
+  }
+
   world& in_;
   const std::string where_;
   const bool is_reader_;
+  const producer_options* const forwards_to_; ///< Null unless it answers by `produce_and_ack`.
+  weak_tree tree_;
   const bool may_wait_; ///< Others go on while it works.
   const bool may_hang_;
 };
 
-handler_factory world::handler_for(std::string where, bool is_reader, run_on thread,
-                                   std::chrono::milliseconds timeout) {
+handler_factory world::handler_for(std::string where, bool is_reader, run_on thread, std::chrono::milliseconds timeout,
+                                   bool forwards) {
   return handler_factory{[=, this]() -> std::unique_ptr<message_handler> {
-    return std::make_unique<handler>(*this, where, is_reader, thread, timeout);
+    return std::make_unique<handler>(*this, where, is_reader, thread, timeout, forwards);
   }};
 }
 
@@ -104,6 +120,24 @@ void world::pass(micros time, bool others_go_on) {
   }
   set_time(until);
   may_wait_ = before;
+}
+
+// -- who listens
+
+void world::listen() {
+  if (s_.listener == 0)
+    return;
+  auto mine = std::make_shared<listener>();
+  listeners_.push_back(mine);
+  // The relay may tell it after the world has gone on to the next tree, but nothing after the end.
+  static_cast<void>(tree_.subscribe(
+    [this, mine](const event& e) {
+      say([&] { return "told: " + to_string(e); });
+      if (mine->has_seen_the_end)
+        violate("a listener is told after the end: " + to_string(e));
+      mine->has_seen_the_end = e.what == event::kind::stopped;
+    },
+    s_.listener));
 }
 
 // -- what the application does

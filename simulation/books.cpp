@@ -14,6 +14,15 @@ std::string books::publish(const std::string& topic, bool once, std::size_t lane
   return identity;
 }
 
+std::string books::publish_made_of(const std::string& where, const std::string& of, const std::string& topic,
+                                   bool once) {
+  auto identity = publish(topic, once, 0);
+  open_.erase(identity);
+  publications_.at(identity).code = errc::outcome_unknown;
+  words_[where][of].made_of_it.push_back(identity);
+  return identity;
+}
+
 void books::on_answer(const std::string& identity, const caf::expected<message_id>& answer, const topic_model& log) {
   auto& p = publications_.at(identity);
   if (++p.answers > 1)
@@ -60,8 +69,8 @@ void books::on_done_up_to(const std::string& where, std::uint64_t connection, st
   most = std::max(most, place);
 }
 
-void books::on_acknowledged(const std::string& where, const std::string& identity,
-                            const std::function<bool()>& buried) {
+void books::on_acknowledged(const std::string& where, const std::string& identity, const std::function<bool()>& buried,
+                            const std::function<bool(const std::string&, const std::string&)>& is_stored) {
   const auto* found = find(where, identity);
   if (found != nullptr && found->done)
     return;
@@ -70,11 +79,17 @@ void books::on_acknowledged(const std::string& where, const std::string& identit
       if (const auto up_to = done_up_to_.find({where, connection});
           up_to != done_up_to_.end() && place <= up_to->second)
         return;
+  if (found != nullptr)
+    for (const auto& made : found->made_of_it)
+      if (is_stored(publications_.at(made).topic, made))
+        return;
   if (buried()) {
     buried_.insert(identity);
     return;
   }
-  violate_("acknowledged before its handler said so: " + identity + " of " + where);
+  violate_((found != nullptr && !found->made_of_it.empty() ? "acknowledged, and nothing that was made of it is stored: "
+                                                           : "acknowledged before its handler said so: ")
+           + identity + " of " + where);
 }
 
 const books::words* books::find(const std::string& where, const std::string& identity) const {

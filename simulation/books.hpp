@@ -38,6 +38,10 @@ public:
   std::string publish(const std::string& topic, bool once, std::size_t lane);
   /// @param log what is on the topic when the answer comes
   void on_answer(const std::string& identity, const caf::expected<message_id>& answer, const topic_model& log);
+  /// The identity of a message that is made of one that `where` handled. Nobody is told what becomes of it; the one that
+  /// it is made of may be acknowledged when it is stored.
+  std::string publish_made_of(const std::string& where, const std::string& identity, const std::string& topic,
+                              bool once);
 
   // -- receiving; `where` is a subscription or a reader
 
@@ -47,7 +51,9 @@ public:
   void on_kept(const std::string& where, const std::string& identity, std::uint64_t connection, std::uint64_t place);
   void on_done_up_to(const std::string& where, std::uint64_t connection, std::uint64_t place);
   /// The broker is about to take an acknowledgement. @param buried whether it is on a topic of dead letters
-  void on_acknowledged(const std::string& where, const std::string& identity, const std::function<bool()>& buried);
+  /// @param is_stored whether what was made of it is on its topic
+  void on_acknowledged(const std::string& where, const std::string& identity, const std::function<bool()>& buried,
+                       const std::function<bool(const std::string& topic, const std::string& identity)>& is_stored);
 
   /// Calls `check` for everything that is done, with where and what.
   void for_each_done(const std::function<void(const std::string&, const std::string&)>& check) const;
@@ -70,6 +76,7 @@ private:
     int handled = 0;
     bool done = false;
     std::vector<std::pair<std::uint64_t, std::uint64_t>> kept; ///< Connection and place.
+    std::vector<std::string> made_of_it;                       ///< Once for each time that it was handled.
   };
 
   [[nodiscard]] const words* find(const std::string& where, const std::string& identity) const;

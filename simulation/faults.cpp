@@ -10,6 +10,8 @@
 
 namespace stargate::simulation {
 
+using namespace compat;
+
 void world::end_ongoing() {
   next_end_ = never;
   for (auto i = ongoing_.begin(); i != ongoing_.end();) {

@@ -8,6 +8,8 @@
 
 namespace stargate::simulation {
 
+using namespace compat;
+
 namespace {
 
 using namespace std::chrono_literals;
@@ -45,7 +47,12 @@ void world::on_sent(const wire& w) {
 
 void world::on_acknowledged(const std::string& sub, const std::string& identity) {
   say([&] { return "acknowledged " + identity + " of " + sub; });
-  books_.on_acknowledged(sub, identity, [&] { return is_buried(identity); });
+  const auto is_stored = [this](const std::string& topic, const std::string& made) {
+    const auto& log = broker_.topic(topic).log;
+    return std::any_of(log.begin(), log.end(), [&](const auto& m) { return m.identity == made; });
+  };
+  books_.on_acknowledged(
+    sub, identity, [&] { return is_buried(identity); }, is_stored);
 }
 
 bool world::is_buried(const std::string& identity) {
@@ -89,7 +96,7 @@ void world::probe() {
     const auto limit = now_ + 70_s;
     while (!*answered && now_ < limit && step(limit)) {
     }
-    if (*answered == errc::queue_full && !may_be_given_up())
+    if (*answered == errc::queue_full && !may_be_given_up() && o != s_.forwards_to()) // to which others produce
       violate("nothing is under way to " + topic + ", and there is no room");
   }
 }
@@ -212,7 +219,7 @@ bool world::is_given_up(const topic_name& topic, const tree_snapshot& seen) cons
 }
 
 bool world::is_given_up(const pipeline_plan& p, const tree_snapshot& seen) const {
-  if (is_given_up(socket_key(p).topic, seen))
+  if (is_given_up(socket_key(p).topic, seen) || (p.forwards && is_given_up(s_.forwards_to()->topic, seen)))
     return true;
   // Without its producer of dead letters, what fails comes again and again.
   if (p.role == pipeline_plan::consumer && p.c.on_failure == failure_action::dead_letter)

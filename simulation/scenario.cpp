@@ -15,6 +15,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
+constexpr std::string_view forward_topic = "out";
 constexpr auto pattern = "persistent://public/default/t[01]"; // none of dead letters
 
 /// Draws values for options and notes what was drawn.
@@ -251,6 +252,23 @@ scenario make_scenario(std::uint64_t seed, std::size_t messages) {
     s.pipelines.back().from_the_start = false;
   }
 
+  // What came later has a stream of its own, so that what seeds mean stays as far as it can.
+  randomness later{seed, 9};
+  if (later.chance(0.25)) {
+    for (auto& p : s.pipelines)
+      p.forwards = p.role == pipeline_plan::consumer && !p.to_actor && later.chance(0.7);
+    if (std::any_of(s.pipelines.begin(), s.pipelines.end(), [](const auto& p) { return p.forwards; })) {
+      s.pipelines.push_back(make_producer(later, std::string{forward_topic}));
+      if (later.chance(0.5))
+        s.pipelines.push_back(make_consumer(later, {s.pipelines.back().p.topic}, "os"));
+    }
+  }
+  for (auto& p : s.pipelines)
+    if (p.role == pipeline_plan::consumer)
+      p.drawn.push_back(p.forwards ? "produce_and_ack=yes" : "produce_and_ack=no");
+  s.listener = later.chance(0.3) ? static_cast<std::size_t>(later.between(1, 50)) : 0;
+  s.embedded = later.chance(0.1) ? static_cast<std::size_t>(later.between(1, 8)) : 0;
+
   if (std::any_of(s.pipelines.begin(), s.pipelines.end(), [](const auto& p) { return !p.p.encryption.empty(); }))
     for (auto& p : s.pipelines)
       p.c.decryption_keys = {{"owner", owner_key(true)}};
@@ -348,6 +366,13 @@ scenario make_scenario(std::uint64_t seed, std::size_t messages) {
   return s;
 }
 
+const producer_options* scenario::forwards_to() const {
+  for (const auto& p : pipelines)
+    if (p.role == pipeline_plan::producer && p.p.topic.topic == forward_topic)
+      return &p.p;
+  return nullptr;
+}
+
 scenario without(scenario s, const omissions& o) {
   const auto leave_out = [](auto& from, const std::vector<std::size_t>& places) {
     std::size_t at = 0;
@@ -356,6 +381,9 @@ scenario without(scenario s, const omissions& o) {
   leave_out(s.faults, o.faults);
   leave_out(s.deeds, o.deeds);
   leave_out(s.pipelines, o.pipelines);
+  if (s.forwards_to() == nullptr)
+    for (auto& p : s.pipelines)
+      p.forwards = false;
   return s;
 }
 

@@ -21,6 +21,7 @@ struct pipeline_plan {
   consumer_options c;
   reader_options r;
   bool to_actor = false;          ///< Of a consumer or reader: its messages are delivered to an actor.
+  bool forwards = false;          ///< Of a consumer: it answers each message by `produce_and_ack`.
   bool from_the_start = true;     ///< Otherwise it is added and removed while the tree runs.
   std::vector<std::string> drawn; ///< `option=value`, for the table of what was covered.
 
@@ -177,6 +178,9 @@ struct manners {
 };
 
 struct scenario {
+  /// The producer that consumers which forward produce to; null without any.
+  [[nodiscard]] const producer_options* forwards_to() const;
+
   std::uint64_t seed = 0;
   options tree; ///< Without pipelines.
   std::vector<pipeline_plan> pipelines;
@@ -185,8 +189,11 @@ struct scenario {
   manners handlers;
   micros slowest = 20_ms;
   double lateness = 0.02;
-  double yields = 0.02; ///< How often something else happens although actors could go on.
-  micros ends = 0;      ///< When faults are over, and everything has to come to rest.
+  double yields = 0.02;     ///< How often something else happens although actors could go on.
+  micros ends = 0;          ///< When faults are over, and everything has to come to rest.
+  std::size_t listener = 0; ///< If not 0, somebody is told of the tree's events, with room for so many.
+  std::size_t embedded =
+    0; ///< If not 0, the tree runs once more below a supervisor, of which so many actors are struck.
 };
 
 /// @param messages about how many are published in all

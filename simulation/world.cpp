@@ -12,6 +12,8 @@
 
 namespace stargate::simulation {
 
+using namespace compat;
+
 namespace {
 
 using namespace std::chrono_literals;
@@ -134,6 +136,8 @@ totals world::run() {
   come_to_rest();
   judge();
   stop_tree();
+  if (s_.embedded > 0)
+    embed();
   result_.worlds = 1;
   result_.lasted = static_cast<std::uint64_t>(now_);
   return result_;
@@ -267,7 +271,7 @@ void world::add_to(const pipeline_plan& p, std::vector<producer_options>& produc
   } else if (p.role == pipeline_plan::consumer) {
     auto o = p.c;
     const auto where = subscription_id(p.topics(), o.subscription);
-    o.handler = p.to_actor ? to_sink(where, false) : handler_for(where, false, o.run_on, o.handler_timeout);
+    o.handler = p.to_actor ? to_sink(where, false) : handler_for(where, false, o.run_on, o.handler_timeout, p.forwards);
     consumers.push_back(std::move(o));
   } else {
     auto o = p.r;
@@ -280,6 +284,14 @@ std::string world::reader_id(const reader_options& o) {
   return "reader " + to_string(o.topic) + " " + o.reader_name.value_or("");
 }
 
+void world::expect_description() {
+  running_.clear();
+  for (std::size_t i = 0; i < s_.pipelines.size(); ++i)
+    if (is_chosen(s_.pipelines[i]))
+      running_.insert(i);
+  instances_.clear();
+}
+
 void world::start_tree() {
   const auto nested = nest();
   for (int attempt = 0; attempt < 50; ++attempt) {
@@ -288,11 +300,8 @@ void world::start_tree() {
     auto started = internal::start_in(*system_, description(), environment_);
     if (started) {
       tree_ = std::move(*started);
-      running_.clear();
-      for (std::size_t i = 0; i < s_.pipelines.size(); ++i)
-        if (is_chosen(s_.pipelines[i]))
-          running_.insert(i);
-      instances_.clear();
+      expect_description();
+      listen();
       return;
     }
     say([&] { return "not started: " + describe(started.error()); });
@@ -303,6 +312,10 @@ void world::start_tree() {
       violate("the tree does not start: " + describe(started.error()));
   }
   violate("the tree never starts");
+}
+
+child_spec world::tree_as_child() {
+  return internal::tree_spec_in(description(), "tree", restart::permanent, environment_);
 }
 
 void world::stop_tree() {
@@ -357,6 +370,10 @@ std::size_t world::living() {
 void world::nothing_is_left(const std::string& of) {
   while (run_actor()) {
   }
+  if (depth_ <= 1)
+    for (const auto& l : std::exchange(listeners_, {}))
+      if (!l->has_seen_the_end)
+        violate(of + " does not tell its listeners");
   if (depth_ <= 1 && living() > 0)
     violate(of + " leaves " + std::to_string(living()) + " actors");
   if (const auto p = books_.unanswered(); !p.empty() && depth_ <= 1)

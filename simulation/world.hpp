@@ -2,8 +2,8 @@
 /// A world from a seed: a tree on CAF's deterministic scheduler, in virtual time, on a simulated network, before a
 /// model of the broker, with an application that produces and handles; and the judge of what they promise.
 ///
-/// One class in four files: world.cpp has time and the tree, application.cpp what its users do, faults.cpp what goes
-/// wrong, and judge.cpp what has to be true.
+/// One class in five files: world.cpp has time and the tree, application.cpp what its users do, faults.cpp what goes
+/// wrong, embedding.cpp the same tree below a supervisor of the application's, and judge.cpp what has to be true.
 #pragma once
 
 #include "libstargate/connection/transport.hpp"
@@ -103,7 +103,10 @@ private:
   void add_to(const pipeline_plan& p, std::vector<producer_options>& producers,
               std::vector<consumer_options>& consumers, std::vector<reader_options>& readers);
   [[nodiscard]] static std::string reader_id(const reader_options& o);
+  /// What runs is what a tree is started with.
+  void expect_description();
   void start_tree();
+  child_spec tree_as_child();
 
   // -- handlers: application.cpp
 
@@ -112,7 +115,7 @@ private:
   [[nodiscard]] handler_factory to_sink(std::string where, bool is_reader);
   void publish_by_request(const deed& d);
   [[nodiscard]] handler_factory handler_for(std::string where, bool is_reader, run_on thread,
-                                            std::chrono::milliseconds timeout);
+                                            std::chrono::milliseconds timeout, bool forwards = false);
   /// Time passes while a handler is busy. On a thread of its own, others go on meanwhile.
   void pass(micros time, bool others_go_on);
 
@@ -128,6 +131,19 @@ private:
   void expect_answer(const char* call, const caf::error& failure, std::initializer_list<errc> allowed);
   void change(const deed& d);
   [[nodiscard]] static registry_key socket_key(const pipeline_plan& p);
+
+  // -- who listens: application.cpp
+
+  struct listener {
+    bool has_seen_the_end = false;
+  };
+  void listen();
+
+  // -- the tree below a supervisor of the application's: embedding.cpp
+
+  void embed();
+  /// Time goes on, for so long at the most, until `done`. Gives whether it is.
+  bool go_on(micros at_most, const std::function<bool()>& done);
 
   // -- what goes wrong: faults.cpp
 
@@ -206,6 +222,7 @@ private:
   std::vector<std::pair<micros, std::function<void()>>> ongoing_;
   std::vector<std::pair<std::string, received_message>> kept_;
   std::map<std::string, caf::actor> sinks_;
+  std::vector<std::shared_ptr<listener>> listeners_; ///< Of the tree that runs.
   std::set<std::size_t> running_, unsure_;
   std::set<std::string> ended_;
   std::set<std::string> unsubscribed_; ///< Once: what was handled before is nothing to a subscription made anew.

@@ -8,6 +8,8 @@
 
 namespace stargate {
 
+using namespace compat;
+
 struct partitions::table {
   table(child_spec spec, std::size_t count) : each{std::move(spec)}, actors(std::max<std::size_t>(count, 1)) {}
 

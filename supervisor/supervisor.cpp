@@ -24,6 +24,8 @@
 
 namespace stargate {
 
+using namespace compat;
+
 namespace {
 
 using internal::child;

@@ -9,6 +9,8 @@
 
 namespace stargate {
 
+using namespace compat;
+
 namespace {
 
 using internal::task_work;

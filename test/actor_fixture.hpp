@@ -52,8 +52,8 @@ struct actor_fixture : deterministic {
   }
 
   ~actor_fixture() {
-    send_exit(subject, caf::exit_reason::kill);
-    send_exit(tree->registry().actor(), caf::exit_reason::kill);
+    compat::send_exit(subject, caf::exit_reason::kill);
+    compat::send_exit(tree->registry().actor(), caf::exit_reason::kill);
     run();
     subject = nullptr;
   }

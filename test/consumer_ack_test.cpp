@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 
 using namespace stargate;
+using namespace stargate::compat;
 using namespace stargate::internal;
 
 namespace {
@@ -110,6 +111,22 @@ TEST_CASE_METHOD(fixture, "what a handler still had in hand is acknowledged when
   post(subject, link_up{2, me()});
   settle_one(2, 1, disposition::continue_); // counts anew
   CHECK(sent().empty());
+}
+
+TEST_CASE_METHOD(fixture, "a cumulative acknowledgement leaves out what the tree itself is to settle") {
+  begin(role::consumer);
+  post(subject, will_settle{1, 2});
+  const bool kept_before = GENERATE(true, false);
+  settle_one(1, 1, disposition::continue_);
+  if (kept_before)
+    settle_one(1, 2, disposition::continue_);
+  settle_one(1, 3, disposition::continue_);
+  post(subject, settle_up_to{1, 3});
+  if (!kept_before)
+    settle_one(1, 2, disposition::continue_);
+  CHECK(sent() == list{R"({"messageId":"id1"})", R"({"messageId":"id3"})"});
+  settle_one(1, 2);
+  CHECK(sent() == list{R"({"messageId":"id2"})"});
 }
 
 TEST_CASE_METHOD(fixture, "an acknowledgement settles a message, also when it overtakes the handler's continue_") {

@@ -5,6 +5,7 @@
 #include <catch2/catch.hpp>
 
 using namespace stargate;
+using namespace stargate::compat;
 using namespace stargate::internal;
 using namespace std::chrono_literals;
 

@@ -54,7 +54,7 @@ public:
   template <class Answer, class Content>
   caf::expected<Answer> answer_of(const caf::actor& whom, Content content) {
     caf::expected<Answer> result = caf::make_error(caf::sec::unexpected_response);
-    auto pending = request(self_->ptr(), whom, std::chrono::hours{1}, std::move(content));
+    auto pending = compat::request(self_->ptr(), whom, std::chrono::hours{1}, std::move(content));
     run();
     pending.receive([&](Answer& a) { result = std::move(a); }, [&](caf::error& e) { result = std::move(e); });
     return result;

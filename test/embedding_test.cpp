@@ -12,6 +12,7 @@
 #include <vector>
 
 using namespace stargate;
+using namespace stargate::compat;
 using namespace stargate::test;
 using fixture = tree_fixture;
 

@@ -7,6 +7,7 @@
 #include <stdexcept>
 
 using namespace stargate;
+using namespace stargate::compat;
 using namespace stargate::internal;
 using kind = event::kind;
 

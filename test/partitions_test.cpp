@@ -8,6 +8,7 @@
 #include <string>
 
 using namespace stargate;
+using namespace stargate::compat;
 
 TEST_CASE_METHOD(test::deterministic, "a key belongs to one partition, and finds its successor there") {
   std::map<std::size_t, int> starts;

@@ -37,7 +37,7 @@ struct processor_fixture : actor_fixture {
                         + R"(","publishTime":"2026-01-01T00:00:00Z"})"};
   }
   void give(std::vector<internal::raw_message> messages) {
-    post(subject, internal::deliver{origin, std::move(messages)});
+    compat::post(subject, internal::deliver{origin, std::move(messages)});
     run();
   }
   std::size_t asked() {

@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 
 using namespace stargate;
+using namespace stargate::compat;
 using namespace stargate::internal;
 
 namespace {
@@ -202,4 +203,58 @@ TEST_CASE_METHOD(fixture, "a batch handler that answers for too few fails") {
   CHECK(asked() == 10);
   give({raw(1, "YQ=="), raw(2, "Yg==")});
   CHECK(describe(end()).find("0 answers for 2 messages") != std::string::npos);
+}
+
+namespace {
+
+/// Takes the payload out of each message, and then fails where it is "b".
+disposition take_payload(std::vector<std::string>& into, received_message&& m) {
+  into.push_back(std::exchange(m.payload, {}));
+  m.id = {};
+  if (into.back() == "b")
+    throw std::runtime_error{"cannot do b"};
+  return disposition::ack;
+}
+
+} // namespace
+
+TEST_CASE_METHOD(fixture, "a handler may move from its message, and what came is settled") {
+  const auto timeout = GENERATE(0, 1000);
+  begin([this](received_message&& m) { return take_payload(handled, std::move(m)); }, 4, 2,
+        [&](consumer_options& o) {
+          o.handler_timeout = std::chrono::milliseconds{timeout};
+          o.on_failure = failure_action::nack;
+        });
+  CHECK(asked() == 4);
+  give({raw(1, "YQ=="), raw(2, "Yg=="), raw(3, "Yw==")});
+  const auto settled = take<settle>();
+  REQUIRE(settled);
+  REQUIRE(settled->messages.size() == 3);
+  for (std::size_t i = 0; i < 3; ++i) {
+    CHECK(settled->messages[i].id.value == "id" + std::to_string(i + 1));
+    CHECK(settled->messages[i].what == (i == 1 ? disposition::nack : disposition::ack));
+  }
+  CHECK(handled == std::vector<std::string>{"a", "b", "c"});
+}
+
+TEST_CASE_METHOD(fixture, "what a handler has taken is whole on the dead-letter topic, one by one and in batches") {
+  const std::size_t batch = GENERATE(1, 2);
+  const auto timeout = GENERATE(0, 1000);
+  const role_keys dead{role::producer, {.topic = "dead"}, {}};
+  play(dead.acknowledger());
+  begin([this](received_message&& m) { return take_payload(handled, std::move(m)); }, 4, 2,
+        [&](consumer_options& o) {
+          o.handler_timeout = std::chrono::milliseconds{timeout};
+          o.on_failure = failure_action::dead_letter;
+          o.dead_letter_topic = "public/default/dead";
+          o.dead_letter_subscription = "";
+          o.batch_size = batch;
+        });
+  CHECK(asked() == 4);
+  give({raw(1, "YQ=="), raw(2, "Yg==")});
+  std::vector<std::string> buried;
+  while (auto given = take<publications>())
+    for (const auto& item : given->items)
+      buried.push_back(item->content.payload);
+  CHECK(buried == (batch == 1 ? std::vector<std::string>{"b"} : std::vector<std::string>{"a", "b"}));
 }

@@ -1,6 +1,7 @@
 #include "test/supervisor_fixture.hpp"
 
 using namespace stargate;
+using namespace stargate::compat;
 using namespace stargate::test;
 using fixture = supervisor_fixture;
 

@@ -44,10 +44,10 @@ struct supervisor_fixture : deterministic {
       }
       trace.push_back("start " + id);
       auto who = context.system.spawn([how](caf::event_based_actor* self) -> caf::behavior {
-        signal_handlers signals;
+        compat::signal_handlers signals;
         if (how == manner::ignores_exit)
           signals.exit = [](const caf::actor_addr&, const caf::error&) {};
-        return behave(
+        return compat::behave(
           self, signals, [self](const caf::error& why) { self->quit(why); },
           [](const string& text) { throw std::runtime_error{text}; });
       });
@@ -72,18 +72,18 @@ struct supervisor_fixture : deterministic {
   /// Ends a child for a reason.
   void end_child(const string& id, caf::error why) {
     trace.clear();
-    post(now.at(id), std::move(why));
+    compat::post(now.at(id), std::move(why));
     run();
   }
   void kill_child(const string& id) {
     trace.clear();
-    send_exit(now.at(id), caf::exit_reason::kill);
+    compat::send_exit(now.at(id), caf::exit_reason::kill);
     run();
   }
   bool has_ended() {
     if (auto down = take<caf::down_msg>())
       end = down->reason;
-    return stargate::has_ended(sup);
+    return compat::has_ended(sup);
   }
   vector<child_info> all() { return std::move(answer_of<children>(sup, which_children{})->list); }
   vector<string> alive() {
@@ -102,11 +102,11 @@ struct supervisor_fixture : deterministic {
   }
   void stop() {
     trace.clear();
-    send_exit(sup, caf::exit_reason::user_shutdown);
+    compat::send_exit(sup, caf::exit_reason::user_shutdown);
     run();
   }
   ~supervisor_fixture() {
-    send_exit(sup, caf::exit_reason::kill);
+    compat::send_exit(sup, caf::exit_reason::kill);
     run();
     now.clear();
   }

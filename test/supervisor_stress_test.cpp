@@ -9,6 +9,7 @@
 #include <thread>
 
 using namespace stargate;
+using namespace stargate::compat;
 using namespace std::chrono_literals;
 
 namespace {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 using namespace stargate;
+using namespace stargate::compat;
 using namespace stargate::test;
 using fixture = supervisor_fixture;
 

@@ -74,7 +74,7 @@ struct consumer_ack_state {
     if (m.connection != connection)
       return;
     for (auto& message : m.messages) {
-      if (message.what == disposition::continue_ && message.sequence > up_to)
+      if (message.what == disposition::continue_ && (message.sequence > up_to || awaited.contains(message.sequence)))
         keep(message);
       else
         settle_one(message);
@@ -130,14 +130,16 @@ struct consumer_ack_state {
     send_later(self, receiver->ack_timeout, look_after{});
   }
 
-  /// Cumulative acknowledgement: what was kept up to there, and what handlers will still say `continue_` to.
+  /// Cumulative acknowledgement: what was kept up to there, and what handlers will still say `continue_` to. It says
+  /// nothing of what the tree itself settles, when what was made of it is stored.
   void on_settle_up_to(const settle_up_to& m) {
     if (m.connection != connection)
       return;
     up_to = std::max(up_to, m.sequence);
     settle all{connection, {}};
     for (auto i = kept.begin(); i != kept.end() && i->first <= up_to; ++i)
-      all.messages.push_back({i->first, i->second.id, disposition::ack});
+      if (!awaited.contains(i->first))
+        all.messages.push_back({i->first, i->second.id, disposition::ack});
     on_settle(all);
   }
 

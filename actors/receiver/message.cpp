@@ -4,6 +4,8 @@
 
 namespace stargate {
 
+using namespace compat;
+
 namespace {
 
 void settle_from_outside(const received_message& m, disposition what) {
@@ -12,6 +14,11 @@ void settle_from_outside(const received_message& m, disposition what) {
 }
 
 } // namespace
+
+const topic_name& received_message::topic() const {
+  static const topic_name none{.topic = {}};
+  return origin && origin->topic ? *origin->topic : none;
+}
 
 void received_message::acknowledge() const {
   settle_from_outside(*this, disposition::ack);

@@ -22,9 +22,10 @@
 
 #include <caf/spawn_options.hpp>
 
+#include <algorithm>
 #include <deque>
+#include <iterator>
 #include <optional>
-#include <span>
 #include <stdexcept>
 #include <utility>
 
@@ -50,6 +51,7 @@ struct processor_state {
   const caf::actor supervisor;
 
   std::unique_ptr<message_handler> handler; ///< Empty where messages go to an actor.
+  taking_handler* taker = nullptr;          ///< The handler, if it is one to which messages are given away.
   caf::actor dispatcher;
   std::deque<queued> queue;
   std::size_t owed = 0; ///< Asked for and not handled yet: at the dispatcher, on the way, or in the queue.
@@ -96,6 +98,7 @@ struct processor_state {
       handler = receiver->handler();
       if (!handler)
         throw std::runtime_error{"the factory of handlers gave none"};
+      taker = dynamic_cast<taking_handler*>(handler.get());
       handler->init({receiver->keys.topic(), receiver->keys.processor_component(index), index, tree->weak()});
     });
     if (thrown)
@@ -234,28 +237,49 @@ struct processor_state {
       return deliver_gathered();
     const auto count = gathered.size();
     std::vector<disposition> answers;
-    std::span<const received_message> batch{gathered};
     const bool limited = receiver->handler_timeout.count() > 0;
+    std::vector<received_message> messages; // as they came, as far as they are needed
     if (limited)
-      in_hand->begin(gathered, tree->now() + receiver->handler_timeout);
+      in_hand->begin(kept_of(gathered), tree->now() + receiver->handler_timeout);
+    else if (taker != nullptr)
+      messages = kept_of(gathered);
     const own_handler inside{tree.get()};
     auto failure = thrown_by([&] {
-      if (receiver->batch_size == 1)
-        answers.push_back(handler->handle_message(batch.front()));
+      const bool single = receiver->batch_size == 1;
+      if (taker != nullptr && single)
+        answers.push_back(taker->take_message(std::move(gathered.front())));
+      else if (taker != nullptr)
+        answers = taker->take_batch(std::move(gathered));
+      else if (single)
+        answers.push_back(handler->handle_message(gathered.front()));
       else
-        answers = handler->handle_batch(batch);
+        answers = handler->handle_batch(gathered);
       if (answers.size() != count)
         throw std::runtime_error{"it gave " + std::to_string(answers.size()) + " answers for " + std::to_string(count)
                                  + " messages"};
     });
-    const auto messages = std::exchange(gathered, {});
+    auto handled = std::exchange(gathered, {});
     owed -= count;
-    if (limited && in_hand->finish().empty())
+    if (limited)
+      messages = in_hand->finish();
+    else if (taker == nullptr)
+      messages = std::move(handled);
+    if (messages.empty())
       return; // it took too long: somebody else has decided about these messages
     if (failure)
       return on_failure(messages, *failure);
     for (std::size_t i = 0; i < count; ++i)
       settle_later(messages[i], answers[i]);
+  }
+
+  /// Of messages that others get, what is needed to settle them, and to put them on the dead-letter topic.
+  [[nodiscard]] std::vector<received_message> kept_of(const std::vector<received_message>& messages) const {
+    if (receiver->on_failure == failure_action::dead_letter)
+      return messages;
+    std::vector<received_message> result;
+    result.reserve(messages.size());
+    std::transform(messages.begin(), messages.end(), std::back_inserter(result), without_content);
+    return result;
   }
 
   // -- where messages go to an actor
@@ -272,8 +296,7 @@ struct processor_state {
       monitor(self, target);
     }
     message_batch batch{std::exchange(gathered, {})};
-    for (const auto& m : batch.messages)
-      delivered.push_back(receiver->on_failure == failure_action::dead_letter ? m : without_content(m));
+    delivered = kept_of(batch.messages);
     const auto number = ++batch_number;
     deadline = tree->now() + receiver->handler_timeout;
     set_alarm();

@@ -11,6 +11,8 @@
 
 namespace stargate {
 
+using namespace compat;
+
 namespace internal {
 
 namespace {

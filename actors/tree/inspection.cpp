@@ -17,6 +17,8 @@
 
 namespace stargate {
 
+using namespace compat;
+
 namespace {
 
 /// Whoever was asked how it is doing, by its place in the listing, and what it answered.

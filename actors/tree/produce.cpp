@@ -17,6 +17,8 @@
 
 namespace stargate {
 
+using namespace compat;
+
 namespace {
 
 constexpr std::chrono::milliseconds answer_grace{1'000}; // beyond `send_timeout`, which the acknowledger keeps

@@ -96,13 +96,17 @@ void start(caf::actor_system& system, options o, std::function<void(caf::expecte
 }
 
 child_spec tree_spec(options o, child_id id, restart restart) {
+  return internal::tree_spec_in(std::move(o), std::move(id), restart, {});
+}
+
+child_spec internal::tree_spec_in(options o, child_id id, restart when, std::shared_ptr<environment> world) {
   child_spec spec;
   spec.id = id.empty() ? o.name : std::move(id);
-  spec.start = [o = std::move(o)](const start_context& context) -> caf::expected<caf::actor> {
-    const auto tree = describe_tree(context.system, o, {});
+  spec.start = [o = std::move(o), world = std::move(world)](const start_context& context) -> caf::expected<caf::actor> {
+    const auto tree = describe_tree(context.system, o, world);
     if (!tree)
       return tree.error();
-    const auto guard = internal::tree_guard::make(*tree, context.supervisor);
+    const auto guard = tree_guard::make(*tree, context.supervisor);
     if (!guard)
       return guard.error();
     if (auto wrong = complete(*guard))
@@ -113,7 +117,7 @@ child_spec tree_spec(options o, child_id id, restart restart) {
     });
     return (*guard)->supervisor;
   };
-  spec.restart = restart;
+  spec.restart = when;
   spec.type = child_type::supervisor;
   spec.start_timeout = patience;
   return spec;

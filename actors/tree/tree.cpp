@@ -17,6 +17,8 @@
 
 namespace stargate {
 
+using namespace compat;
+
 caf::error tree::stop(std::chrono::milliseconds timeout) const {
   return guard_ ? guard_->stop(timeout) : caf::error{};
 }

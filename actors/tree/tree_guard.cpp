@@ -14,6 +14,8 @@
 
 namespace stargate {
 
+using namespace compat;
+
 namespace internal {
 
 namespace {

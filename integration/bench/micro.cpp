@@ -10,6 +10,7 @@
 #include <list>
 
 using namespace stargate;
+using namespace stargate::compat;
 using namespace std::chrono_literals;
 
 namespace {

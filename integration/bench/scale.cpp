@@ -24,6 +24,7 @@
 namespace {
 
 using namespace stargate;
+using namespace stargate::compat;
 using namespace std::chrono_literals;
 using clock_type = std::chrono::steady_clock;
 

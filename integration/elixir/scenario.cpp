@@ -12,6 +12,7 @@
 namespace {
 
 using namespace stargate;
+using namespace stargate::compat;
 using list = std::vector<std::string>;
 
 std::string joined(const list& words) {

@@ -15,6 +15,7 @@
 #include <sstream>
 
 using namespace stargate;
+using namespace stargate::compat;
 using namespace std::chrono_literals;
 using std::string;
 using std::vector;

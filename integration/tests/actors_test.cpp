@@ -8,6 +8,7 @@
 #include <set>
 
 using namespace stargate;
+using namespace stargate::compat;
 using namespace stargate::integration;
 using list = std::vector<std::string>;
 

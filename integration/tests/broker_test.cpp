@@ -4,6 +4,7 @@
 #include "integration/tests/support.hpp"
 
 using namespace stargate;
+using namespace stargate::compat;
 using namespace stargate::integration;
 
 namespace {

@@ -2,6 +2,7 @@
 #include "integration/tests/support.hpp"
 
 using namespace stargate;
+using namespace stargate::compat;
 using namespace stargate::integration;
 
 TEST_CASE_METHOD(fixture, "a producer and a consumer are added to a running tree, and removed again") {

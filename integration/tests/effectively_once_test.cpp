@@ -9,6 +9,7 @@
 #include <vector>
 
 using namespace stargate;
+using namespace stargate::compat;
 using namespace stargate::integration;
 
 namespace {

@@ -12,6 +12,7 @@
 #include <thread>
 
 using namespace stargate;
+using namespace stargate::compat;
 using namespace stargate::integration;
 
 namespace {

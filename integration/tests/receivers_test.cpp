@@ -6,6 +6,7 @@
 #include <set>
 
 using namespace stargate;
+using namespace stargate::compat;
 using namespace stargate::integration;
 using list = std::vector<std::string>;
 

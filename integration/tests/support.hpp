@@ -81,7 +81,7 @@ private:
 /// A scheduler of so many threads; 0 is as many as CAF makes.
 inline caf::actor_system_config& with_threads(caf::actor_system_config& config, std::size_t threads) {
   if (threads > 0)
-    set_scheduler_threads(config, threads);
+    compat::set_scheduler_threads(config, threads);
   return config;
 }
 

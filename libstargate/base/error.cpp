@@ -5,6 +5,8 @@
 
 namespace stargate {
 
+using namespace compat;
+
 namespace {
 
 struct row {

@@ -172,7 +172,7 @@ struct admin::connection {
     if (token) {
       auto text = token();
       if (!text)
-        return make_error(errc::no_token, place + ": " + context_of(text.error()));
+        return make_error(errc::no_token, place + ": " + compat::context_of(text.error()));
       add("Authorization: Bearer " + *text);
     }
     add("Content-Type: application/json");

@@ -18,6 +18,8 @@
 
 namespace stargate {
 
+using namespace compat;
+
 namespace {
 
 using clock = std::chrono::steady_clock;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <stargate/error.hpp>
+#include <stargate/export.hpp>
 #include <stargate/key.hpp>
 #include <stargate/message.hpp>
 #include <stargate/options.hpp>
@@ -16,7 +17,7 @@
 #include <string_view>
 #include <vector>
 
-namespace stargate {
+namespace STARGATE_API stargate {
 
 /// A REST client. Each call is one request that blocks until it is answered; a host that cannot be reached is
 /// followed by the next.

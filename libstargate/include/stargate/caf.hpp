@@ -3,6 +3,8 @@
 /// 1.x, as vcpkg and Conan have it. Every other file of the project reaches CAF's changing parts through this one.
 #pragma once
 
+#include <stargate/export.hpp>
+
 #include <caf/actor.hpp>
 #include <caf/actor_addr.hpp>
 #include <caf/actor_cast.hpp>
@@ -64,7 +66,7 @@
 #define STARGATE_LOCAL_MESSAGE(type) CAF_ALLOW_UNSAFE_MESSAGE_TYPE(type)
 /// @}
 
-namespace stargate {
+namespace STARGATE_API stargate {
 
 // -- what every actor takes ------------------------------------------------------
 
@@ -74,21 +76,27 @@ struct induced_crash {
   std::string what;
 };
 
+} // namespace stargate
+
+/// What is written once for both generations of CAF. It has a namespace of its own, so that a program that uses
+/// `stargate` and `caf` finds no second `send` or `request` there.
+namespace stargate::compat {
+
 /// What an actor sends itself to do something later (`send_later`). Every actor made with `behave` takes it.
 struct deferred {
   std::function<void()> what;
 };
 
-} // namespace stargate
+} // namespace stargate::compat
 
 STARGATE_LOCAL_MESSAGE(stargate::induced_crash)
-STARGATE_LOCAL_MESSAGE(stargate::deferred)
+STARGATE_LOCAL_MESSAGE(stargate::compat::deferred)
 STARGATE_BEGIN_TYPES(stargate_caf, STARGATE_FIRST_TYPE_ID + 160)
 STARGATE_TYPE(stargate_caf, stargate::induced_crash)
-STARGATE_TYPE(stargate_caf, stargate::deferred)
+STARGATE_TYPE(stargate_caf, stargate::compat::deferred)
 STARGATE_END_TYPES(stargate_caf)
 
-namespace stargate {
+namespace stargate::compat {
 
 // -- settings -----------------------------------------------------------------
 
@@ -339,4 +347,8 @@ template <class Enum>
 #endif
 }
 
-} // namespace stargate
+} // namespace stargate::compat
+
+namespace stargate::internal {
+using namespace compat;
+} // namespace stargate::internal

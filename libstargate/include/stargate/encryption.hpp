@@ -4,12 +4,14 @@
 /// each reader of the messages.
 #pragma once
 
+#include <stargate/export.hpp>
+
 #include <functional>
 #include <string>
 #include <utility>
 #include <vector>
 
-namespace stargate {
+namespace STARGATE_API stargate {
 
 /// A key in PEM format: from a file, or from a function. It has no text form and appears in no log.
 /// @par Threads the function may be called from any thread, and by several at once

@@ -3,12 +3,13 @@
 #pragma once
 
 #include <stargate/caf.hpp>
+#include <stargate/export.hpp>
 
 #include <cstdint>
 #include <string>
 #include <string_view>
 
-namespace stargate {
+namespace STARGATE_API stargate {
 
 /// What went wrong. Each error carries a sentence that names the topic, key or host, and what to do: `describe` has it.
 /// The numbers stay what they are.
@@ -106,7 +107,7 @@ STARGATE_END_TYPES(stargate_errors)
 STARGATE_ERROR_ENUM(stargate::errc, "stargate")
 STARGATE_ERROR_ENUM(stargate::exit_code, "sgexit")
 
-namespace stargate {
+namespace STARGATE_API stargate {
 
 #if STARGATE_CAF_1
 template <class Inspector, class Enum>

@@ -4,6 +4,7 @@
 
 #include <stargate/caf.hpp>
 #include <stargate/error.hpp>
+#include <stargate/export.hpp>
 #include <stargate/message.hpp>
 
 #include <chrono>
@@ -16,7 +17,11 @@
 #include <string_view>
 #include <utility>
 
-namespace stargate {
+namespace stargate::internal {
+class event_inbox;
+} // namespace stargate::internal
+
+namespace STARGATE_API stargate {
 
 /// Something that happened. An actor that subscribed takes it as a message.
 struct event {
@@ -46,10 +51,6 @@ struct event {
 
 /// An event in one line. @par Threads any thread
 [[nodiscard]] std::string to_string(const event& e);
-
-namespace internal {
-class event_inbox;
-}
 
 /// A listener's place. Copies mean the same; it ends with the tree, with the listener that is an actor, or by `end`.
 class subscription {

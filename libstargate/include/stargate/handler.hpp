@@ -2,6 +2,7 @@
 /// What an application does with the messages of a consumer or reader.
 #pragma once
 
+#include <stargate/export.hpp>
 #include <stargate/message.hpp>
 #include <stargate/registry.hpp>
 #include <stargate/weak_tree.hpp>
@@ -16,7 +17,7 @@
 #include <utility>
 #include <vector>
 
-namespace stargate {
+namespace STARGATE_API stargate {
 
 /// Where a handler runs.
 struct handler_context {
@@ -53,6 +54,36 @@ public:
   }
 };
 
+/// A handler whose messages are its own to change and to move from, so that a payload goes onward without a copy.
+/// What is settled is what came, whatever becomes of the message. With `on_failure` `dead_letter` a copy is kept for it.
+class taking_handler : public message_handler {
+public:
+  /// As `handle_message`. @par Threads as `handle_message`
+  [[nodiscard]] virtual disposition take_message(received_message&& message) = 0;
+  /// As `handle_batch`. @par Threads as `handle_message`
+  [[nodiscard]] virtual std::vector<disposition> take_batch(std::vector<received_message>&& batch) {
+    std::vector<disposition> answers;
+    for (auto& message : batch)
+      answers.push_back(take_message(std::move(message)));
+    return answers;
+  }
+
+  disposition handle_message(const received_message& message) final { return take_message(received_message{message}); }
+  std::vector<disposition> handle_batch(std::span<const received_message> batch) final {
+    return take_batch({batch.begin(), batch.end()});
+  }
+};
+
+namespace internal {
+
+/// Whether `F` wants messages to be its own: it takes them by `&&`.
+template <class F, class... More>
+inline constexpr bool takes_messages =
+  std::is_invocable_r_v<disposition, F&, received_message&&,
+                        const More&...> && !std::is_invocable_v<F&, const received_message&, const More&...>;
+
+} // namespace internal
+
 /// Makes handlers, one for each processor. It is made from a factory of handlers, or from a function of a message.
 class handler_factory {
 public:
@@ -88,6 +119,34 @@ public:
       explicit with_context(F f) : handle_{std::move(f)} {}
       void init(const handler_context& here) override { here_ = here; }
       disposition handle_message(const received_message& message) override { return handle_(message, here_); }
+
+    private:
+      F handle_;
+      handler_context here_;
+    };
+    make_ = [handle = std::move(handle)] { return std::make_unique<with_context>(handle); };
+  }
+
+  /// The same, from a function that takes the message by `&&`: it may move from it (`taking_handler`).
+  template <class F>
+  requires internal::takes_messages<F> handler_factory(F handle) {
+    class stateless final : public taking_handler {
+    public:
+      explicit stateless(F f) : handle_{std::move(f)} {}
+      disposition take_message(received_message&& message) override { return handle_(std::move(message)); }
+
+    private:
+      F handle_;
+    };
+    make_ = [handle = std::move(handle)] { return std::make_unique<stateless>(handle); };
+  }
+  template <class F>
+  requires internal::takes_messages<F, handler_context> handler_factory(F handle) {
+    class with_context final : public taking_handler {
+    public:
+      explicit with_context(F f) : handle_{std::move(f)} {}
+      void init(const handler_context& here) override { here_ = here; }
+      disposition take_message(received_message&& message) override { return handle_(std::move(message), here_); }
 
     private:
       F handle_;

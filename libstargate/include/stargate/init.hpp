@@ -1,6 +1,8 @@
 #pragma once
 
-namespace stargate {
+#include <stargate/export.hpp>
+
+namespace STARGATE_API stargate {
 
 /// Makes Stargate's message types known to CAF 1.x, CAF's own included; call it once, before the first
 /// `actor_system_config`. On CAF 0.17 it does nothing.

@@ -2,13 +2,15 @@
 /// The names of topics, and the keys under which a tree's actors are found.
 #pragma once
 
+#include <stargate/export.hpp>
+
 #include <caf/expected.hpp>
 
 #include <cstdint>
 #include <string>
 #include <string_view>
 
-namespace stargate {
+namespace STARGATE_API stargate {
 
 /// Whether the broker stores a topic's messages.
 enum class persistence : std::uint8_t { persistent, non_persistent };

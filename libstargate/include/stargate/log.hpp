@@ -3,12 +3,13 @@
 #pragma once
 
 #include <stargate/caf.hpp>
+#include <stargate/export.hpp>
 
 #include <cstdint>
 #include <functional>
 #include <string_view>
 
-namespace stargate {
+namespace STARGATE_API stargate {
 
 enum class log_level : std::uint8_t { debug, info, warning, error };
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <stargate/caf.hpp>
+#include <stargate/export.hpp>
 #include <stargate/key.hpp>
 
 #include <chrono>
@@ -14,7 +15,7 @@
 #include <utility>
 #include <vector>
 
-namespace stargate {
+namespace STARGATE_API stargate {
 
 /// The id that the broker gives a stored message: base64 text, opaque, and ordered only by the broker.
 struct message_id {
@@ -67,22 +68,23 @@ struct encryption_context {
   std::optional<std::int32_t> batch_size; ///< Set when the plain text is a batch of messages.
 };
 
-/// A message as a consumer or reader received it.
+/// A message as a consumer or reader received it. One that a test makes itself has no `origin`: its topic is empty, and
+/// acknowledging it does nothing.
 struct received_message {
-  message_id id;
-  std::string payload; ///< The bytes as they were produced.
-  std::optional<std::string> key;
-  stargate::properties properties;
-  std::chrono::system_clock::time_point publish_time; ///< When the broker took it, in milliseconds.
-  std::optional<std::chrono::system_clock::time_point> event_time;
-  std::shared_ptr<const encryption_context> encryption; ///< Set when the payload is still encrypted.
+  message_id id = {};
+  std::string payload = {}; ///< The bytes as they were produced.
+  std::optional<std::string> key = {};
+  stargate::properties properties = {};
+  std::chrono::system_clock::time_point publish_time = {}; ///< When the broker took it, in milliseconds.
+  std::optional<std::chrono::system_clock::time_point> event_time = {};
+  std::shared_ptr<const encryption_context> encryption = {}; ///< Set when the payload is still encrypted.
   std::uint32_t redelivery_count = 0; ///< How often the broker delivered it before; kept on shared subscriptions only.
   std::uint64_t sequence = 0;         ///< Counts what this connection delivered.
-  std::shared_ptr<const delivery> origin;
+  std::shared_ptr<const delivery> origin = {};
 
   /// The topic that the consumer or reader is on; on a consumer of several topics, the name it is registered under,
   /// since no frame of the API says which topic a message is of.
-  [[nodiscard]] const topic_name& topic() const { return *origin->topic; }
+  [[nodiscard]] const topic_name& topic() const;
 
   /// Acknowledges the message, where the handler answered `continue_`.
   /// The acknowledgement goes out by the connection that brought the message; if that is gone, so is the
@@ -92,7 +94,8 @@ struct received_message {
 
   /// Acknowledges this message and every one that the same connection delivered before it: cumulative
   /// acknowledgement. Those that other processors still have in hand are acknowledged when their handlers have said
-  /// `continue_`. On a consumer of several topics, only the message itself.
+  /// `continue_`; those that `produce_and_ack` has under way, when what was made of them is stored. On a consumer of
+  /// several topics, only the message itself.
   /// @par Threads any thread
   void acknowledge_up_to() const;
 

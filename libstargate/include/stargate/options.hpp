@@ -3,6 +3,7 @@
 #pragma once
 
 #include <stargate/encryption.hpp>
+#include <stargate/export.hpp>
 #include <stargate/handler.hpp>
 #include <stargate/key.hpp>
 #include <stargate/log.hpp>
@@ -16,7 +17,7 @@
 #include <string>
 #include <vector>
 
-namespace stargate {
+namespace STARGATE_API stargate {
 
 /// A broker's web port.
 struct host {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <stargate/caf.hpp>
+#include <stargate/export.hpp>
 #include <stargate/supervisor.hpp>
 
 #include <cstddef>
@@ -10,7 +11,7 @@
 #include <memory>
 #include <thread>
 
-namespace stargate {
+namespace STARGATE_API stargate {
 
 /// Makes one child specification into many, and finds the child that a key belongs to: for work that must be in order
 /// for each key and may go on at once for different ones.

@@ -7,12 +7,13 @@
 #pragma once
 
 #include <stargate/caf.hpp>
+#include <stargate/export.hpp>
 #include <stargate/message.hpp>
 
 #include <cstddef>
 #include <vector>
 
-namespace stargate {
+namespace STARGATE_API stargate {
 
 /// Produces a message; answered with its `message_id` when the broker has stored it.
 /// @par Errors as `tree::produce`: errc::queue_full when `max_pending` messages await their receipts, unless there is

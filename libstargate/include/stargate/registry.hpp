@@ -5,6 +5,7 @@
 
 #include <stargate/caf.hpp>
 #include <stargate/error.hpp>
+#include <stargate/export.hpp>
 
 #include <any>
 #include <chrono>
@@ -17,7 +18,11 @@
 #include <utility>
 #include <vector>
 
-namespace stargate {
+namespace stargate::internal {
+class name_table;
+} // namespace stargate::internal
+
+namespace STARGATE_API stargate {
 
 /// Selects names by their parts: those between the slashes of a name. An unset part matches any; a name with another
 /// number of parts is not selected. No pattern at all selects every name.
@@ -118,10 +123,6 @@ struct name_unregistered {
   caf::actor_addr who;
 };
 /// @}
-
-namespace internal {
-class name_table;
-}
 
 /// A registry: an actor that owns the names, and a table that any thread may read. It gives living actors only.
 class registry {

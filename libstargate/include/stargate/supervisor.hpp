@@ -17,6 +17,7 @@
 
 #include <stargate/caf.hpp>
 #include <stargate/error.hpp>
+#include <stargate/export.hpp>
 #include <stargate/log.hpp>
 
 #include <any>
@@ -28,7 +29,7 @@
 #include <string>
 #include <vector>
 
-namespace stargate {
+namespace STARGATE_API stargate {
 
 using child_id = std::string;
 

@@ -4,6 +4,7 @@
 
 #include <stargate/caf.hpp>
 #include <stargate/error.hpp>
+#include <stargate/export.hpp>
 #include <stargate/supervisor.hpp>
 
 #include <any>
@@ -18,7 +19,7 @@
 #include <utility>
 #include <vector>
 
-namespace stargate {
+namespace STARGATE_API stargate {
 
 /// Where tasks run.
 struct task_options {
@@ -178,7 +179,7 @@ public:
   /// no more.
   void shutdown() const {
     state_->set(make_error(exit_code::shutdown, "the task was shut down"));
-    send_exit(state_->who(), caf::exit_reason::kill);
+    compat::send_exit(state_->who(), caf::exit_reason::kill);
   }
 
 private:

@@ -4,6 +4,7 @@
 
 #include <stargate/caf.hpp>
 #include <stargate/error.hpp>
+#include <stargate/export.hpp>
 #include <stargate/message.hpp>
 #include <stargate/options.hpp>
 
@@ -12,7 +13,7 @@
 #include <string>
 #include <vector>
 
-namespace stargate {
+namespace STARGATE_API stargate {
 
 struct temporary_options {
   tls_options tls = {};                           ///< For `wss://`.

@@ -5,6 +5,7 @@
 #include <stargate/caf.hpp>
 #include <stargate/error.hpp>
 #include <stargate/event.hpp>
+#include <stargate/export.hpp>
 #include <stargate/key.hpp>
 #include <stargate/message.hpp>
 #include <stargate/options.hpp>
@@ -25,16 +26,19 @@
 #include <utility>
 #include <vector>
 
-namespace stargate {
-
+namespace STARGATE_API stargate {
 class tree;
+}
 
-namespace internal {
+namespace stargate::internal {
 class environment;
 class tree_guard;
-/// `start` in a world of the caller's: for simulations.
+/// `start` and `tree_spec` in a world of the caller's: for simulations.
 [[nodiscard]] caf::expected<tree> start_in(caf::actor_system& system, options o, std::shared_ptr<environment> world);
-} // namespace internal
+[[nodiscard]] child_spec tree_spec_in(options o, child_id id, restart when, std::shared_ptr<environment> world);
+} // namespace stargate::internal
+
+namespace STARGATE_API stargate {
 
 /// Takes the answer to one message: the id under which it is stored, or an error.
 /// @par Threads any thread, never the caller's own stack; it must not block. What it throws is logged and dropped.

@@ -3,10 +3,11 @@
 #pragma once
 
 #include <stargate/caf.hpp>
+#include <stargate/export.hpp>
 
 #include <cstddef>
 
-namespace stargate {
+namespace STARGATE_API stargate {
 
 /// Asks an actor how it is doing: answered with `vitals`. Every actor of Stargate answers it, in its turn: one that is
 /// busy answers late. @par Errors none

@@ -2,6 +2,7 @@
 /// A handle to a tree for those whom the tree itself keeps.
 #pragma once
 
+#include <stargate/export.hpp>
 #include <stargate/key.hpp>
 #include <stargate/message.hpp>
 
@@ -9,13 +10,13 @@
 #include <memory>
 #include <utility>
 
-namespace stargate {
+namespace stargate::internal {
+class tree_context;
+} // namespace stargate::internal
+
+namespace STARGATE_API stargate {
 
 class tree;
-
-namespace internal {
-class tree_context;
-}
 
 /// What becomes of a message that a handler has seen.
 enum class disposition : std::uint8_t {
