@@ -509,9 +509,9 @@ void world::change(const deed& d) {
 }
 
 registry_key world::socket_key(const pipeline_plan& p) {
-  auto text = p.role == pipeline_plan::producer   ? internal::keys_of(p.p).socket()
-              : p.role == pipeline_plan::consumer ? internal::keys_of(p.c).socket()
-                                                  : internal::keys_of(p.r).socket();
+  auto text = p.role == pipeline_plan::producer   ? internal::role_keys_of(p.p).socket()
+              : p.role == pipeline_plan::consumer ? internal::role_keys_of(p.c).socket()
+                                                  : internal::role_keys_of(p.r).socket();
   auto key = parse_registry_key(text);
   key->name = "sim";
   return *key;

@@ -163,16 +163,16 @@ std::string world::unplanned(const tree_snapshot& seen) {
   std::set<std::string> wanted, there;
   const auto want_dead_letters = [&](const auto& o) {
     if (o.on_failure == failure_action::dead_letter)
-      wanted.insert(internal::keys_of(producer_options{.topic = protocol::dead_letter_topic_of(o)}).supervisor());
+      wanted.insert(internal::role_keys_of(producer_options{.topic = protocol::dead_letter_topic_of(o)}).supervisor());
   };
   for (const auto i : running_) {
     const auto& p = s_.pipelines[i];
     if (p.role == pipeline_plan::producer)
-      wanted.insert(internal::keys_of(p.p).supervisor());
+      wanted.insert(internal::role_keys_of(p.p).supervisor());
     else if (p.role == pipeline_plan::consumer)
-      wanted.insert(internal::keys_of(p.c).supervisor());
+      wanted.insert(internal::role_keys_of(p.c).supervisor());
     else
-      wanted.insert(internal::keys_of(p.r).supervisor());
+      wanted.insert(internal::role_keys_of(p.r).supervisor());
     if (p.role == pipeline_plan::consumer)
       want_dead_letters(p.c);
     if (p.role == pipeline_plan::reader)

@@ -30,7 +30,7 @@ FORBIDDEN = {
     "registry": r"<(libwebsockets|rapidjson)",
     "supervisor": r"<(libwebsockets|rapidjson)",
 }
-PULSAR_FREE = {"registry.hpp", "supervisor.hpp", "vitals.hpp", "caf.hpp", "error.hpp", "init.hpp", "log.hpp", "partitions.hpp", "task.hpp", "version.hpp"}
+PULSAR_FREE = {"registry.hpp", "supervisor.hpp", "vitals.hpp", "caf.hpp", "error.hpp", "export.hpp", "init.hpp", "log.hpp", "partitions.hpp", "task.hpp", "version.hpp"}
 
 mistakes = []
 

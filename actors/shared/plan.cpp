@@ -14,11 +14,11 @@ namespace {
 std::vector<role_keys> all_keys(const pipelines& p) {
   std::vector<role_keys> keys;
   for (const auto& o : p.producers)
-    keys.push_back(keys_of(o));
+    keys.push_back(role_keys_of(o));
   for (const auto& o : p.consumers)
-    keys.push_back(keys_of(o));
+    keys.push_back(role_keys_of(o));
   for (const auto& o : p.readers)
-    keys.push_back(keys_of(o));
+    keys.push_back(role_keys_of(o));
   return keys;
 }
 

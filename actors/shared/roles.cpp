@@ -15,15 +15,15 @@ std::optional<role_keys> role_keys::of(const registry_key& socket) {
   return std::nullopt;
 }
 
-role_keys keys_of(const producer_options& o) {
+role_keys role_keys_of(const producer_options& o) {
   return {role::producer, o.topic, {}};
 }
 
-role_keys keys_of(const consumer_options& o) {
+role_keys role_keys_of(const consumer_options& o) {
   return {role::consumer, protocol::registered_topic(o), o.subscription};
 }
 
-role_keys keys_of(const reader_options& o) {
+role_keys role_keys_of(const reader_options& o) {
   return {role::reader, o.topic, o.reader_name.value_or("")};
 }
 

@@ -76,8 +76,8 @@ private:
   std::string suffix_;
 };
 
-[[nodiscard]] role_keys keys_of(const producer_options& o);
-[[nodiscard]] role_keys keys_of(const consumer_options& o);
-[[nodiscard]] role_keys keys_of(const reader_options& o);
+[[nodiscard]] role_keys role_keys_of(const producer_options& o);
+[[nodiscard]] role_keys role_keys_of(const consumer_options& o);
+[[nodiscard]] role_keys role_keys_of(const reader_options& o);
 
 } // namespace stargate::internal

@@ -75,7 +75,7 @@ child_spec pipeline_supervisor(const tree_context_ptr& tree, const std::string& 
 }
 
 child_spec producer_spec(const tree_context_ptr& tree, const producer_options& o) {
-  const auto keys = keys_of(o);
+  const auto keys = role_keys_of(o);
   // What was encrypted before a reconnect goes out again after it, so all connections share one key.
   const auto encrypts = o.encryption.empty() ? nullptr : std::make_shared<const protocol::encryptor>(o.encryption);
   std::vector<child_spec> children;
@@ -120,7 +120,7 @@ child_spec consumer_spec(const tree_context_ptr& tree, const consumer_options& o
   if (!name.empty())
     named.consumer_name = name;
   auto path = [named]() -> caf::expected<std::string> { return protocol::request_path(named); };
-  return receiver_spec(tree, std::make_shared<const receiver>(keys_of(o), o, std::move(path), nullptr, name));
+  return receiver_spec(tree, std::make_shared<const receiver>(role_keys_of(o), o, std::move(path), nullptr, name));
 }
 
 child_spec reader_spec(const tree_context_ptr& tree, const reader_options& o) {
@@ -133,7 +133,7 @@ child_spec reader_spec(const tree_context_ptr& tree, const reader_options& o) {
     from_here.start = start_at{message_id{*position}};
     return protocol::request_path(from_here);
   };
-  return receiver_spec(tree, std::make_shared<const receiver>(keys_of(o), o, std::move(path), position, name));
+  return receiver_spec(tree, std::make_shared<const receiver>(role_keys_of(o), o, std::move(path), position, name));
 }
 
 /// Whatever stands in a pipeline's or an instance's place notes in the roster what it is.

@@ -7,7 +7,7 @@
 namespace stargate::internal {
 
 /// Whether this is a thread of the system's scheduler, on which nobody may wait. With CAF 1.x, which hides them, nobody
-/// is told. @par Threads any thread
-[[nodiscard]] bool is_scheduler_thread(caf::actor_system& system);
+/// is told. Exported, since it is what our one library needs of the other. @par Threads any thread
+[[nodiscard]] STARGATE_API bool is_scheduler_thread(caf::actor_system& system);
 
 } // namespace stargate::internal
