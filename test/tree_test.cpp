@@ -379,6 +379,18 @@ TEST_CASE_METHOD(fixture, "a handler holds a weak handle, and the tree goes with
   CHECK_FALSE(where->lock());
 }
 
+TEST_CASE_METHOD(fixture, "nothing but its handles holds a tree that has started") {
+  for (int n = 0; n < 100; ++n) {
+    caf::actor supervisor;
+    {
+      const auto t = start(system, nowhere());
+      REQUIRE(t);
+      supervisor = t->supervisor();
+    }
+    REQUIRE(has_ended(supervisor)); // by the time the last of them has gone
+  }
+}
+
 TEST_CASE_METHOD(fixture, "what handlers hold is let go when the tree has stopped") {
   const auto held = std::make_shared<int>(1);
   auto o = nowhere();

@@ -64,8 +64,10 @@ caf::expected<tree> internal::start_in(caf::actor_system& system, options o, std
     return internal::would_block("stargate::start");
   const auto standing = std::make_shared<internal::outcome<caf::error>>();
   const auto until = (*context)->now() + patience;
-  const auto guard =
-    internal::begin_to_start(*context, [standing](caf::error how, const auto&) { standing->set(std::move(how)); });
+  const auto guard = internal::begin_to_start(*context, [standing](caf::error how, auto mine) {
+    mine.reset(); // whoever waits may let go of the last handle at once
+    standing->set(std::move(how));
+  });
   if (!guard)
     return guard.error();
   const auto failure = standing->wait(*(*context)->world, until);
@@ -83,13 +85,14 @@ void start(caf::actor_system& system, options o, std::function<void(caf::expecte
   const auto context = describe_tree(system, std::move(o), {});
   if (!context)
     return told(context.error());
-  const auto guard = internal::begin_to_start(*context, [then](caf::error how, const auto& mine) {
+  const auto guard = internal::begin_to_start(*context, [then](caf::error how, auto mine) {
     if (!how)
       how = complete(mine);
     if (how)
-      then(std::move(how));
-    else
-      then(mine->tree_context->weak().lock());
+      return then(std::move(how));
+    auto started = mine->tree_context->weak().lock();
+    mine.reset(); // from here on the tree is the caller's
+    then(std::move(started));
   });
   if (!guard)
     told(guard.error());

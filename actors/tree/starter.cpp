@@ -15,7 +15,7 @@ namespace stargate::internal {
 namespace {
 
 struct starter_state {
-  using told = std::function<void(caf::error, const std::shared_ptr<tree_guard>&)>;
+  using told = std::function<void(caf::error, std::shared_ptr<tree_guard>)>;
   static inline const char* name = "stargate.starter";
 
   caf::event_based_actor* const self;
@@ -55,8 +55,7 @@ struct starter_state {
 } // namespace
 
 caf::expected<std::shared_ptr<tree_guard>>
-begin_to_start(const tree_context_ptr& context,
-               std::function<void(caf::error, const std::shared_ptr<tree_guard>&)> tell) {
+begin_to_start(const tree_context_ptr& context, std::function<void(caf::error, std::shared_ptr<tree_guard>)> tell) {
   const auto starter = spawn_state<starter_state>(context->system, std::move(tell));
   auto guard = tree_guard::make(context, starter);
   if (guard)

@@ -14,8 +14,7 @@ namespace stargate::internal {
 /// Begins to start a tree, and has `tell` called when it stands or will not, once: with why not, and with the guard.
 /// @par Errors as `tree_guard::make`: then `tell` is not called
 [[nodiscard]] caf::expected<std::shared_ptr<tree_guard>>
-begin_to_start(const tree_context_ptr& context,
-               std::function<void(caf::error, const std::shared_ptr<tree_guard>&)> tell);
+begin_to_start(const tree_context_ptr& context, std::function<void(caf::error, std::shared_ptr<tree_guard>)> tell);
 
 /// To the starter: the tree that it waits for.
 struct announced {
