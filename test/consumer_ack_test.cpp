@@ -12,13 +12,15 @@ namespace {
 /// The acknowledger, between processors, a dispatcher and a socket that the test plays all.
 struct fixture : test::actor_fixture {
   std::shared_ptr<std::string> position = std::make_shared<std::string>("earliest");
+  std::chrono::milliseconds ack_timeout{0};
 
   void begin(role r) {
     const reader_options o{.topic = {.topic = "x"}};
     const role_keys keys{r, o.topic, r == role::reader ? "" : "s"};
     play(keys.dispatcher());
-    const auto p = r == role::reader ? std::make_shared<const receiver>(keys, o, nullptr, position)
-                                     : std::make_shared<const receiver>(keys, o, nullptr);
+    auto p = r == role::reader ? std::make_shared<receiver>(keys, o, nullptr, position)
+                               : std::make_shared<receiver>(keys, o, nullptr);
+    p->ack_timeout = ack_timeout;
     watch(spawn_consumer_ack(tree, p, me()));
     REQUIRE(take<acknowledger_up>());
     post(subject, link_up{1, me()});
@@ -111,6 +113,21 @@ TEST_CASE_METHOD(fixture, "what a handler still had in hand is acknowledged when
   post(subject, link_up{2, me()});
   settle_one(2, 1, disposition::continue_); // counts anew
   CHECK(sent().empty());
+}
+
+TEST_CASE_METHOD(fixture, "what is kept beyond ack_timeout is refused, but not what the tree itself is to settle") {
+  ack_timeout = std::chrono::seconds{1};
+  begin(role::consumer);
+  post(subject, will_settle{1, 2});
+  settle_one(1, 1, disposition::continue_);
+  settle_one(1, 2, disposition::continue_);
+  advance(std::chrono::seconds{2});
+  CHECK(sent().empty());
+  advance(std::chrono::seconds{2});
+  CHECK(sent() == list{R"({"type":"negativeAcknowledge","messageId":"id1"})"});
+  advance(std::chrono::seconds{60});
+  settle_one(1, 2);
+  CHECK(sent() == list{R"({"messageId":"id2"})"});
 }
 
 TEST_CASE_METHOD(fixture, "a cumulative acknowledgement leaves out what the tree itself is to settle") {

@@ -124,7 +124,7 @@ struct consumer_ack_state {
     const auto limit = self->clock().now() - 2 * receiver->ack_timeout - std::chrono::seconds{1};
     settle overdue{connection, {}};
     for (auto& [sequence, message] : kept)
-      if (message.since <= limit)
+      if (message.since <= limit && !awaited.contains(sequence)) // those are settled without that, and none is lost
         overdue.messages.push_back({sequence, message.id, disposition::nack});
     on_settle(overdue);
     send_later(self, receiver->ack_timeout, look_after{});
