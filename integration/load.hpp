@@ -121,10 +121,14 @@ public:
         return false;
       for (const auto& producer : producers_) // which may be on its way back
         static_cast<void>(tree_.await({"producer_ack", producer.topic, producer.name}, std::chrono::seconds{10}));
+      handed_over_again_ += again.size();
       for (const auto number : again)
         send(number);
     }
   }
+
+  /// How many messages `finish` has handed over once more: another message each, whatever had become of the first.
+  std::size_t handed_over_again() const { return handed_over_again_; }
 
 private:
   static constexpr std::size_t window = 800; // below max_pending, so none is refused
@@ -136,6 +140,7 @@ private:
   std::condition_variable changed_;
   std::size_t under_way_ = 0;
   std::vector<std::size_t> failed_;
+  std::size_t handed_over_again_ = 0; ///< Of the thread that calls `finish`.
 };
 
 /// Waits until `enough`, looking every few milliseconds; false when it is not by the deadline.

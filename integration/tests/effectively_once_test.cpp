@@ -72,6 +72,7 @@ TEST_CASE_METHOD(deduplicating,
   auto o = once(here);
   o.hosts = {{"127.0.0.1", between.port()}};
   o.producers[0].max_pending = 1'000;
+  o.producers[0].send_timeout = 10min; // longer than the slowest machine takes to restart the broker
   const auto t = run_connected(std::move(o));
   std::mt19937 random{11};
   feeder feed{t, {producer}, books};
@@ -85,6 +86,7 @@ TEST_CASE_METHOD(deduplicating,
   }
   restart.join();
   REQUIRE(feed.finish(within(120s)));
+  CHECK(feed.handed_over_again() == 0); // or the application itself would have them stored twice
   CHECK(books.receipted() == count);
   CHECK(between.cuts() >= 20);
   CHECK_FALSE(t.stop());
