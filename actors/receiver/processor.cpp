@@ -236,40 +236,40 @@ struct processor_state {
     if (delivers)
       return deliver_gathered();
     const auto count = gathered.size();
-    std::vector<disposition> answers;
     const bool limited = receiver->handler_timeout.count() > 0;
-    std::vector<received_message> messages; // as they came, as far as they are needed
+    std::vector<received_message> kept; // of what somebody else takes, or may change
+    if (limited || taker != nullptr)
+      kept = kept_of(gathered);
     if (limited)
-      in_hand->begin(kept_of(gathered), tree->now() + receiver->handler_timeout);
-    else if (taker != nullptr)
-      messages = kept_of(gathered);
+      in_hand->begin(std::move(kept), tree->now() + receiver->handler_timeout);
     const own_handler inside{tree.get()};
-    auto failure = thrown_by([&] {
-      const bool single = receiver->batch_size == 1;
-      if (taker != nullptr && single)
-        answers.push_back(taker->take_message(std::move(gathered.front())));
-      else if (taker != nullptr)
-        answers = taker->take_batch(std::move(gathered));
-      else if (single)
-        answers.push_back(handler->handle_message(gathered.front()));
-      else
-        answers = handler->handle_batch(gathered);
+    std::vector<disposition> answers;
+    const auto failure = thrown_by([&] {
+      answers = run_handler();
       if (answers.size() != count)
         throw std::runtime_error{"it gave " + std::to_string(answers.size()) + " answers for " + std::to_string(count)
                                  + " messages"};
     });
-    auto handled = std::exchange(gathered, {});
+    const auto handled = std::exchange(gathered, {});
     owed -= count;
     if (limited)
-      messages = in_hand->finish();
-    else if (taker == nullptr)
-      messages = std::move(handled);
-    if (messages.empty())
+      kept = in_hand->finish();
+    if (limited && kept.empty())
       return; // it took too long: somebody else has decided about these messages
+    const auto& messages = kept.empty() ? handled : kept;
     if (failure)
       return on_failure(messages, *failure);
     for (std::size_t i = 0; i < count; ++i)
       settle_later(messages[i], answers[i]);
+  }
+
+  /// On what was gathered; a handler that takes its messages leaves what it likes of them.
+  std::vector<disposition> run_handler() {
+    const bool single = receiver->batch_size == 1;
+    if (taker != nullptr)
+      return single ? std::vector{taker->take_message(std::move(gathered.front()))}
+                    : taker->take_batch(std::move(gathered));
+    return single ? std::vector{handler->handle_message(gathered.front())} : handler->handle_batch(gathered);
   }
 
   /// Of messages that others get, what is needed to settle them, and to put them on the dead-letter topic.
