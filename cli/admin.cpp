@@ -45,7 +45,7 @@ struct arguments {
   bool all = false;
   std::string position = "latest";
   std::string id;
-  double back = 0;
+  std::chrono::milliseconds back{0};
   std::string on;
 };
 
@@ -71,7 +71,7 @@ public:
       if (!a->topic.empty())
         static_cast<void>(topic_of(*a)); // wrong usage is told before anything is asked
       *this_run = [g, a, act] {
-        return act(admin{g->tree, milliseconds_of(std::max(g->connect_timeout, 1.0)) * 3}, *a);
+        return act(admin{g->tree, std::max(g->connect_timeout, std::chrono::milliseconds{1'000}) * 3}, *a);
       };
     });
     return sub;
@@ -229,13 +229,13 @@ void add_admin(CLI::App& app, const global_options& g, std::function<int()>& run
     [](const admin& to, const a& x) {
       if (!x.id.empty())
         return print(to.reset(topic_of(x), x.subscription, message_id{x.id}));
-      return print(to.reset(topic_of(x), x.subscription, std::chrono::system_clock::now() - milliseconds_of(x.back)));
+      return print(to.reset(topic_of(x), x.subscription, std::chrono::system_clock::now() - x.back));
     },
     [](CLI::App& sub, a& x) {
       takes_subscription(sub, x);
       auto* where = sub.add_option_group("where")->require_option(1);
       where->add_option("--id", x.id, "From this message on");
-      where->add_option("--seconds-back", x.back, "From so many seconds ago on");
+      add_duration(*where, "-t,--time", x.back, "From so long ago on: 1h", std::chrono::milliseconds{0});
     });
 }
 

@@ -58,23 +58,20 @@ caf::error parse_url(const std::string& url, options& into) {
   return {};
 }
 
-CLI::Validator seconds_with_unit() {
-  return CLI::Validator{[](std::string& text) -> std::string {
-                          std::chrono::milliseconds time{};
-                          const bool has_unit =
-                            !text.empty() && text.find_first_not_of("0123456789.") != std::string::npos;
-                          if (!has_unit)
-                            return {}; // the type sees whether it is a number
-                          if (!protocol::parse_value(text, time))
-                            return "'" + text + "' is no time: write 10, 10s, 500ms, 2min, 1h or 1d";
-                          text = std::to_string(std::chrono::duration<double>(time).count());
-                          return {};
-                        },
-                        "TIME"};
-}
-
-std::chrono::milliseconds milliseconds_of(double seconds) {
-  return std::chrono::ceil<std::chrono::milliseconds>(std::chrono::duration<double>(seconds));
+void add_duration(CLI::App& sub, const std::string& flag, std::chrono::milliseconds& into, const std::string& help,
+                  std::chrono::milliseconds least) {
+  using duration = std::chrono::milliseconds;
+  static constexpr duration most = std::chrono::hours{24} * 365;
+  const auto read = [&into, flag, least](const std::string& text) {
+    if (!protocol::parse_value(text, into))
+      throw CLI::ValidationError{flag, "'" + text + "' is not " + protocol::expected_of<duration>()};
+    if (into < least || into > most)
+      throw CLI::ValidationError{flag, "'" + text + "' is not between " + protocol::text_of(least) + " and "
+                                         + protocol::text_of(most)};
+  };
+  sub.add_option_function<std::string>(flag, read, help)
+    ->type_name(protocol::kind_of<duration>())
+    ->default_str(protocol::text_of(into));
 }
 
 int fail(const std::string& why) {
@@ -135,7 +132,7 @@ caf::expected<tree> start_tree(runtime& r, const global_options& g, options o) {
   o.consumers = parts.consumers;
   o.readers = parts.readers;
   o.name = "cli";
-  o.connect_timeout = std::min(o.connect_timeout, milliseconds_of(g.connect_timeout));
+  o.connect_timeout = std::min(o.connect_timeout, g.connect_timeout);
   o.log = [verbose = g.verbose](log_level level, std::string_view source, std::string_view text) {
     static std::mutex one_line_at_a_time;
     if (!verbose && level < log_level::error)
@@ -150,7 +147,7 @@ caf::expected<tree> start_connected(runtime& r, const global_options& g, options
   auto started = start_tree(r, g, std::move(o));
   if (!started)
     return started;
-  const auto deadline = std::chrono::steady_clock::now() + milliseconds_of(g.connect_timeout);
+  const auto deadline = std::chrono::steady_clock::now() + g.connect_timeout;
   for (;;) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
     const auto slice = std::clamp(left, std::chrono::milliseconds{1}, std::chrono::milliseconds{200});

@@ -24,7 +24,7 @@ enum exit_status : int { done = 0, failed = 1, wrong_usage = 2 };
 /// The options in front of every subcommand.
 struct global_options {
   std::string url;
-  double connect_timeout = 10; ///< Seconds.
+  std::chrono::milliseconds connect_timeout{10'000};
   bool verbose = false;
   stargate::options tree; ///< Hosts, scheme, TLS, token, and how the tree behaves.
 };
@@ -32,11 +32,10 @@ struct global_options {
 /// Reads `ws://host[:port][,host[:port]…]` or `wss://…` into hosts and scheme. @par Errors errc::invalid_url
 [[nodiscard]] caf::error parse_url(const std::string& url, stargate::options& into);
 
-/// For an option that is seconds: takes `10`, `10s`, `500ms`, `2min`, `1h` and `1d`, and refuses what is none of these.
-[[nodiscard]] CLI::Validator seconds_with_unit();
-
-/// Seconds as they stand on a command line, as milliseconds.
-[[nodiscard]] std::chrono::milliseconds milliseconds_of(double seconds);
+/// Adds a flag that is a duration: `10s`, `500ms`, `2min`, `1h`, `1d`, or `0` where it may be; its present value is the
+/// default. It is refused below `least`.
+void add_duration(CLI::App& sub, const std::string& flag, std::chrono::milliseconds& into, const std::string& help,
+                  std::chrono::milliseconds least);
 
 /// Says in one line on standard error what went wrong; gives `failed`, or `wrong_usage` for what is wrong with the
 /// options themselves.
@@ -80,9 +79,9 @@ void add_table(CLI::App& sub, const std::shared_ptr<Options>& target,
     const auto flag = named == flags.end() ? flag_of(row.name) : named->second;
     if (!row.set || flag.empty())
       continue;
-    const auto read = [target, set = row.set, flag, type = row.type](const std::string& text) {
+    const auto read = [target, set = row.set, flag, expected = row.expected](const std::string& text) {
       if (!set(*target, text))
-        throw CLI::ValidationError{flag, "'" + text + "' is not " + type};
+        throw CLI::ValidationError{flag, "'" + text + "' is not " + expected};
     };
     const auto help = row.help + (row.allowed.empty() ? "" : " (" + row.allowed + ")");
     CLI::Option* option = nullptr;

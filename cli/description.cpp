@@ -45,7 +45,7 @@ void read_options(const Value& object, const std::string& where, Options& into,
     }
     const auto set = [&](const Value& v) {
       if (!row->set(into, as_text(v)))
-        mistakes.push_back(where + row->name + " is '" + as_text(v) + "', which is not " + row->type);
+        mistakes.push_back(where + row->name + " is '" + as_text(v) + "', which is not " + row->expected);
     };
     if (value.IsArray() && row->is_list)
       for (const auto& element : value.GetArray())

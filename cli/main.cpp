@@ -17,7 +17,7 @@ int main(int argc, char** argv) {
 
   cli::global_options global;
   app.set_config("--config", "",
-                 "A file with options, in TOML: connect_timeout = 5 at the top, a subcommand's below [consume]");
+                 "A file with options, in TOML: connect_timeout = \"5s\" at the top, a subcommand's below [consume]");
   app
     .add_option("--url", global.url,
                 "The brokers' web ports: ws:// or wss:// and one host:port, or several with commas")
@@ -29,10 +29,8 @@ int main(int argc, char** argv) {
                              return wrong ? describe(wrong) : std::string{};
                            },
                            "URL"});
-  app.add_option("--connect-timeout", global.connect_timeout, "Until a first connection must stand: 10, 10s, 500ms")
-    ->transform(cli::seconds_with_unit())
-    ->check(CLI::Range(0.001, 86'400.0))
-    ->capture_default_str();
+  cli::add_duration(app, "--connect-timeout", global.connect_timeout, "Until a first connection must stand",
+                    std::chrono::milliseconds{1});
   app.add_flag("-v,--verbose", global.verbose, "Say on standard error what happens to the connection");
   std::string token;
   std::string token_file;

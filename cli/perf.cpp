@@ -80,9 +80,7 @@ int perf_receive(const global_options& g, const perf_options& o, const Options& 
 void add_common(CLI::App& sub, const std::shared_ptr<perf_options>& o) {
   sub.add_option("TOPIC", o->topic, "The topic")->required();
   sub.add_option("-m,--num-messages", o->messages, "End after so many messages; 0 goes on")->capture_default_str();
-  sub.add_option("--test-duration", o->duration, "End after so many seconds; 0 goes on")
-    ->check(CLI::Range(0.0, 86'400.0 * 365))
-    ->capture_default_str();
+  add_duration(sub, "--test-duration", o->duration, "End after this time; 0 goes on", std::chrono::milliseconds{0});
   sub.add_option("--warm-up", o->warm_up, "So many messages do not count")->capture_default_str();
   sub
     .add_option_function<std::string>(

@@ -51,11 +51,11 @@ void perf_meter::finish() {
 
 void perf_meter::wait() {
   const bool live = isatty(STDERR_FILENO) == 1;
-  const auto until = clock::now() + milliseconds_of(options_.duration);
+  const auto until = clock::now() + options_.duration;
   auto next = clock::now() + std::chrono::seconds{1};
   std::uint64_t last = 0;
   std::unique_lock lock{mutex_};
-  while (!done_ && !is_interrupted() && (options_.duration <= 0 || clock::now() < until)) {
+  while (!done_ && !is_interrupted() && (options_.duration.count() == 0 || clock::now() < until)) {
     changed_.wait_for(lock, std::chrono::milliseconds{50});
     if (!live || clock::now() < next)
       continue;

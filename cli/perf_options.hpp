@@ -2,6 +2,7 @@
 /// What the `perf` commands are told.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -10,8 +11,8 @@ namespace stargate::cli {
 
 struct perf_options {
   std::string topic;
-  std::uint64_t messages = 0; ///< 0 is no end.
-  double duration = 0;        ///< Seconds; 0 is no end.
+  std::uint64_t messages = 0;            ///< 0 is no end.
+  std::chrono::milliseconds duration{0}; ///< 0 is no end.
   double rate = 0;
   std::size_t size = 1024;
   std::size_t outstanding = 1000;

@@ -25,10 +25,10 @@ struct produce_options {
   std::uint64_t times = 1;
   double rate = 0;
   bool print_ids = false;
-  double send_timeout = 86'400;
+  std::chrono::milliseconds send_timeout{86'400'000};
   std::optional<std::string> event_time;
   std::optional<std::string> deliver_at;
-  std::optional<std::uint64_t> deliver_after;
+  std::chrono::milliseconds deliver_after{0};
   std::vector<std::string> replication_clusters;
   std::shared_ptr<producer_options> producer = std::make_shared<producer_options>();
 };
@@ -171,14 +171,14 @@ int produce(const global_options& g, const produce_options& o) {
   };
   pattern.event_time = instant(o.event_time);
   pattern.deliver_at = instant(o.deliver_at);
-  if (o.deliver_after)
-    pattern.deliver_after = std::chrono::milliseconds{*o.deliver_after};
+  if (o.deliver_after.count() > 0)
+    pattern.deliver_after = o.deliver_after;
   pattern.replication_clusters = o.replication_clusters;
   runtime r;
   options description;
   description.producers = {*o.producer};
   description.producers[0].topic = *topic;
-  description.producers[0].send_timeout = milliseconds_of(o.send_timeout);
+  description.producers[0].send_timeout = o.send_timeout;
   auto started = start_connected(r, g, std::move(description));
   if (!started)
     return fail(started.error());
@@ -247,11 +247,9 @@ void add_produce(CLI::App& app, const global_options& g, std::function<int()>& r
   sub->add_option("-r,--rate", o->rate, "Messages a second; 0 is as fast as it goes")
     ->check(CLI::Range(0.0, 1e9))
     ->capture_default_str();
-  sub
-    ->add_option("--send-timeout", o->send_timeout,
-                 "Seconds a message may wait for its receipt; longer outages are failures")
-    ->check(CLI::Range(0.001, 86'400.0))
-    ->capture_default_str();
+  add_duration(*sub, "--send-timeout", o->send_timeout,
+               "How long a message may wait for its receipt; longer outages are failures",
+               std::chrono::milliseconds{1});
   const CLI::Validator is_instant{[](const std::string& text) {
                                     std::chrono::system_clock::time_point at;
                                     return protocol::parse_instant(text, at)
@@ -262,7 +260,7 @@ void add_produce(CLI::App& app, const global_options& g, std::function<int()>& r
   sub->add_option("--event-time", o->event_time, "When what the messages tell happened")->check(is_instant);
   sub->add_option("--deliver-at", o->deliver_at, "Shared and Key_Shared subscriptions get the messages at this time")
     ->check(is_instant);
-  sub->add_option("--deliver-after", o->deliver_after, "The same, in milliseconds from now")->type_name("ms");
+  add_duration(*sub, "--deliver-after", o->deliver_after, "The same, from now on", std::chrono::milliseconds{0});
   sub
     ->add_option("--replication-cluster", o->replication_clusters,
                  "A cluster to replicate to; may be given several times")

@@ -15,7 +15,7 @@ struct receive_options {
   std::string topic;
   std::uint64_t count = 0;
   bool json = false;
-  double timeout = 0;
+  std::chrono::milliseconds timeout{0}; ///< Or 0 for never.
 };
 
 /// Where the messages go: standard output, a line each. Processors share it.
@@ -81,8 +81,8 @@ int receive(const global_options& g, const receive_options& o,
   if (!started)
     return fail(started.error());
   std::optional<std::chrono::steady_clock::time_point> deadline;
-  if (o.timeout > 0)
-    deadline = std::chrono::steady_clock::now() + milliseconds_of(o.timeout);
+  if (o.timeout.count() > 0)
+    deadline = std::chrono::steady_clock::now() + o.timeout;
   out.wait(deadline);
   const auto unclean = started->stop();
   if (out.is_broken())
@@ -104,12 +104,8 @@ void add_common(CLI::App& sub, const std::shared_ptr<receive_options>& o) {
       "text: the payload a line; json: an object a line")
     ->check(CLI::IsMember{{"text", "json"}})
     ->default_str("text");
-  sub
-    .add_option("--timeout", o->timeout,
-                "End with status 1 if -n messages did not come in so many seconds, or in 500ms, 2min; 0 is never")
-    ->transform(seconds_with_unit())
-    ->check(CLI::Range(0.0, 86'400.0 * 365))
-    ->capture_default_str();
+  add_duration(sub, "--timeout", o->timeout, "End with status 1 if -n messages did not come in this time; 0 is never",
+               std::chrono::milliseconds{0});
 }
 
 topic_name checked_topic(const std::string& text) {

@@ -83,7 +83,7 @@ std::string listing(const std::string& json) {
 struct tree_flags {
   std::string socket;
   bool json = false;
-  double watch = 0;
+  std::chrono::milliseconds watch{0};
 };
 
 int show(const tree_flags& o) {
@@ -92,9 +92,9 @@ int show(const tree_flags& o) {
     if (!answer)
       return fail(answer.error());
     std::cout << (o.json ? *answer : listing(*answer)) << std::flush;
-    if (o.watch <= 0)
+    if (o.watch.count() == 0)
       return done;
-    const auto until = std::chrono::steady_clock::now() + milliseconds_of(o.watch);
+    const auto until = std::chrono::steady_clock::now() + o.watch;
     while (!is_interrupted() && std::chrono::steady_clock::now() < until)
       std::this_thread::sleep_for(std::chrono::milliseconds{50}); // a signal wakes nobody
     if (is_interrupted())
@@ -113,9 +113,8 @@ void add_tree(CLI::App& app, std::function<int()>& run) {
       "--format", [o](const std::string& text) { o->json = text == "json"; }, "text: a line an actor; json: one object")
     ->check(CLI::IsMember{{"text", "json"}})
     ->default_str("text");
-  sub->add_option("--watch", o->watch, "Show it again every so many seconds; 0 shows it once")
-    ->check(CLI::Range(0.0, 86'400.0))
-    ->capture_default_str();
+  add_duration(*sub, "--watch", o->watch, "Show it again each time this has passed; 0 shows it once",
+               std::chrono::milliseconds{0});
   sub->callback([o, &run] { run = [o] { return show(*o); }; });
 }
 

@@ -98,7 +98,7 @@ TEST_CASE("each option that can be set from text shows the text again") {
       bool read = false;
       for (const auto* text :
            {"true", "7", "earliest", "single", "lz4", "murmur3_32_hash", "shared", "durable", "nack", "discard",
-            "scheduler", "wss", "1, 2, 3", "somewhere:81", "persistent://a/b/c", "name=file"}) {
+            "scheduler", "wss", "7s", "1ms, 2s, 3min", "somewhere:81", "persistent://a/b/c", "name=file"}) {
         part fresh;
         if (!row.set(fresh, text))
           continue;
@@ -225,13 +225,14 @@ TEST_CASE("values that are set are in the handshake, encoded") {
         == "/ws/v2/reader/persistent/public/default/a?messageId=CAg%2B%2Fw%3D%3D");
 }
 
-TEST_CASE("a duration may have its unit, and a bare number is in its own") {
+TEST_CASE("a duration has its unit, and a bare number is none") {
   using namespace std::chrono_literals;
   const auto ms = [](const char* text) {
     std::chrono::milliseconds value{};
     return stargate::protocol::parse_value(text, value) ? std::optional{value} : std::nullopt;
   };
-  CHECK(ms("250") == 250ms);
+  CHECK(ms("0") == 0ms);
+  CHECK_FALSE(ms("250"));
   CHECK(ms("250ms") == 250ms);
   CHECK(ms("10s") == 10s);
   CHECK(ms("2min") == 2min);
@@ -241,13 +242,17 @@ TEST_CASE("a duration may have its unit, and a bare number is in its own") {
                             "9223372036854775807d"})
     CHECK_FALSE(ms(wrong));
   std::chrono::seconds seconds{};
-  CHECK(stargate::protocol::parse_value("1500", seconds));
-  CHECK(seconds == 1500s);
   CHECK(stargate::protocol::parse_value("2000ms", seconds));
   CHECK(seconds == 2s);
   CHECK_FALSE(stargate::protocol::parse_value("1500ms", seconds)); // not without losing some
+  CHECK_FALSE(stargate::protocol::parse_value("1500", seconds));
+  using stargate::protocol::text_of;
+  for (const auto* text : {"0", "250ms", "1500ms", "10s", "2min", "90s", "1h", "1d"})
+    CHECK(text_of(*ms(text)) == text);                            // as it is shown, it can be written
+  CHECK(stargate::protocol::parameter_of(*ms("10s")) == "10000"); // to the broker
   stargate::backoff_options backoff;
   CHECK(stargate::protocol::parse_value("100ms, 30s, 1min", backoff));
+  CHECK_FALSE(stargate::protocol::parse_value("100, 30000, 10000", backoff));
   CHECK(backoff.most == 30s);
   CHECK(backoff.stable == 1min);
 }

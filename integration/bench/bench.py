@@ -42,7 +42,7 @@ def floor(mode, path, count, size=100, outstanding=1000):
 
 
 def ours(*words):
-    return run(arguments.build / "stargate", "--url", URL, "--connect-timeout", "120", "perf", *words, "--format", "json")
+    return run(arguments.build / "stargate", "--url", URL, "--connect-timeout", "120s", "perf", *words, "--format", "json")
 
 
 def peer(name, topic, count, size=100):

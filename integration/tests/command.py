@@ -41,7 +41,7 @@ begin = time.monotonic()
 status, out, err = stargate("--connect-timeout", "900ms", "produce", "t", "-m", "x", url="ws://127.0.0.1:1")
 check("an unreachable host ends with 1, in time, and one line that names it",
       status == 1 and "127.0.0.1:1" in err and err.count("\n") == 1 and time.monotonic() - begin < 5, (status, err))
-status, out, err = stargate("--connect-timeout", "5", "read", "t", url="ws://no-such-host.invalid:8080")
+status, out, err = stargate("--connect-timeout", "5s", "read", "t", url="ws://no-such-host.invalid:8080")
 check("a host that does not resolve is named", status == 1 and "does not resolve" in err, (status, err))
 status, out, err = stargate("consume", "persistent://public/nowhere/t", "-s", "s")
 check("a namespace that does not exist is refused at once, by name",
@@ -61,30 +61,30 @@ status, out, err = stargate("produce", topic, "-m", "three", "--print-ids")
 printed = out.decode().split()
 check("--print-ids prints the ids", status == 0 and len(printed) == 1, out)
 
-status, out, err = stargate("read", topic, "--from", "earliest", "-n", "5", "--timeout", "30")
+status, out, err = stargate("read", topic, "--from", "earliest", "-n", "5", "--timeout", "30s")
 check("read prints a line a message, from the earliest", status == 0 and out.split() == [b"one", b"two", b"one", b"two", b"three"],
       (status, out, err))
-status, out, err = stargate("read", topic, "--from", "earliest", "-n", "5", "--timeout", "30", "--format", "json")
+status, out, err = stargate("read", topic, "--from", "earliest", "-n", "5", "--timeout", "30s", "--format", "json")
 lines = [json.loads(line) for line in out.splitlines()]
 check("JSON lines carry everything", len(lines) == 5 and lines[0]["payload"] == "one" and lines[0]["key"] == "key"
       and lines[0]["properties"] == {"a": "1", "b": "x=y"} and lines[0]["publishTime"].endswith("Z")
       and lines[0]["redeliveryCount"] == 0 and lines[4]["messageId"] == printed[0] and lines[4]["key"] is None, lines)
-status, out, err = stargate("read", topic, "--from", lines[3]["messageId"], "-n", "1", "--timeout", "30")
+status, out, err = stargate("read", topic, "--from", lines[3]["messageId"], "-n", "1", "--timeout", "30s")
 check("read begins behind an id", out == b"three\n", (status, out, err))
 
-status, out, err = stargate("consume", topic, "-s", "s", "--position", "earliest", "-n", "2", "--timeout", "30")
+status, out, err = stargate("consume", topic, "-s", "s", "--position", "earliest", "-n", "2", "--timeout", "30s")
 check("consume ends after -n messages", status == 0 and out == b"one\ntwo\n", (status, out, err))
-status, out, err = stargate("consume", topic, "-s", "s", "-n", "3", "--timeout", "30")
+status, out, err = stargate("consume", topic, "-s", "s", "-n", "3", "--timeout", "30s")
 check("what was not printed was not acknowledged", status == 0 and out == b"one\ntwo\nthree\n", (status, out, err))
 begin = time.monotonic()
-status, out, err = stargate("consume", topic, "-s", "s", "-n", "1", "--timeout", "1")
+status, out, err = stargate("consume", topic, "-s", "s", "-n", "1", "--timeout", "1s")
 check("--timeout ends with 1 when the messages do not come", status == 1 and "0 of 1" in err and time.monotonic() - begin < 10,
       (status, err))
 
 raw = fresh_topic()
 status, out, err = stargate("produce", raw, "-f", "-", stdin=b"\xff\xfe\nplain")
 check("a last line without an end counts", err == "2 messages produced\n", err)
-status, out, err = stargate("read", raw, "--from", "earliest", "-n", "2", "--timeout", "30", "--format", "json")
+status, out, err = stargate("read", raw, "--from", "earliest", "-n", "2", "--timeout", "30s", "--format", "json")
 lines = [json.loads(line) for line in out.splitlines()]
 check("what is not UTF-8 stands in payloadBase64",
       lines[0].get("payloadBase64") == "//4=" and "payload" not in lines[0] and lines[1]["payload"] == "plain", lines)
@@ -97,7 +97,7 @@ for name in ("with space", "with/slash", "ümlaut"):
     topic = f"persistent://public/default/{fresh_topic(name)}"
     status, out, err = stargate("produce", topic, "-m", "x")
     check(f"a topic {name!r} can be produced to", status == 0, err)
-    status, out, err = stargate("consume", topic, "-s", "s s", "--position", "earliest", "-n", "1", "--timeout", "30")
+    status, out, err = stargate("consume", topic, "-s", "s s", "--position", "earliest", "-n", "1", "--timeout", "30s")
     check(f"a topic {name!r} can be consumed", status == 0 and out == b"x\n", (status, err))
 
 # -- interrupting ------------------------------------------------------------------------------------------------------
@@ -111,7 +111,7 @@ for number in (signal.SIGINT, signal.SIGTERM):
     rest, err = consumer.communicate(timeout=30)
     check(f"consume runs until {number.name}, then drains and ends with 0", consumer.returncode == 0 and line == b"first\n",
           (consumer.returncode, line, err))
-    status, out, err = stargate("consume", topic, "-s", "s", "-n", "1", "--timeout", "1")
+    status, out, err = stargate("consume", topic, "-s", "s", "-n", "1", "--timeout", "1s")
     check("what it printed is acknowledged", status == 1 and out == b"", (status, out))
 
 topic = fresh_topic()
@@ -124,27 +124,31 @@ check("a reader of the output that goes away ends it, without a hang", consumer.
 
 # -- all options --------------------------------------------------------------------------------------------------------
 
-status, out, err = stargate("produce", fresh_topic(), "-m", "x", "--batching", "--batch-size", "10", "--batch-delay", "5",
+status, out, err = stargate("produce", fresh_topic(), "-m", "x", "--batching", "--batch-size", "10", "--batch-delay", "5ms",
                             "--compression", "zstd", "--routing", "round_robin", "--hashing", "murmur3_32_hash",
                             "--producer-name", "me", "--initial-sequence-id", "5", "--max-pending", "100",
-                            "--broker-max-pending", "100", "--event-time", "2026-01-31T12:00:00Z", "--backoff", "50,1000,5000")
+                            "--broker-max-pending", "100", "--event-time", "2026-01-31T12:00:00Z", "--backoff", "50ms,1s,5s")
 check("produce takes every option of a producer", status == 0, (status, err))
 topic = fresh_topic()
 stargate("produce", topic, *(part for i in range(20) for part in ("-m", str(i))), "--event-time", "2026-01-31T12:00:00Z")
-status, out, err = stargate("consume", topic, "-s", "s", "-t", "key_shared", "-p", "earliest", "-n", "20", "--timeout", "30",
+status, out, err = stargate("consume", topic, "-s", "s", "-t", "key_shared", "-p", "earliest", "-n", "20", "--timeout", "30s",
                             "--pull-mode", "--max-demand", "5", "--min-demand", "2", "--rate-limit", "1000", "--consumer-name",
-                            "me", "--ack-timeout", "5000", "--max-redeliver-count", "3", "--subscription-mode", "durable",
+                            "me", "--ack-timeout", "5000ms", "--max-redeliver-count", "3", "--subscription-mode", "durable",
                             "--partition-by-key", "--processors", "3", "--format", "json")
 check("consume takes every option of a consumer", status == 0 and len(out.splitlines()) == 20
       and json.loads(out.splitlines()[0])["eventTime"] == "2026-01-31T12:00:00.000Z", (status, err))
 other = fresh_topic()
 stargate("produce", other, "-m", "other")
 status, out, err = stargate("consume", "--topics", topic, "--topics", other, "-s", "both", "-p", "earliest", "-n", "21",
-                            "--timeout", "30")
+                            "--timeout", "30s")
 check("consume takes several topics", status == 0 and b"other" in out, (status, err))
 for arguments, word in [
-    (("consume", "t", "-s", "s", "--ack-timeout", "500"), "not 1 to 999"),
-    (("consume", "t", "-s", "s", "--ack-timeout", "soon"), "'soon' is not ms"),
+    (("consume", "t", "-s", "s", "--ack-timeout", "500ms"), "not 1ms to 999ms"),
+    (("consume", "t", "-s", "s", "--ack-timeout", "soon"), "'soon' is not a duration with its unit"),
+    (("consume", "t", "-s", "s", "--ack-timeout", "5000"), "such as 500ms, 10s"),
+    (("consume", "t", "-s", "s", "--timeout", "30"), "'30' is not a duration with its unit"),
+    (("--connect-timeout", "0", "consume", "t", "-s", "s"), "not between 1ms and"),
+    (("--backoff", "50,1000,5000", "consume", "t", "-s", "s"), "100ms,30s,10s"),
     (("produce", "t", "-m", "x", "--batch-size", "5"), "needs batching"),
     (("produce", "t", "-m", "x", "--compression", "rar"), "zstd"),
     (("produce", "t", "-m", "x", "--event-time", "yesterday"), "2026-01-31T12:00:00Z"),
@@ -156,7 +160,7 @@ for arguments, word in [
 # -- a configuration file ----------------------------------------------------------------------------------------------
 
 directory = pathlib.Path(tempfile.mkdtemp())
-(directory / "stargate.toml").write_text('connect-timeout = 20\n[read]\nfrom = "earliest"\nnum-messages = 3\ntimeout = 30\n')
+(directory / "stargate.toml").write_text('connect-timeout = "20s"\n[read]\nfrom = "earliest"\nnum-messages = 3\ntimeout = "30s"\n')
 status, out, err = stargate("--config", str(directory / "stargate.toml"), "read", topic)
 check("options come from a file", status == 0 and out == b"0\n1\n2\n", (status, out, err))
 status, out, err = stargate("--config", str(directory / "stargate.toml"), "read", topic, "-n", "1")
@@ -167,7 +171,7 @@ check("and the command line goes before it", status == 0 and out == b"0\n", (sta
 source, sink, bad = fresh_topic("source"), fresh_topic("sink"), fresh_topic("bad")
 tree = directory / "tree.json"
 tree.write_text(json.dumps({
-    "backoff": "50, 1000, 5000",
+    "backoff": "50ms, 1s, 5s",
     "consumers": [
         {"topic": source, "subscription": "upper", "type": "shared", "position": "earliest", "processors": 2,
          "command": "tr a-z A-Z", "produce_to": sink},
@@ -181,9 +185,9 @@ stargate("produce", source, "-m", "one", "-m", "two", "-k", "key")
 stargate("produce", bad, "-m", "poison")
 inspection = directory / "inspection"
 running = start("--inspection-socket", str(inspection), "run", "--config", str(tree))
-status, out, err = stargate("read", sink, "--from", "earliest", "-n", "2", "--timeout", "30")
+status, out, err = stargate("read", sink, "--from", "earliest", "-n", "2", "--timeout", "30s")
 check("run: what a command prints is produced", status == 0 and sorted(out.split()) == [b"ONE", b"TWO"], (status, out, err))
-status, out, err = stargate("read", f"{bad}-fails-DLQ", "--from", "earliest", "-n", "1", "--timeout", "30", "--format", "json")
+status, out, err = stargate("read", f"{bad}-fails-DLQ", "--from", "earliest", "-n", "1", "--timeout", "30s", "--format", "json")
 check("run: what a command fails on is on the dead-letter topic, and why",
       status == 0 and "status 3" in json.loads(out)["properties"]["EXCEPTION"], (status, out, err))
 deadline = time.monotonic() + 20
@@ -205,7 +209,7 @@ check("the socket goes with the program", not inspection.exists())
 status, out, err = stargate("tree", str(inspection))
 check("where nobody listens, tree says so", status == 1 and str(inspection) in err, (status, err))
 check("run ends with 0 when it is asked to end", running.returncode == 0 and b"stopping" in said, (running.returncode, said))
-status, out, err = stargate("consume", source, "-s", "upper", "-t", "shared", "-n", "1", "--timeout", "1")
+status, out, err = stargate("consume", source, "-s", "upper", "-t", "shared", "-n", "1", "--timeout", "1s")
 check("run: what was handled is acknowledged", status == 1 and not out, (status, out))
 tree.write_text('{"consumers": [{"topic": "t", "subscription": "", "processors": "many", "speed": 3}], "colour": "red"}')
 status, out, err = stargate("run", "--config", str(tree))
@@ -234,7 +238,7 @@ for arguments, expected in [
     (("subscriptions", "create", made, "-s", "s"), ""),
     (("subscriptions", "list", made), "s\n"),
     (("subscriptions", "skip", made, "-s", "s", "--all"), ""),
-    (("subscriptions", "reset", made, "-s", "s", "--seconds-back", "60"), ""),
+    (("subscriptions", "reset", made, "-s", "s", "--time", "1min"), ""),
     (("subscriptions", "delete", made, "-s", "s"), ""),
     (("topics", "terminate", made), ""),
     (("topics", "delete", made, "--force"), ""),

@@ -43,13 +43,13 @@ for _ in lines:
 check("the official client decrypts what we encrypt", received == [(line, "k", {"a": "b"}) for line in lines], received[:2])
 consumer.close()
 
-status, out, err = stargate("consume", topic, "-s", "mine", "--position", "earliest", "-n", "200", "--timeout", "30",
+status, out, err = stargate("consume", topic, "-s", "mine", "--position", "earliest", "-n", "200", "--timeout", "30s",
                             "--decryption-keys", f"other={other_private}", "--decryption-keys", f"right={private}")
 check("we decrypt it ourselves", status == 0 and out.decode().splitlines() == lines, (status, err))
 
 # What lies on the broker is seen by who takes it as it is.
 for command in (("consume", topic, "-s", "raw", "--position", "earliest"), ("read", topic, "--from", "earliest")):
-    status, out, err = stargate(*command, "-n", "200", "--timeout", "30", "--format", "json", "--crypto-failure-action",
+    status, out, err = stargate(*command, "-n", "200", "--timeout", "30s", "--format", "json", "--crypto-failure-action",
                                 "consume")
     shown = [json.loads(line) for line in out.splitlines()]
     plain = [m for m in shown if "secret" in m.get("payload", "") or b"secret" in base64.b64decode(m.get("payloadBase64", ""))]
@@ -63,7 +63,7 @@ producer = client.create_producer(topic, encryption_key="right", crypto_key_read
 for line in lines:
     producer.send(line.encode(), partition_key="k")
 producer.close()
-status, out, err = stargate("consume", topic, "-s", "ours", "--position", "earliest", "-n", "200", "--timeout", "30",
+status, out, err = stargate("consume", topic, "-s", "ours", "--position", "earliest", "-n", "200", "--timeout", "30s",
                             "--decryption-keys", f"right={private}")
 check("we decrypt what the official client encrypts", status == 0 and out.decode().splitlines() == lines, (status, err))
 
@@ -72,18 +72,18 @@ check("we decrypt what the official client encrypts", status == 0 and out.decode
 for keys, why in ((("--decryption-keys", f"other={private}"), "no private key of that name"), (("--decryption-keys", f"right={other_private}"), "does not fit"),
                   (("--decryption-keys", "right=/no/such/file"), "/no/such/file"),
                   (("--decryption-keys", f"right={public}"), "not a key")):
-    status, out, err = stargate("consume", topic, "-s", "fail", "--position", "earliest", "-n", "1", "--timeout", "2", *keys)
+    status, out, err = stargate("consume", topic, "-s", "fail", "--position", "earliest", "-n", "1", "--timeout", "2s", *keys)
     check(f"fail: nothing is handled and the reason is told ({why})", status == 1 and not out and why in err, (status, out, err))
-status, out, err = stargate("consume", topic, "-s", "fail", "-n", "200", "--timeout", "30", "--decryption-keys",
+status, out, err = stargate("consume", topic, "-s", "fail", "-n", "200", "--timeout", "30s", "--decryption-keys",
                             f"right={private}")
 check("fail: nothing was acknowledged", status == 0 and out.decode().splitlines() == lines, (status, len(out), err))
-status, out, err = stargate("consume", topic, "-s", "discard", "--position", "earliest", "-n", "1", "--timeout", "3",
+status, out, err = stargate("consume", topic, "-s", "discard", "--position", "earliest", "-n", "1", "--timeout", "3s",
                             "--crypto-failure-action", "discard", "--decryption-keys", f"right={other_private}")
 check("discard: nothing is handled", status == 1 and not out, (status, out))
-status, out, err = stargate("consume", topic, "-s", "discard", "-n", "1", "--timeout", "2", "--decryption-keys",
+status, out, err = stargate("consume", topic, "-s", "discard", "-n", "1", "--timeout", "2s", "--decryption-keys",
                             f"right={private}")
 check("discard: all was acknowledged", status == 1 and not out, (status, out))
-status, out, err = stargate("--connect-timeout", "3", "produce", fresh_topic(), "-m", "x", "--encryption", "right=/no/such/file")
+status, out, err = stargate("--connect-timeout", "3s", "produce", fresh_topic(), "-m", "x", "--encryption", "right=/no/such/file")
 check("a public key that is missing is named, and nothing is produced", status == 1 and "/no/such/file" in err, (status, err))
 status, out, err = stargate("produce", fresh_topic(), "-m", "x", "--encryption", f"right={public}", "--encryption",
                             f"other={other_public}")

@@ -46,7 +46,7 @@ for batching in (False, True):
     producer.flush()
     producer.close()
     for command in (("consume", topic, "-s", "ours", "--position", "earliest"), ("read", topic, "--from", "earliest")):
-        status, out, err = stargate(*command, "-n", str(COUNT), "--format", "json", "--timeout", "60")
+        status, out, err = stargate(*command, "-n", str(COUNT), "--format", "json", "--timeout", "60s")
         got = [json.loads(line) for line in out.splitlines()]
         name = f"{command[0]}, {'batches' if batching else 'single messages'}"
         check(f"{name}: all come", status == 0 and len(got) == COUNT, (status, len(got), err))
@@ -63,13 +63,13 @@ large = os.urandom(14_000_000)
 for content in (b"before", large, b"after"):
     producer.send(content)
 producer.close()
-status, out, err = stargate("consume", topic, "-s", "ours", "-n", "2", "--format", "json", "--timeout", "60")
+status, out, err = stargate("consume", topic, "-s", "ours", "-n", "2", "--format", "json", "--timeout", "60s")
 check("those around a message that is too large come", status == 0
       and [json.loads(line)["payload"] for line in out.splitlines()] == ["before", "after"], (status, out[:300], err))
 check("it is named, with what to do", re.search(r"message too large: message \S+ of \S+ comes in 18\d{6} bytes, "
                                                r"which is more than max_frame_size \(8388608\)", err), err)
 status, out, err = stargate("--max-frame-size", "32000000", "consume", topic, "-s", "ours", "-n", "1",
-                            "--timeout", "60")
+                            "--timeout", "60s")
 check("and it stays, and comes to whom it is not too large for", status == 0 and out == large + b"\n",
       (status, len(out), err))
 

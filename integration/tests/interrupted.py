@@ -60,7 +60,7 @@ for number in range(TRIES):
 check("most were interrupted while they ran", early < TRIES / 2, early)
 check(f"each ended within {WITHIN} s", longest < WITHIN, longest)
 left = count - len(seen)
-status, out, err = stargate("consume", topic, "-s", "s", "-t", "shared", "-n", str(max(left, 1)), "--timeout", "60")
+status, out, err = stargate("consume", topic, "-s", "s", "-t", "shared", "-n", str(max(left, 1)), "--timeout", "60s")
 check("and all the rest comes", status == 0 and len({line.decode() for line in out.split()} | set(seen)) >= count - again,
       (status, left, err))
 # When a consumer closes, the broker at times forgets acknowledgements that it has, or gives what it had for the one twice
@@ -87,7 +87,7 @@ for number in range(max(TRIES // 10, 5)):
           and (status < 0 or "produced" in err), (status, err))
     printed += [line.strip().decode() for line in lines]
 check(f"each ended within {WITHIN} s", longest < WITHIN, longest)
-status, out, err = stargate("read", topic, "--from", "earliest", "-n", str(len(printed)), "--timeout", "60", "--format", "json")
+status, out, err = stargate("read", topic, "--from", "earliest", "-n", str(len(printed)), "--timeout", "60s", "--format", "json")
 stored = [json.loads(line)["messageId"] for line in out.splitlines()]
 check("what has an id is stored, once", status == 0 and len(printed) > 0 and len(set(printed)) == len(printed)
       and set(printed) <= set(stored), (status, len(printed), len(stored), err))

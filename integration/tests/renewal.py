@@ -64,7 +64,7 @@ class Running:
         self.inspection = directory / f"inspection-{arguments[0]}"
         self.process = subprocess.Popen(
             [COMMAND, "--url", f"wss://localhost:{relay.port}", "--tls-ca", str(CREDENTIALS / "ca.pem"), "--token-file", str(token_file), "-v",
-             "--backoff", "100,1000,5000", "--inspection-socket", str(self.inspection), *arguments],
+             "--backoff", "100ms,1s,5s", "--inspection-socket", str(self.inspection), *arguments],
             stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.out, self.err = [], []
         self.reading = [threading.Thread(target=self.read, args=pair, daemon=True)
@@ -98,7 +98,7 @@ administer("namespaces", "grant", "public/default", "--role", "guest", "--action
 token_file.write_text(token("guest", 6))
 expires = time.monotonic() + 7
 consumer = Running("consume", topic, "-s", "s", "--position", "earliest")
-producer = Running("produce", topic, "-f", "-", "--send-timeout", "60", stdin=subprocess.PIPE)
+producer = Running("produce", topic, "-f", "-", "--send-timeout", "60s", stdin=subprocess.PIPE)
 sent, ending = 0, threading.Event()
 
 

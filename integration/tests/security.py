@@ -26,7 +26,7 @@ printed = []
 
 
 def stargate(url, *arguments, stdin=b""):
-    done = subprocess.run([COMMAND, "--url", url, "--connect-timeout", "8", *arguments], input=stdin, capture_output=True,
+    done = subprocess.run([COMMAND, "--url", url, "--connect-timeout", "8s", *arguments], input=stdin, capture_output=True,
                           timeout=60, check=False)
     out, err = done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
     printed.append(out + err)
@@ -51,7 +51,7 @@ for url, how in ((TLS, ("--tls-ca", CA)), (PLAIN, ()), (f"wss://127.0.0.1:{PORT 
     status, out, err = stargate(url, *how, *admin_token, "produce", topic, "-m", "x", "-m", "y")
     check(f"{url}: produce", status == 0 and err == "2 messages produced\n", (status, err))
     for command in (("consume", topic, "-s", "s", "--position", "earliest"), ("read", topic, "--from", "earliest")):
-        status, out, err = stargate(url, *how, *admin_token, *command, "-n", "2", "--timeout", "20")
+        status, out, err = stargate(url, *how, *admin_token, *command, "-n", "2", "--timeout", "20s")
         check(f"{url}: {command[0]}", status == 0 and out == "x\ny\n", (status, out, err))
 status, out, err = stargate(TLS, "--tls-ca", CA, *admin_token, "admin", "tenants", "list")
 check("administration speaks TLS and shows the token", status == 0 and "public" in out, (status, out, err))
@@ -183,7 +183,7 @@ def renew(name):
 renewed = renew("first")
 topic = fresh_topic()
 consumer = subprocess.Popen([COMMAND, "--url", renewed.url, "--tls-ca", str(files["ca"]), "--tls-cert", str(files["cert"]),
-                             "--tls-key", str(files["key"]), "-v", "--backoff", "50,500,5000", *admin_token, "consume", topic,
+                             "--tls-key", str(files["key"]), "-v", "--backoff", "50ms,500ms,5s", *admin_token, "consume", topic,
                              "-s", "s", "--position", "earliest"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 stargate(PLAIN, *admin_token, "produce", topic, "-m", "before")
 line = consumer.stdout.readline()
@@ -233,7 +233,7 @@ for url in ("ws://localhost:1/pulsar?x=y", "ws://localhost:1/a b"):
 
 # -- secrets -----------------------------------------------------------------------------------------------------------
 
-status, out, err = stargate(right.url, *ca, "-v", "--token", ADMIN, "consume", topic, "-s", "new", "-n", "1", "--timeout", "1")
+status, out, err = stargate(right.url, *ca, "-v", "--token", ADMIN, "consume", topic, "-s", "new", "-n", "1", "--timeout", "1s")
 text = "".join(printed)
 check("no token was printed, by any of these", len(text) > 1000 and not any(t in text or t.split(".")[2] in text for t in (ADMIN, GUEST)))
 finish()

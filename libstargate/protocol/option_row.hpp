@@ -41,6 +41,7 @@ public:
   row(std::string name, Get get, std::string help) : get_{get} {
     made_.name = std::move(name);
     made_.type = kind_of<type>();
+    made_.expected = expected_of<type>();
     made_.help = std::move(help);
     made_.is_list = is_list<type>;
     made_.is_flag = std::is_same_v<type, bool>;

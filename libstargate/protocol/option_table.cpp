@@ -51,7 +51,6 @@ bool are_keys(const Keys& keys) {
 }
 
 constexpr std::chrono::milliseconds day{86'400'000};
-constexpr const char* up_to_a_day = "1 ms to a day";
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
@@ -91,12 +90,12 @@ std::vector<option_row<Options>> receiver_rows() {
       "none; empty for none."),
     o::option("handler_timeout", &Options::handler_timeout,
               "How long a handler may take for a message or a batch; 0 is as long as it takes.")
-      .between(milliseconds{0}, day, "0 to a day"),
+      .between(milliseconds{0}, day),
     o::option("batch_size", &Options::batch_size, "With more than one, the handler gets batches of up to so many.")
       .between(1, 100'000)
       .allowed("at most max_demand", [](const Options& r) { return r.batch_size <= r.max_demand; }),
     o::option("batch_delay", &Options::batch_delay, "How long a batch waits to become full.")
-      .between(milliseconds{1}, day, up_to_a_day),
+      .between(milliseconds{1}, day),
     o::option("partition_by_key", &Options::partition_by_key,
               "Messages of one key are always handled by the same processor, one after the other."),
     o::option("rate_limit", &Options::rate_limit,
@@ -147,15 +146,15 @@ std::span<const option_row<options>> rows() {
       .parameter("token", [](const options&) { return false; }) // the header carries it
       .otherwise("none"),
     o::option("connect_timeout", &options::connect_timeout, "Bounds one attempt to connect, the handshake included.")
-      .between(milliseconds{1}, day, up_to_a_day),
+      .between(milliseconds{1}, day),
     o::option("ping_interval", &options::ping_interval, "A ping is sent when nothing was heard for so long.")
-      .between(seconds{1}, seconds{250}, "1 to 250; the broker closes after 300 s of silence, proxies after 30"),
+      .between(seconds{1}, seconds{250}, "1s to 250s; the broker closes after 300 s of silence, proxies after 30"),
     o::option("pong_timeout", &options::pong_timeout, "A ping unanswered for so long is a lost connection.")
       .between(seconds{1}, seconds{250}),
     o::option("backoff", &options::backoff,
               "The wait before a reconnect doubles from first to most, less up to a half at random; a connection that "
               "lived for stable, or that brought a receipt or a handled message, starts it anew.")
-      .allowed("first at least 1, most at least first",
+      .allowed("first at least 1ms, most at least first",
                [](const options& t) {
                  return t.backoff.first.count() >= 1 && t.backoff.most >= t.backoff.first
                         && t.backoff.stable.count() >= 0;
@@ -164,12 +163,12 @@ std::span<const option_row<options>> rows() {
               "When nothing came for so long, the broker is asked by REST whether it still has the consumer or reader, "
               "whose topic may have been deleted and made again behind a connection that stands; if not, it connects "
               "anew. Not for a topics_pattern. 0 is never.")
-      .between(milliseconds{0}, day, "0 to a day"),
+      .between(milliseconds{0}, day),
     o::option("intensity", &options::intensity, "A supervisor with more restarts than this within period gives up.")
       .between(0, 1'000'000),
-    o::option("period", &options::period, "See intensity.").between(seconds{1}, seconds{86'400}, "1 s to a day"),
+    o::option("period", &options::period, "See intensity.").between(seconds{1}, seconds{86'400}),
     o::option("shutdown", &options::shutdown, "How long each actor may take to drain when the tree stops.")
-      .between(milliseconds{1}, day, up_to_a_day),
+      .between(milliseconds{1}, day),
     o::option("max_frame_size", &options::max_frame_size,
               "A larger frame of the broker is not taken: its message is not handled, which is logged with its id. The "
               "default has room for the largest message of a broker with its own defaults, in base64.")
@@ -195,7 +194,7 @@ std::span<const option_row<producer_options>> rows() {
       .allowed("tenant, namespace and topic, none of them empty", [](const p& r) { return is_whole(r.topic); }),
     o::option("send_timeout", &p::send_timeout, "How long a message may wait for its receipt, reconnects included.")
       .parameter("sendTimeoutMillis")
-      .between(milliseconds{1}, day, up_to_a_day),
+      .between(milliseconds{1}, day),
     o::option("max_pending", &p::max_pending,
               "How many messages may await their receipts: then a blocking produce waits, an asynchronous one is "
               "refused.")
@@ -222,9 +221,9 @@ std::span<const option_row<producer_options>> rows() {
       .otherwise("the broker's, 1000"),
     o::option("batch_delay", &p::batch_delay, "How long a batch waits to become full.")
       .parameter("batchingMaxPublishDelay")
-      .between(milliseconds{1}, day, up_to_a_day)
+      .between(milliseconds{1}, day)
       .allowed("needs batching", needs_batching(&p::batch_delay))
-      .otherwise("the broker's, 1"),
+      .otherwise("the broker's, 1ms"),
     o::option("broker_max_pending", &p::broker_max_pending,
               "How many messages wait on the broker's side at most; it refuses more, so let it be at least "
               "max_pending.")
@@ -320,16 +319,16 @@ std::span<const option_row<consumer_options>> rows() {
         .otherwise("the broker's, 0"),
       o::option("ack_timeout", &c::ack_timeout, "A message unacknowledged for so long comes again.")
         .parameter("ackTimeoutMillis")
-        .between(milliseconds{0}, day, "0 to a day")
+        .between(milliseconds{0}, day)
         .allowed(
-          "not 1 to 999",
+          "not 1ms to 999ms",
           [](const c& r) { return !r.ack_timeout || r.ack_timeout->count() == 0 || r.ack_timeout->count() >= 1000; })
         .otherwise("the broker's, 0: never"),
       o::option("negative_ack_redelivery_delay", &c::negative_ack_redelivery_delay,
                 "How long after a nack the message is delivered again.")
         .parameter("negativeAckRedeliveryDelay")
-        .between(milliseconds{0}, day, "0 to a day")
-        .otherwise("the broker's, 60000"),
+        .between(milliseconds{0}, day)
+        .otherwise("the broker's, 1min"),
       o::option("max_redeliver_count", &c::max_redeliver_count,
                 "After so many redeliveries the broker moves a message to the dead-letter topic.")
         .parameter("maxRedeliverCount")

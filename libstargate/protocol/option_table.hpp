@@ -17,7 +17,8 @@ namespace stargate::protocol {
 template <class Options>
 struct option_row {
   std::string name;      ///< The member's name; `tls.ca_file` is a member of a member.
-  std::string type;      ///< With its unit.
+  std::string type;      ///< What kind of value it is.
+  std::string expected;  ///< For an error: what a text that is a value is.
   std::string standard;  ///< The default.
   std::string allowed;   ///< The bounds, in words.
   std::string parameter; ///< The query parameter; empty for what concerns only this side.

@@ -84,13 +84,23 @@ template <class Number>
 
 /// What there is to say of a type that options have: `kind`, for the documentation and for errors; `text`, a value for
 /// people to read; `parse`, which reads a value as it stands on a command line or in a file, and is missing where none
-/// can be read; `parameter`, a value as Pulsar has it in a query string, where that is not its text.
+/// can be read; `expected`, what an error says a text must be, where that is not the kind; `parameter`, a value as Pulsar
+/// has it in a query string, where that is not its text.
 template <class T>
 struct option_type;
 
 template <class T>
 [[nodiscard]] std::string kind_of() {
   return option_type<T>::kind();
+}
+
+/// What an error says a text must be.
+template <class T>
+[[nodiscard]] std::string expected_of() {
+  if constexpr (requires { option_type<T>::expected(); })
+    return option_type<T>::expected();
+  else
+    return kind_of<T>();
 }
 
 template <class T>
@@ -206,33 +216,33 @@ private:
   }
 };
 
-/// A duration's text is a number with a unit, `500ms`, `10s`, `2min`, `1h` or `1d`, or a bare one, which is in `T`'s own
-/// unit. What `T` cannot hold exactly, such as half a second in whole ones, is none.
+/// A duration's text is a whole number with its unit, `500ms`, `10s`, `2min`, `1h` or `1d`, or `0`. A bare number is none:
+/// nobody could see whether it is seconds. Nor is what `T` cannot hold exactly, such as half a second in whole ones.
 template <class Rep, class Period>
 struct option_type<std::chrono::duration<Rep, Period>> {
   using type = std::chrono::duration<Rep, Period>;
-  using milliseconds = std::chrono::milliseconds;
 
-  static std::string kind() { return std::is_same_v<type, std::chrono::seconds> ? "s" : "ms"; }
-  static std::string text(type value) { return std::to_string(value.count()); }
+  static std::string kind() { return "duration"; }
+  static std::string expected() { return "a duration with its unit, such as 500ms, 10s, 2min, 1h or 1d"; }
+  static std::string text(type value) {
+    if (value == type::zero())
+      return "0";
+    for (const auto& u : units)
+      if (value % u.length == type::zero())
+        return std::to_string(value / u.length) + std::string{u.name};
+    return "?"; // no option is finer than a millisecond
+  }
+  static std::string parameter(type value) { return std::to_string(value.count()); }
   static bool parse(std::string_view text, type& value) {
-    struct unit {
-      std::string_view name;
-      milliseconds length;
-    };
-    constexpr std::array units{unit{"ms", milliseconds{1}}, unit{"s", milliseconds{1'000}},
-                               unit{"min", milliseconds{60'000}}, unit{"h", milliseconds{3'600'000}},
-                               unit{"d", milliseconds{86'400'000}}};
+    value = type::zero();
+    if (text == "0")
+      return true;
     const auto end = std::min(text.find_first_not_of("-0123456789"), text.size());
     Rep count{};
     if (!parse_number(text.substr(0, end), count))
       return false;
-    const auto name = text.substr(end);
-    if (name.empty()) {
-      value = type{count};
-      return true;
-    }
-    const auto found = std::find_if(units.begin(), units.end(), [&](const unit& u) { return u.name == name; });
+    const auto found =
+      std::find_if(units.begin(), units.end(), [name = text.substr(end)](const unit& u) { return u.name == name; });
     constexpr Rep most = std::numeric_limits<Rep>::max() / 86'400'000;
     if (found == units.end() || count > most || count < -most)
       return false;
@@ -240,11 +250,22 @@ struct option_type<std::chrono::duration<Rep, Period>> {
     value = std::chrono::duration_cast<type>(whole);
     return value == whole;
   }
+
+private:
+  struct unit {
+    std::string_view name;
+    std::chrono::milliseconds length;
+  };
+  static constexpr std::array units{
+    unit{"d", std::chrono::milliseconds{86'400'000}}, unit{"h", std::chrono::milliseconds{3'600'000}},
+    unit{"min", std::chrono::milliseconds{60'000}}, unit{"s", std::chrono::milliseconds{1'000}},
+    unit{"ms", std::chrono::milliseconds{1}}};
 };
 
 template <>
 struct option_type<backoff_options> {
-  static std::string kind() { return "first, most, stable in ms"; }
+  static std::string kind() { return "three durations"; }
+  static std::string expected() { return "first, most and stable with their units, such as 100ms,30s,10s"; }
   static std::string text(const backoff_options& value);
   static bool parse(std::string_view text, backoff_options& value);
 };
