@@ -117,6 +117,7 @@ void add_run(CLI::App& app, const global_options& g, std::function<int()>& run);
 void add_admin(CLI::App& app, const global_options& g, std::function<int()>& run);
 void add_perf(CLI::App& app, const global_options& g, std::function<int()>& run);
 void add_tree(CLI::App& app, std::function<int()>& run);
+void add_standalone(CLI::App& app, std::function<int()>& run);
 void add_documents(CLI::App& app, std::function<int()>& run);
 
 } // namespace stargate::cli

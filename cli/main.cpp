@@ -62,6 +62,7 @@ int main(int argc, char** argv) {
   cli::add_admin(app, global, run);
   cli::add_perf(app, global, run);
   cli::add_tree(app, run);
+  cli::add_standalone(app, run);
   cli::add_documents(app, run);
 
   try {

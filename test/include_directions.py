@@ -18,11 +18,12 @@ ALLOWED = {
     "registry": {"libstargate/include", "registry"},
     "supervisor": {"libstargate/include", "libstargate/base", "registry", "supervisor"},
     **{room: BELOW_ACTORS | set(ACTORS[:at + 1]) for at, room in enumerate(ACTORS)},
-    "cli": {"libstargate/include", "libstargate/protocol", "cli"},
+    "box": {"libstargate/include", "libstargate/protocol", "box"},
+    "cli": {"libstargate/include", "libstargate/protocol", "box", "cli"},
     "simulation": {"libstargate/include", "libstargate/protocol", "libstargate/connection", "registry", "supervisor", "simulation", *ACTORS},
     "integration": {"libstargate/include", "libstargate/protocol", "supervisor", "integration", "test"},
     "examples": {"libstargate/include"},
-    "test": {"libstargate/include", "libstargate/protocol", "libstargate/connection", "registry", "supervisor", "test", "cli", *ACTORS},
+    "test": {"libstargate/include", "libstargate/protocol", "libstargate/connection", "registry", "supervisor", "test", "box", "cli", *ACTORS},
 }
 # Of CAF, only one header may know that there are two generations; the connection knows no CAF at all.
 FORBIDDEN = {

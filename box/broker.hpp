@@ -1,0 +1,58 @@
+/// @file
+/// A broker in a box: Pulsar's WebSocket API and its administration, in memory, without a socket, a thread or a clock.
+///
+/// It does what a Pulsar 4.0 with its defaults does, and is held against one (`integration/model`). What it does not do
+/// it refuses: quotas, compaction, replication, schemas, transactions, tokens.
+#pragma once
+
+#include "box/catalogue.hpp"
+#include "box/connection.hpp"
+#include "box/timers.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace stargate::box {
+
+/// An HTTP answer.
+struct answer {
+  int status = 200;
+  std::string body;
+  std::string type = "application/json";
+};
+
+/// @par Threads one at a time; it calls its peers from where it is called
+class broker {
+public:
+  /// @param wall_clock milliseconds since 1970 at the time 0
+  explicit broker(std::int64_t wall_clock);
+
+  /// A handshake. @param target the path with its query, encoded; @param to gets frames after this has returned, and
+  /// `advance` was called
+  /// @return the connection; or null and in `refused` the answer instead
+  [[nodiscard]] std::shared_ptr<connection> open(std::string_view target, std::shared_ptr<peer> to, answer& refused);
+
+  /// A request of the administration. @param target the path with its query, encoded
+  [[nodiscard]] answer request(std::string_view method, std::string_view target, std::string_view body);
+
+  /// Goes on to a time, and does what is due until then.
+  void advance(micros now) { timers_.advance(now); }
+  [[nodiscard]] micros next_due() const { return timers_.next_due(); }
+
+  [[nodiscard]] catalogue& all() { return all_; }
+
+private:
+  timers timers_;
+  catalogue all_;
+};
+
+/// What a status is called.
+[[nodiscard]] std::string_view reason_of(int status);
+
+/// The error page of Pulsar's web server.
+[[nodiscard]] answer error_page(int status, std::string_view message, std::string_view target);
+
+} // namespace stargate::box

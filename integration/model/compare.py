@@ -1,0 +1,141 @@
+#!/usr/bin/env python3
+"""Plays random scenarios on a Pulsar and on the broker in a box, and compares what came of them.
+
+compare.py PULSAR BOX [--seeds FIRST LAST] [--at-once N] [--quiet SECONDS] [--show SEED]
+
+PULSAR and BOX are URLs such as ws://127.0.0.1:8080. A scenario whose transcripts differ is played again, alone and slowly;
+if they differ still, it is made as small as it can be, and shown. Exit status: 0 they agree, 1 they do not, 2 wrong usage.
+"""
+import argparse
+import asyncio
+import difflib
+import json
+import os
+import re
+import sys
+import time
+
+from generate import generate
+from player import Player, shown
+
+SLOWLY = 3
+
+
+def in_order(frames):
+    """Of several topics by one connection, each has its order, and there is none between them."""
+    def ledger(frame):
+        found = re.search(r'"messageId": "ledger=(-?\d+)', frame)
+        return int(found.group(1)) if found and '"payload"' in frame else -1
+    return sorted(frames, key=ledger)
+
+
+def comparable(transcript):
+    several = {step["step"][1] for step in transcript if step["step"][0] in ("consume_many", "consume_pattern")}
+    if any(step["step"][0] == "rest" and "/partitions" in step["step"][3:4] and step["step"][1] == "PUT" for step in transcript):
+        several = None  # all of them
+    for step in transcript:
+        for name, frames in step.get("seen", {}).items():
+            if several is None or name in several:
+                step["seen"][name] = in_order(frames)
+            if step["step"][0] == "wait_loosely":  # how often, depends on when
+                step["seen"][name] = sorted({re.sub(r'"redeliveryCount": \d+', '"redeliveryCount": N', f) for f in frames})
+        said = step.get("said", "")
+        if said.startswith("200 [") and step["step"][0] == "rest":
+            step["said"] = "200 " + json.dumps(sorted(json.loads(said[4:])))
+    return transcript
+
+
+class Comparison:
+    def __init__(self, urls, quiet):
+        self.urls, self.quiet, self.played = urls, quiet, 0
+
+    async def play(self, url, scenario, number, quiet):
+        player = Player(url, f"{os.getpid()}x{number}", quiet)
+        try:
+            return shown(comparable(await player.play(scenario)))
+        finally:
+            await player.tidy()
+
+    async def difference(self, scenario, slowly=1):
+        """Nothing where they agree; otherwise what to look at."""
+        self.played += 1
+        number = self.played  # topics' names are the same on both, and nobody else's
+        pulsar, box = await asyncio.gather(*(self.play(url, scenario, number, self.quiet * slowly) for url in self.urls))
+        if pulsar == box:
+            return None
+        return "\n".join(difflib.unified_diff(pulsar.splitlines(), box.splitlines(), "Pulsar", "the box", n=100, lineterm=""))
+
+    async def shrink(self, scenario):
+        """Leaves out steps as long as they differ."""
+        what = await self.difference(scenario, SLOWLY)
+        size = max(len(scenario) // 2, 1)
+        while size >= 1 and what:
+            at = 0
+            while at < len(scenario) and len(scenario) > 1:
+                smaller = scenario[:at] + scenario[at + size:]
+                differs = await self.difference(smaller, SLOWLY) if smaller else None
+                if differs:
+                    scenario, what = smaller, differs
+                else:
+                    at += size
+            size //= 2
+        return scenario, what
+
+
+async def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("pulsar")
+    parser.add_argument("box")
+    parser.add_argument("--seeds", nargs=2, type=int, default=(1, 100), metavar=("FIRST", "LAST"))
+    parser.add_argument("--at-once", type=int, default=40)
+    parser.add_argument("--quiet", type=float, default=0.25, help="how long a broker says nothing when it has said all")
+    parser.add_argument("--show", type=int, metavar="SEED", help="play one, and show both transcripts' differences")
+    parser.add_argument("--no-shrink", action="store_true")
+    parser.add_argument("--stop-after", type=int, default=5, help="so many disagreements are enough")
+    o = parser.parse_args()
+    comparison = Comparison((o.pulsar, o.box), o.quiet)
+    if o.show is not None:
+        differs = await comparison.difference(generate(o.show), SLOWLY)
+        print(differs or "they agree")
+        return 1 if differs else 0
+    begin = time.monotonic()
+    seeds, suspects, done = iter(range(o.seeds[0], o.seeds[1] + 1)), [], 0
+
+    async def work():
+        nonlocal done
+        for seed in seeds:
+            if await comparison.difference(generate(seed)):
+                suspects.append(seed)
+            done += 1
+            if sys.stderr.isatty():
+                print(f"\r{done} scenarios, {len(suspects)} to look at", end="", file=sys.stderr)
+
+    await asyncio.gather(*(work() for _ in range(o.at_once)))
+    twice, suspects = sorted(suspects), []
+    again = iter(twice)
+
+    async def look_again():
+        for seed in again:
+            if await comparison.difference(generate(seed), 2):
+                suspects.append(seed)
+
+    await asyncio.gather(*(look_again() for _ in range(max(o.at_once // 4, 1))))
+    wrong = []
+    for seed in sorted(suspects):
+        if len(wrong) >= o.stop_after:
+            break
+        scenario = generate(seed)
+        differs = await comparison.difference(scenario, SLOWLY)
+        if not differs:
+            continue
+        wrong.append(seed)
+        if not o.no_shrink:
+            scenario, differs = await comparison.shrink(scenario)
+        print(f"seed {seed} disagrees:\n{differs}\n")
+    print(f"{done} scenarios, {len(wrong)} disagree" + (f" ({', '.join(map(str, wrong))})" if wrong else "")
+          + f"; {len(twice)} were played twice; after {time.monotonic() - begin:.0f} s")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))
