@@ -122,6 +122,19 @@ answer policies_of(const request& r, const std::string& ns) {
     r.all.set_deduplication(ns, r.body == "true");
     return done;
   }
+  if (what == "autoTopicCreation" && r.path.size() == 4) {
+    if (r.is("GET"))
+      return json(policies.creates_topics
+                    ? std::string{R"({"allowAutoTopicCreation":)"} + (*policies.creates_topics ? "true}" : "false}")
+                    : "");
+    if (r.is("DELETE"))
+      policies.creates_topics.reset();
+    else if (r.is("POST"))
+      policies.creates_topics = r.body.find("false") == std::string::npos;
+    else
+      return not_allowed;
+    return done;
+  }
   if (what != "permissions")
     not_here(r);
   if (r.path.size() == 4 && r.is("GET")) {
@@ -211,8 +224,8 @@ std::string stats_of(const topic& t, const std::map<std::string, std::shared_ptr
            + (s->type ? R"(,"type":")" + std::string{name_of(*s->type)} + '"' : std::string{}) + R"(,"durable":)"
            + (s->is_durable ? "true" : "false") + R"(,"consumers":[)" + consumers + "]}";
   }
-  return R"({"msgInCounter":)" + std::to_string(t.end()) + R"(,"publishers":[)" + publishers + R"(],"subscriptions":{)"
-         + all + "}}";
+  return R"({"msgInCounter":)" + std::to_string(t.messages_in()) + R"(,"publishers":[)" + publishers
+         + R"(],"subscriptions":{)" + all + "}}";
 }
 
 class topic_requests {
@@ -271,7 +284,7 @@ private:
 
   answer create() {
     must_be_new();
-    static_cast<void>(all_.open(name_));
+    static_cast<void>(all_.open(name_, true));
     return done;
   }
 
@@ -303,17 +316,32 @@ private:
     }
     if (r_.is("DELETE"))
       return remove();
+    if (r_.is("POST"))
+      return add_partitions();
     if (!r_.is("GET"))
       not_here(r_);
     must_exist();
     return json(R"({"partitions":)" + std::to_string(all_.partitions(name_)) + R"(,"deleted":false})");
   }
 
+  answer add_partitions() {
+    must_exist();
+    const auto count = number_in(r_.body);
+    const auto now = all_.partitions(name_);
+    if (!count || *count < 1 || *count > 1000 || now == 0)
+      refuse(409, "Topic " + name_ + " is not a partitioned topic, or that is no number of partitions");
+    if (*count < now)
+      refuse(422, "Desired partitions " + std::to_string(*count) + " can't be less than the current partitions "
+                    + std::to_string(now) + ".");
+    all_.set_partitions(name_, static_cast<std::uint32_t>(*count));
+    return done;
+  }
+
   answer stats() {
     must_exist();
     const auto t = all_.find(name_);
     if (!t)
-      refuse(404, "Partitioned topic " + name_ + " has partitions: ask for partitioned-stats");
+      refuse(404, "Topic " + name_ + " not found"); // its partitions have some
     return json(stats_of(*t, t->subscriptions()));
   }
 
@@ -326,7 +354,7 @@ private:
     std::map<std::string, std::size_t> backlog;
     for (const auto& t : parts()) {
       text += (text.empty() ? "" : ",") + quoted(t->name) + ":" + stats_of(*t, t->subscriptions());
-      messages += t->end();
+      messages += t->messages_in();
       for (const auto& [name, s] : t->subscriptions())
         backlog[name] += s->backlog();
     }
@@ -460,6 +488,13 @@ answer topics(const request& r) {
   }
   if (r.path.size() < 4)
     not_here(r);
+  if (r.path.size() == 4 && r.path[3] == "partitioned" && r.is("GET")) {
+    std::vector<std::string> names;
+    for (const auto& [name, count] : r.all.partitioned())
+      if (topic_place::parse(name)->namespace_text() == r.path[1] + "/" + r.path[2])
+        names.push_back(name);
+    return json(list(names));
+  }
   return topic_requests{r}.answer_it();
 }
 

@@ -179,20 +179,20 @@ std::shared_ptr<connection> broker::open(std::string_view target, std::shared_pt
     return make_consumer(all_, {{topic}, {}, true}, decoded(parts.back(), false), read_consumer(q), std::move(to));
   } catch (const refusal& r) {
     const std::string why = r.what();
-    if (kind == "reader" && named && r.status != 500)
-      return refuse(500, failed + said_by_broker(why)); // to readers, everything is that
     if (!named || r.status == 400 || why.starts_with("Failed to create") || why.starts_with("java.lang.NumberFormat"))
       return refuse(r.status, why);
-    if (r.status == 500)
-      return refuse(500, failed + why);
+    const auto status = kind == "reader" ? 500 : r.status; // to readers, everything is that
+    if (!r.is_the_brokers)
+      return refuse(status, failed + why);
+    if (kind != "producer" && why.starts_with("Topic not found"))
+      return refuse(status, failed + said_by_broker(""));
     if (why.starts_with("\n")) { // a topic with partitions
       const auto end = why.find('\n', 1);
       const auto topic = why.substr(1, end - 1);
-      return refuse(r.status, failed + "Failed to subscribe " + topic + " with "
-                                + std::to_string(all_.partitions(topic)) + " partitions\n"
-                                + said_by_broker(why.substr(end + 1)));
+      return refuse(status, failed + "Failed to subscribe " + topic + " with " + std::to_string(all_.partitions(topic))
+                              + " partitions\n" + said_by_broker(why.substr(end + 1)));
     }
-    return refuse(r.status, failed + said_by_broker(why));
+    return refuse(status, failed + said_by_broker(why));
   }
 }
 

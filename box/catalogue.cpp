@@ -57,7 +57,7 @@ catalogue::catalogue(timers& time_) : time{time_} {
   remove_unused();
 }
 
-std::shared_ptr<topic> catalogue::open(const std::string& name) {
+std::shared_ptr<topic> catalogue::open(const std::string& name, bool on_purpose) {
   if (auto found = find(name))
     return found;
   const auto place = topic_place::parse(name);
@@ -66,8 +66,17 @@ std::shared_ptr<topic> catalogue::open(const std::string& name) {
   const auto ns = namespaces.find(place->namespace_text());
   if (ns == namespaces.end())
     throw refusal{404, "Namespace not found"};
+  const auto partition = partition_in(place->topic);
+  const auto base = partition < 0 ? std::string{} : name.substr(0, name.rfind(partition_mark));
+  const auto count = partition < 0 ? 0 : partitions(base);
+  const bool is_partition = count > 0 && static_cast<std::uint32_t>(partition) < count;
+  if (!on_purpose && !is_partition && !ns->second.creates_topics.value_or(true))
+    throw refusal{404, "Topic not found " + name};
+  if (count > 0 && !is_partition)
+    throw refusal::of_broker(500, "Illegal topic partition name " + name + " with max allowed " + std::to_string(count)
+                                    + " partitions");
   auto made = std::make_shared<topic>(time, place->text(), place->persistent, new_ledger());
-  made->partition = partition_in(place->topic);
+  made->partition = partition;
   made->deduplicates = ns->second.deduplication.value_or(false);
   topics_.emplace(place->text(), made);
   tell_watchers(place->text());
@@ -107,7 +116,7 @@ std::vector<std::string> catalogue::parts_of(const std::string& name) const {
 void catalogue::set_partitions(const std::string& name, std::uint32_t count) {
   partitioned_[name] = count;
   for (const auto& part : parts_of(name))
-    static_cast<void>(open(part));
+    static_cast<void>(open(part, true));
 }
 
 void catalogue::remove(const std::string& name) {

@@ -30,6 +30,7 @@ struct topic_place {
 };
 
 struct namespace_policies {
+  std::optional<bool> creates_topics; ///< Whether one that is not there is made for who asks for it.
   std::optional<bool> deduplication;
   std::map<std::string, std::vector<std::string>> permissions;
 };
@@ -42,8 +43,9 @@ public:
   std::set<std::string> tenants{"public", "pulsar"};
   std::map<std::string, namespace_policies> namespaces; ///< By `tenant/namespace`.
 
-  /// Made when it is not there. @throws refusal when its namespace is not
-  [[nodiscard]] std::shared_ptr<topic> open(const std::string& name);
+  /// Made when it is not there. @param on_purpose and not because somebody produces or subscribes
+  /// @throws refusal when its namespace is not there, or makes no topics
+  [[nodiscard]] std::shared_ptr<topic> open(const std::string& name, bool on_purpose = false);
   [[nodiscard]] std::shared_ptr<topic> find(const std::string& name) const;
   /// The topic, or its partitions when it has some.
   [[nodiscard]] std::vector<std::string> parts_of(const std::string& name) const;

@@ -436,7 +436,8 @@ void receiver::begin_reader(const std::string& topic_name, const std::string& fr
       throw refusal{500, *why};
     start = protocol::parse_message_id(stargate::message_id{normal});
     if (!start)
-      throw refusal{500, "java.lang.IndexOutOfBoundsException: not an id: " + from};
+      throw refusal{500, "java.lang.IndexOutOfBoundsException: readerIndex(1) + length(1) exceeds writerIndex(1): "
+                         "UnpooledHeapByteBuf(ridx: 1, widx: 1, cap: 1/1)"};
   }
   for (const auto& part : all_.parts_of(topic_name)) {
     auto l = std::make_shared<lane>(*this, all_.open(part));

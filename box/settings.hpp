@@ -16,8 +16,17 @@ namespace stargate::box {
 
 /// The status and the text with which a handshake or a request is refused.
 struct refusal : std::runtime_error {
-  refusal(int status_, const std::string& text) : std::runtime_error{text}, status{status_} {}
+  refusal(int status_, const std::string& text)
+    : std::runtime_error{text},
+      status{status_},
+      is_the_brokers{status_ != 400 && status_ != 500} {}
+  [[nodiscard]] static refusal of_broker(int status, const std::string& text) {
+    refusal r{status, text};
+    r.is_the_brokers = true;
+    return r;
+  }
   int status;
+  bool is_the_brokers = true; ///< And not that of the WebSocket service in front of it.
 };
 
 using query = std::map<std::string, std::string>;

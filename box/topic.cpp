@@ -50,6 +50,7 @@ topic::receipt topic::publish(const std::string& producer_name, std::int64_t las
     last = last_number_given;
   }
   const auto first_number = last_number_given - static_cast<std::int64_t>(messages.size()) + 1;
+  messages_in_ += messages.size();
   if (!is_persistent) {
     // It is stored nowhere: who is there and has room gets it, and it has no place of its own.
     entries_.push_back({{0, 0}, std::move(messages), is_batch, producer_name + "-" + std::to_string(first_number)});

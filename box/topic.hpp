@@ -58,6 +58,8 @@ public:
   /// The number of the last message of a producer, where that is known: -1 without.
   [[nodiscard]] std::int64_t last_number(const std::string& producer_name) const;
 
+  [[nodiscard]] std::size_t messages_in() const { return messages_in_; } ///< Since it began.
+
   // -- entries, named by their place since the topic began
 
   [[nodiscard]] std::size_t end() const { return first_ + entries_.size(); }
@@ -89,6 +91,7 @@ private:
   std::deque<entry> entries_;
   std::size_t first_ = 0; ///< How many are gone: what all subscriptions acknowledged, when there is a lot of it.
   std::size_t bytes_ = 0;
+  std::size_t messages_in_ = 0;
   std::int64_t ledger_;
   std::int64_t next_entry_ = 0;
   std::map<std::string, std::int64_t> last_numbers_;

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Plays random scenarios on a Pulsar and on the broker in a box, and compares what came of them.
 
-compare.py PULSAR BOX [--seeds FIRST LAST] [--at-once N] [--quiet SECONDS] [--show SEED]
+compare.py BOX [--pulsar URL] [--seeds FIRST LAST] [--at-once N] [--quiet SECONDS] [--show SEED]
 
-PULSAR and BOX are URLs such as ws://127.0.0.1:8080. A scenario whose transcripts differ is played again, alone and slowly;
+BOX is the command, whose `standalone` is started, or the URL of one that runs. A scenario whose transcripts differ is played again, alone and slowly;
 if they differ still, it is made as small as it can be, and shown. Exit status: 0 they agree, 1 they do not, 2 wrong usage.
 """
 import argparse
@@ -12,6 +12,7 @@ import difflib
 import json
 import os
 import re
+import subprocess
 import sys
 import time
 
@@ -84,16 +85,32 @@ class Comparison:
 
 async def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("pulsar")
-    parser.add_argument("box")
+    parser.add_argument("box", metavar="BOX")
+    parser.add_argument("--pulsar", default=os.environ.get("STARGATE_URL"), help="default: $STARGATE_URL")
     parser.add_argument("--seeds", nargs=2, type=int, default=(1, 100), metavar=("FIRST", "LAST"))
-    parser.add_argument("--at-once", type=int, default=40)
-    parser.add_argument("--quiet", type=float, default=0.25, help="how long a broker says nothing when it has said all")
+    parser.add_argument("--at-once", type=int, default=60)
+    parser.add_argument("--quiet", type=float, default=0.3, help="how long a broker says nothing when it has said all")
     parser.add_argument("--show", type=int, metavar="SEED", help="play one, and show both transcripts' differences")
     parser.add_argument("--no-shrink", action="store_true")
     parser.add_argument("--stop-after", type=int, default=5, help="so many disagreements are enough")
     o = parser.parse_args()
-    comparison = Comparison((o.pulsar, o.box), o.quiet)
+    if not o.pulsar:
+        parser.error("STARGATE_URL is not set, and there is no --pulsar")
+    if "://" in o.box:
+        return await compare(o, o.box)
+    box = subprocess.Popen([o.box, "standalone", "--port", "0"], stdout=subprocess.PIPE, text=True)
+    try:
+        return await compare(o, box.stdout.readline().split()[-1])
+    finally:
+        status = box.poll()
+        box.terminate()
+        if status is not None or box.wait(20) != 0:
+            print(f"the box ended by itself, with {status}")
+            sys.exit(1)
+
+
+async def compare(o, box):
+    comparison = Comparison((o.pulsar, box), o.quiet)
     if o.show is not None:
         differs = await comparison.difference(generate(o.show), SLOWLY)
         print(differs or "they agree")

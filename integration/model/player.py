@@ -158,6 +158,7 @@ class Player:
                 (r"could not be parsed at index \d+", "could not be parsed"),
                 (r"(?s)^(Unrecognized token|Cannot deserialize|Cannot construct|Cannot coerce|No content to map|Unexpected).*", "NOT THIS JSON"),
                 (r"(?s)<html>.*<title>(.*?)</title>.*", r"PAGE \1"),
+                (r"^(Cannot invoke .*|NullPointerException)$", "NULL"),  # Java leaves the words out when it has said them often
                 (r"java.lang.IndexOutOfBoundsException.*", "NO ID")]:
             text = re.sub(pattern, instead, text)
         return text

@@ -173,7 +173,7 @@ TEST_CASE_METHOD(fixture, "a description is refused as a whole, with every mista
   const auto refused = start(system, std::move(o));
   REQUIRE_FALSE(refused);
   const auto text = describe(refused.error());
-  for (const auto* part : {"producers[0].batch_size is '10'", "needs batching", "consumers[0].ack_timeout is '500'",
+  for (const auto* part : {"producers[0].batch_size is '10'", "needs batching", "consumers[0].ack_timeout is '500ms'",
                            "tls.certificate_file"})
     CHECK(has(text, part));
 }
