@@ -37,6 +37,7 @@ subscription::subscription(topic& on, std::string name_, bool durable, std::size
   : name{std::move(name_)},
     is_durable{durable},
     topic_{on},
+    began_{begin},
     mark_{begin},
     read_{begin} {}
 
@@ -422,7 +423,7 @@ void subscription::pass_over() {
 }
 
 void subscription::reset(std::size_t to) {
-  mark_ = std::max(to, topic_.begin());
+  began_ = mark_ = std::max(to, topic_.begin());
   acknowledged_.clear();
   rewind();
   cut_off();

@@ -83,9 +83,12 @@ public:
   /// Everything before it is acknowledged.
   [[nodiscard]] std::size_t mark() const { return mark_; }
 
+  [[nodiscard]] bool is_acknowledged(std::size_t index) const { return index < mark_ || acknowledged_.contains(index); }
+  /// Where it began, or was last set to.
+  [[nodiscard]] std::size_t began() const { return began_; }
+
 private:
   [[nodiscard]] bool is_single() const;
-  [[nodiscard]] bool is_acknowledged(std::size_t index) const { return index < mark_ || acknowledged_.contains(index); }
   [[nodiscard]] std::size_t size_of(std::size_t index) const;
   void choose_active(bool at_once);
   void dispatch_single();
@@ -100,6 +103,7 @@ private:
   void release_delayed();
 
   topic& topic_;
+  std::size_t began_;
   std::size_t mark_;                   ///< Everything before is acknowledged,
   std::set<std::size_t> acknowledged_; ///< and these.
   std::size_t read_;                   ///< What is read next.

@@ -19,6 +19,7 @@ ALLOWED = {
     "supervisor": {"libstargate/include", "libstargate/base", "registry", "supervisor"},
     **{room: BELOW_ACTORS | set(ACTORS[:at + 1]) for at, room in enumerate(ACTORS)},
     "box": {"libstargate/include", "libstargate/protocol", "box"},
+    "testing": BELOW_ACTORS | {"box", "testing", *ACTORS},
     "cli": {"libstargate/include", "libstargate/protocol", "box", "cli"},
     "simulation": {"libstargate/include", "libstargate/protocol", "libstargate/connection", "registry", "supervisor", "simulation", *ACTORS},
     "integration": {"libstargate/include", "libstargate/protocol", "supervisor", "integration", "test"},
