@@ -14,6 +14,26 @@ run(${CMAKE_COMMAND} --build "${WORK}/build")
 run("${WORK}/build/outside")
 run("${WORK}/prefix/bin/stargate" --version)
 
+# A service whose tests run in worlds, and the same with a mistake, which they find.
+file(GLOB_RECURSE has_testing "${WORK}/prefix/*/stargate_testingTargets.cmake")
+if(has_testing) # not where the libraries are shared
+  foreach(mistake OFF ON)
+    run(${CMAKE_COMMAND} -G Ninja -S "${SOURCE}/../../examples/tested" -B "${WORK}/tested-${mistake}"
+        "-DCMAKE_PREFIX_PATH=${WORK}/prefix" "-DACKNOWLEDGE_TOO_EARLY=${mistake}" ${flags})
+    run(${CMAKE_COMMAND} --build "${WORK}/tested-${mistake}")
+    execute_process(COMMAND "${WORK}/tested-${mistake}/ledger-catch2" RESULT_VARIABLE failed OUTPUT_VARIABLE said)
+    message("${said}")
+    if(mistake AND NOT failed)
+      message(FATAL_ERROR "a handler that acknowledges too early was not found")
+    elseif(NOT mistake AND failed)
+      message(FATAL_ERROR "the service loses payments")
+    endif()
+  endforeach()
+  if(EXISTS "${WORK}/tested-OFF/ledger-gtest")
+    run("${WORK}/tested-OFF/ledger-gtest")
+  endif()
+endif()
+
 # The supervisor and the registry alone: configured, built and installed without anything but CAF.
 run(${CMAKE_COMMAND} --install "${BUILD}" --prefix "${WORK}/supervision" --component supervision)
 run(${CMAKE_COMMAND} -G Ninja -S "${SOURCE}/supervision" -B "${WORK}/build-supervision"
