@@ -92,6 +92,7 @@ async def main():
     parser.add_argument("--quiet", type=float, default=0.3, help="how long a broker says nothing when it has said all")
     parser.add_argument("--show", type=int, metavar="SEED", help="play one, and show both transcripts' differences")
     parser.add_argument("--no-shrink", action="store_true")
+    parser.add_argument("--first", action="store_true", help="end with the first that disagrees for sure")
     parser.add_argument("--stop-after", type=int, default=5, help="so many disagreements are enough")
     o = parser.parse_args()
     if not o.pulsar:
@@ -116,6 +117,7 @@ async def compare(o, box):
         print(differs or "they agree")
         return 1 if differs else 0
     begin = time.monotonic()
+    found = []
     seeds, suspects, done = iter(range(o.seeds[0], o.seeds[1] + 1)), [], 0
 
     async def work():
@@ -123,11 +125,18 @@ async def compare(o, box):
         for seed in seeds:
             if await comparison.difference(generate(seed)):
                 suspects.append(seed)
+                if o.first and await comparison.difference(generate(seed), SLOWLY):
+                    found.append(seed)
+            if found:
+                return
             done += 1
             if sys.stderr.isatty():
                 print(f"\r{done} scenarios, {len(suspects)} to look at", end="", file=sys.stderr)
 
     await asyncio.gather(*(work() for _ in range(o.at_once)))
+    if found:
+        print(f"seed {found[0]} disagrees")
+        return 1
     twice, suspects = sorted(suspects), []
     again = iter(twice)
 
