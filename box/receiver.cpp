@@ -342,14 +342,27 @@ void lane::redeliver(const std::vector<std::size_t>& indices) {
       processed(unread);
     return;
   }
+  // What waits here of the same entries goes back as well, and the first that is of another with it: so does Pulsar's client.
+  std::set<std::size_t> all{indices.begin(), indices.end()};
+  std::int64_t taken_back = 0;
+  if (!queue_.empty() && all.contains(queue_.front().index))
+    while (!queue_.empty()) {
+      const auto index = queue_.front().index;
+      queue_.pop_front();
+      ++taken_back;
+      if (all.insert(index).second)
+        break;
+    }
   std::vector<std::size_t> again;
-  for (const auto index : indices)
+  for (const auto index : all)
     if (may_be_dead_.erase(index) > 0)
       bury(index);
     else
       again.push_back(index);
   if (!again.empty())
     subscription_->redeliver(*this, again);
+  if (taken_back > 0)
+    processed(taken_back);
 }
 
 /// The message goes to the topic of dead letters, and is acknowledged here.

@@ -55,11 +55,12 @@ std::string subscription::attach(attached& who, subscription_type as) {
   }
   if (!consumers_.empty() && as == subscription_type::exclusive)
     return "Exclusive consumer is already connected";
+  if (type != as)
+    round_robin_ = 0;
   type = as;
   if (consumers_.empty()) {
     replay_.clear();
     redeliveries_.clear();
-    round_robin_ = 0;
     rewind();
   }
   who.permits = 0;
@@ -70,7 +71,8 @@ std::string subscription::attach(attached& who, subscription_type as) {
                    [](const attached* a, const attached* b) { return a->priority < b->priority; });
   if (is_single())
     choose_active(as == subscription_type::exclusive);
-  note_end();
+  if (consumers_.size() == 1) // those who come later are told with the next acknowledgement, if there is one
+    note_end();
   return {};
 }
 
