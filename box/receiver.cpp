@@ -134,6 +134,7 @@ private:
   const std::shared_ptr<peer> peer_;
   const std::int64_t most_;
   std::vector<std::shared_ptr<lane>> lanes_;
+  bool is_multiple_ = false;    ///< Of several topics, or of one with partitions.
   std::deque<delivered> queue_; ///< Of several lanes.
   std::int64_t pending_ = 0;
   bool receiving_;
@@ -404,6 +405,7 @@ void receiver::add(const std::string& part, const std::string& named) {
 }
 
 void receiver::begin(const receiver_topics& topics) {
+  is_multiple_ = topics.names.size() != 1 || all_.partitions(topics.names.front()) > 0;
   for (const auto& topic_name : topics.names)
     for (const auto& part : all_.parts_of(topic_name))
       add(part, topic_name);
@@ -472,7 +474,7 @@ void receiver::begin_reader(const std::string& topic_name, const std::string& fr
 // -- delivering -----------------------------------------------------------------------
 
 std::optional<delivered> receiver::next() {
-  if (lanes_.size() == 1 && watcher_ == nullptr) {
+  if (!is_multiple_ && lanes_.size() == 1) {
     auto& only = *lanes_.front();
     if (!only.has_some())
       only.ask_for_one();
@@ -583,7 +585,9 @@ void receiver::settle(const protocol::json::document& json, bool refuses) {
       else
         from->acknowledge(d);
     }
-  } else if (lanes_.size() == 1) { // of an earlier connection, say
+  } else if (refuses && is_multiple_) {
+    return peer_->close(1011, "IllegalArgumentException"); // nobody knows which topic it is of
+  } else if (!is_multiple_) {                              // of an earlier connection, say
     const auto p = protocol::parse_message_id(stargate::message_id{normal});
     const auto& t = *lanes_.front()->from();
     const auto index = t.index_of({p->ledger, p->entry});

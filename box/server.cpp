@@ -111,6 +111,7 @@ bool write_answer(lws* wsi, const answer& a, bool stays) {
 struct server::implementation {
   explicit implementation(settings s);
   ~implementation() {
+    ending = true;
     if (context != nullptr)
       lws_context_destroy(context);
   }
@@ -128,6 +129,8 @@ struct server::implementation {
   }
   /// Does what is due, and sees that it is called again for what is next.
   void pulse() {
+    if (ending)
+      return;
     model.advance(now());
     const auto wait = std::clamp<micros>(model.next_due() - now(), 1, longest_wait);
     lws_sul_schedule(context, 0, &timer.sul, &on_timer, wait);
@@ -145,6 +148,7 @@ struct server::implementation {
   due timer;
   std::unordered_map<lws*, std::shared_ptr<session>> sessions;
   counts seen;
+  bool ending = false;
 };
 
 int server::implementation::on_event(lws* wsi, lws_callback_reasons reason, void*, void* in, std::size_t size) {

@@ -356,6 +356,8 @@ void subscription::dispatch_by_key() {
 // -- what comes back ------------------------------------------------------------------
 
 void subscription::acknowledge(std::size_t index) {
+  for (auto* c : consumers_)
+    c->pending.erase(index);
   if (index >= topic_.end() || is_acknowledged(index))
     return;
   acknowledged_.insert(index);
@@ -365,8 +367,6 @@ void subscription::acknowledge(std::size_t index) {
   }
   replay_.erase(index);
   redeliveries_.erase(index);
-  for (auto* c : consumers_)
-    c->pending.erase(index);
   if (type == subscription_type::key_shared)
     dispatch(); // its key may go on elsewhere
   note_end();
@@ -398,9 +398,7 @@ void subscription::note_end() {
 
 void subscription::skip(std::size_t entries) {
   while (entries > 0 && mark_ < topic_.end()) {
-    const auto index = std::max(mark_, topic_.begin());
-    for (auto* c : consumers_)
-      c->pending.erase(index);
+    const auto index = std::max(mark_, topic_.begin()); // who has it, has it still
     replay_.erase(index);
     redeliveries_.erase(index);
     acknowledged_.insert(index);

@@ -309,6 +309,7 @@ def administration(s):
         s.burst(s.produce("t"))
     else:
         s.add("rest", "PUT", "t")
+    unloaded = False
     for _ in range(s.r.randrange(6, 12)):
         sub = s.pick(["s", "s", "u"])
         what = s.r.randrange(15)
@@ -321,8 +322,8 @@ def administration(s):
             s.add("rest", "POST", "t", f"/subscription/{sub}/skip/{s.r.randrange(4)}")
         elif what == 3:
             s.add("rest", "POST", "t", f"/subscription/{sub}/skip_all")
-        elif what in (4, 13) and len(s.consumers) > 1:
-            pass  # they come back in any order
+        elif what in (4, 13) and (len(s.consumers) > 1 or s.closed):
+            pass  # they come back in any order; and a topic that was terminated and unloaded has errors of its own
         elif what == 4:
             s.add("rest", "POST", "t", f"/subscription/{sub}/resetcursor/0")
             s.add("wait", 1.5)
@@ -341,8 +342,10 @@ def administration(s):
         elif what == 13 and s.chance(0.3):
             s.add("rest", "PUT", "t", "/unload")
             s.add("wait", 2)
-        elif what == 14 and s.chance(0.5):
+            unloaded = True
+        elif what == 14 and s.chance(0.5) and not unloaded:
             s.add("rest", "POST", "t", "/terminate")
+            s.closed = True
         else:
             s.add("rest", "GET", s.pick(["t", "nope"]), "/partitions")
     if s.chance(0.3):
