@@ -50,53 +50,53 @@ namespace {
 /// One for each tree: it stops with it, and the world goes on.
 class transport_of_tree final : public connection::transport {
 public:
-  explicit transport_of_tree(
-    std::function<std::unique_ptr<connection::link>(connection::endpoint, std::unique_ptr<connection::observer>)>
-      connect)
-    : connect_{std::move(connect)} {}
+  explicit transport_of_tree(world::implementation& in) : in_{in} {}
   std::unique_ptr<connection::link> connect(connection::endpoint to,
                                             std::unique_ptr<connection::observer> who) override {
-    return connect_(std::move(to), std::move(who));
+    return in_.connect(std::move(to), std::move(who));
   }
   void stop() override {}
 
 private:
-  const std::function<std::unique_ptr<connection::link>(connection::endpoint, std::unique_ptr<connection::observer>)>
-    connect_;
+  world::implementation& in_;
+};
+
+/// The world is there as long as its trees are.
+class environment_of_world final : public internal::environment {
+public:
+  explicit environment_of_world(world::implementation& in) : in_{in} {}
+
+  std::shared_ptr<connection::transport> make_transport(const options&) override {
+    return std::make_shared<transport_of_tree>(in_);
+  }
+  admin make_admin(const options&, std::chrono::milliseconds) override {
+    return admin{[this](std::string_view method, const std::string& path, const std::string& body) {
+      return in_.request(method, path, body);
+    }};
+  }
+  std::uint64_t random() override { return in_.random(); }
+  bool has_threads() const override { return false; }
+  bool may_wait() const override { return in_.may_wait; }
+  bool wait(std::unique_lock<std::mutex>& lock, std::condition_variable&, clock::time_point until,
+            const std::function<bool()>& done) override {
+    constexpr std::chrono::hours longest{10'000};
+    const auto left = std::min<clock::duration>(until - in_.begin, longest);
+    const auto limit = std::chrono::duration_cast<std::chrono::microseconds>(left).count() + 1;
+    bool is_done = done();
+    while (!is_done && in_.now < limit) {
+      lock.unlock();
+      in_.step(limit);
+      lock.lock();
+      is_done = done();
+    }
+    return is_done;
+  }
+
+private:
+  world::implementation& in_;
 };
 
 } // namespace
-
-struct environment_of_world final : internal::environment {
-  explicit environment_of_world(
-    std::function<std::unique_ptr<connection::link>(connection::endpoint, std::unique_ptr<connection::observer>)>
-      connect_,
-    admin::sender request_, std::function<std::uint64_t()> random_, std::function<bool()> may_wait_,
-    std::function<bool(std::unique_lock<std::mutex>&, clock::time_point, const std::function<bool()>&)> wait_)
-    : connect{std::move(connect_)},
-      request{std::move(request_)},
-      draw{std::move(random_)},
-      can_wait{std::move(may_wait_)},
-      waits{std::move(wait_)} {}
-
-  std::shared_ptr<connection::transport> make_transport(const options&) override {
-    return std::make_shared<transport_of_tree>(connect);
-  }
-  admin make_admin(const options&, std::chrono::milliseconds) override { return admin{request}; }
-  std::uint64_t random() override { return draw(); }
-  bool has_threads() const override { return false; }
-  bool may_wait() const override { return can_wait(); }
-  bool wait(std::unique_lock<std::mutex>& lock, std::condition_variable&, clock::time_point until,
-            const std::function<bool()>& done) override {
-    return waits(lock, until, done);
-  }
-
-  std::function<std::unique_ptr<connection::link>(connection::endpoint, std::unique_ptr<connection::observer>)> connect;
-  admin::sender request;
-  std::function<std::uint64_t()> draw;
-  std::function<bool()> can_wait;
-  std::function<bool(std::unique_lock<std::mutex>&, clock::time_point, const std::function<bool()>&)> waits;
-};
 
 world::implementation::implementation(std::uint64_t seed) : random{seed}, broker{began} {
   config.set("scheduler.policy", caf::atom("testing"));
@@ -106,30 +106,7 @@ world::implementation::implementation(std::uint64_t seed) : random{seed}, broker
   if (scheduler == nullptr)
     throw std::logic_error{"CAF did not take the deterministic scheduler"};
   begin = scheduler->clock().now();
-  // All of it lives in the world, as the trees do.
-  environment = std::make_shared<environment_of_world>(
-    [this](connection::endpoint to, std::unique_ptr<connection::observer> who) {
-      return connect(std::move(to), std::move(who));
-    },
-    [this](std::string_view method, const std::string& path, const std::string& body) {
-      return request(method, path, body);
-    },
-    [this] { return random(); }, [this] { return may_wait; },
-    [this](std::unique_lock<std::mutex>& lock, internal::environment::clock::time_point until,
-           const std::function<bool()>& done) {
-      const auto left = until - begin;
-      const auto limit = left > std::chrono::hours{10'000}
-                           ? now + 10'000 * 3600 * box::second
-                           : std::chrono::duration_cast<std::chrono::microseconds>(left).count() + 1;
-      bool is_done = done();
-      while (!is_done && now < limit) {
-        lock.unlock();
-        step(limit);
-        lock.lock();
-        is_done = done();
-      }
-      return is_done;
-    });
+  environment = std::make_shared<environment_of_world>(*this);
 }
 
 world::implementation::~implementation() {
