@@ -290,8 +290,11 @@ void subscription::dispatch_shared() {
       while (given < until)
         give(*to, batch[given++]);
     }
+    const bool stuck = given == 0; // permits that are nobody's
     for (; given < batch.size(); ++given)
       replay_.insert(batch[given]);
+    if (stuck)
+      return;
   }
 }
 
