@@ -154,8 +154,10 @@ def pull(s):
         what = s.r.random()
         if what < 0.35:
             s.add("permit", s.pick(s.consumers), s.r.choice([1, 1, 2, 3, 10]))
+            if s.chance(0.3):  # while there is nothing left to send
+                s.add("permit", s.pick(s.consumers), s.r.choice([1, 2, 10]))
         elif what < 0.5:
-            s.send()
+            s.burst()
         elif what < 0.75:
             s.settle()
         elif what < 0.85:
