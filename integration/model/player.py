@@ -205,6 +205,10 @@ class Player:
                 return 0, "no answer"
         status, text = await asyncio.to_thread(ask)
         self.last = time.monotonic()
+        try:  # the order of members is another each time that Java starts
+            text = json.dumps(json.loads(text), sort_keys=True, separators=(",", ":"))
+        except ValueError:
+            pass
         return status, text
 
     def rest_path(self, topic):
