@@ -193,7 +193,7 @@ answer namespaces(const request& r) {
   if (!exists)
     refuse(404, "Namespace " + ns + " does not exist.");
   if (r.is("DELETE")) {
-    const auto within = [&](const auto& t) { return topic_place::parse(t.first)->namespace_text() == ns; };
+    const auto within = [&](const auto& t) { return namespace_of(t.first) == ns; };
     const auto& topics = r.all.topics();
     if (std::any_of(topics.begin(), topics.end(), within) && !r.is_forced())
       refuse(409, "Cannot delete non empty namespace");
@@ -233,8 +233,8 @@ public:
   explicit topic_requests(const request& r)
     : r_{r},
       all_{r.all},
-      place_{r.path[0] == "persistent", r.path[1], r.path[2], r.path[3]},
-      name_{place_.text()} {}
+      name_{r.path[0] + "://" + r.path[1] + "/" + r.path[2] + "/" + r.path[3]},
+      namespace_{r.path[1] + "/" + r.path[2]} {}
 
   answer answer_it() {
     if (r_.path.size() == 4)
@@ -261,7 +261,7 @@ private:
   [[nodiscard]] bool exists() const { return all_.find(name_) || all_.partitions(name_) > 0; }
 
   void must_exist() const {
-    if (!all_.namespaces.contains(place_.namespace_text()))
+    if (!all_.namespaces.contains(namespace_))
       refuse(404, "Namespace not found");
     if (!exists())
       refuse(404, "Topic " + name_ + " not found");
@@ -276,7 +276,7 @@ private:
   }
 
   void must_be_new() const {
-    if (!all_.namespaces.contains(place_.namespace_text()))
+    if (!all_.namespaces.contains(namespace_))
       refuse(404, "Namespace not found");
     if (exists())
       refuse(409, "This topic already exists");
@@ -380,7 +380,7 @@ private:
     if (r_.path.size() > 5 && !all_parts)
       not_here(r_);
     const auto found = parts();
-    if (!place_.persistent)
+    if (!name_.starts_with("persistent"))
       refuse(405, "Cannot terminate a non-persistent topic");
     if (!all_parts && all_.partitions(name_) > 0)
       refuse(405, "Termination of a partitioned topic is not allowed");
@@ -469,8 +469,8 @@ private:
 
   const request& r_;
   catalogue& all_;
-  const topic_place place_;
   const std::string name_;
+  const std::string namespace_;
 };
 
 answer topics(const request& r) {
@@ -482,7 +482,7 @@ answer topics(const request& r) {
       refuse(404, "Namespace not found");
     std::vector<std::string> names;
     for (const auto& [name, t] : r.all.topics())
-      if (topic_place::parse(name)->namespace_text() == ns && t->is_persistent == (r.path[0] == "persistent"))
+      if (namespace_of(name) == ns && t->is_persistent == (r.path[0] == "persistent"))
         names.push_back(name);
     return json(list(names));
   }
@@ -491,7 +491,7 @@ answer topics(const request& r) {
   if (r.path.size() == 4 && r.path[3] == "partitioned" && r.is("GET")) {
     std::vector<std::string> names;
     for (const auto& [name, count] : r.all.partitioned())
-      if (topic_place::parse(name)->namespace_text() == r.path[1] + "/" + r.path[2])
+      if (namespace_of(name) == r.path[1] + "/" + r.path[2])
         names.push_back(name);
     return json(list(names));
   }

@@ -66,9 +66,7 @@ std::string topic_in(const std::vector<std::string>& parts, std::size_t end) {
   for (std::size_t i = 8; i < end; ++i)
     if (!parts[i].empty())
       topic += "/" + parts[i];
-  return topic_place{parts[4] == "persistent", decoded(parts[5], false), decoded(parts[6], false),
-                     decoded(topic, false)}
-    .text();
+  return parts[4] + "://" + decoded(parts[5], false) + "/" + decoded(parts[6], false) + "/" + decoded(topic, false);
 }
 
 receiver_topics topics_in(const query& q) {
@@ -79,19 +77,18 @@ receiver_topics topics_in(const query& q) {
   if (topics != q.end() && pattern != q.end())
     server_error("Topics must be null when use topicsPattern");
   receiver_topics all;
-  all.is_v2 = false;
   if (pattern != q.end()) {
     all.pattern = pattern->second;
     return all;
   }
   for (const auto& name : split(topics->second, ',')) {
-    const auto place = topic_place::parse(name);
+    const auto place = parse_topic(name);
     if (!place)
       server_error(name.find('/') == std::string::npos || name.empty()
                      ? "Invalid short topic name '" + name
                          + "', it should be in the format of <tenant>/<namespace>/<topic> or <topic>"
                      : "Invalid topic name: " + name);
-    all.names.push_back(place->text());
+    all.names.push_back(to_string(*place));
   }
   return all;
 }
@@ -176,7 +173,7 @@ std::shared_ptr<connection> broker::open(std::string_view target, std::shared_pt
       throw refusal{400, "Invalid query params: Invalid topic name format"};
     if (parts.back().empty())
       throw refusal{400, "Invalid query params: Empty subscription name"};
-    return make_consumer(all_, {{topic}, {}, true}, decoded(parts.back(), false), read_consumer(q), std::move(to));
+    return make_consumer(all_, {{topic}, {}}, decoded(parts.back(), false), read_consumer(q), std::move(to));
   } catch (const refusal& r) {
     const std::string why = r.what();
     if (!named || r.status == 400 || why.starts_with("Failed to create") || why.starts_with("java.lang.NumberFormat"))

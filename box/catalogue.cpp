@@ -24,31 +24,9 @@ std::int32_t partition_in(const std::string& name) {
 
 } // namespace
 
-std::optional<topic_place> topic_place::parse(const std::string& text) {
-  topic_place p;
-  auto rest = text;
-  if (const auto scheme = text.find("://"); scheme != std::string::npos) {
-    if (text.substr(0, scheme) != "persistent" && text.substr(0, scheme) != "non-persistent")
-      return std::nullopt;
-    p.persistent = text.starts_with("persistent");
-    rest = text.substr(scheme + 3);
-  } else if (text.find('/') == std::string::npos) {
-    rest = "public/default/" + text;
-  }
-  const auto first = rest.find('/');
-  const auto second_slash = first == std::string::npos ? first : rest.find('/', first + 1);
-  if (second_slash == std::string::npos)
-    return std::nullopt;
-  p.tenant = rest.substr(0, first);
-  p.ns = rest.substr(first + 1, second_slash - first - 1);
-  p.topic = rest.substr(second_slash + 1);
-  if (p.tenant.empty() || p.ns.empty() || p.topic.empty())
-    return std::nullopt;
-  return p;
-}
-
-std::string topic_place::text() const {
-  return (persistent ? "persistent://" : "non-persistent://") + tenant + "/" + ns + "/" + topic;
+std::string namespace_of(const std::string& topic) {
+  const auto name = parse_topic(topic);
+  return name ? name->tenant + "/" + name->ns : std::string{};
 }
 
 catalogue::catalogue(timers& time_) : time{time_} {
@@ -60,10 +38,10 @@ catalogue::catalogue(timers& time_) : time{time_} {
 std::shared_ptr<topic> catalogue::open(const std::string& name, bool on_purpose) {
   if (auto found = find(name))
     return found;
-  const auto place = topic_place::parse(name);
+  const auto place = parse_topic(name);
   if (!place)
     throw refusal{400, "Invalid query params: Invalid topic name: " + name};
-  const auto ns = namespaces.find(place->namespace_text());
+  const auto ns = namespaces.find(namespace_of(name));
   if (ns == namespaces.end())
     throw refusal{404, "Namespace not found"};
   const auto partition = partition_in(place->topic);
@@ -75,11 +53,11 @@ std::shared_ptr<topic> catalogue::open(const std::string& name, bool on_purpose)
   if (count > 0 && !is_partition)
     throw refusal::of_broker(500, "Illegal topic partition name " + name + " with max allowed " + std::to_string(count)
                                     + " partitions");
-  auto made = std::make_shared<topic>(time, place->text(), place->persistent, new_ledger());
+  auto made = std::make_shared<topic>(time, name, place->persistence == persistence::persistent, new_ledger());
   made->partition = partition;
   made->deduplicates = ns->second.deduplication.value_or(false);
-  topics_.emplace(place->text(), made);
-  tell_watchers(place->text());
+  topics_.emplace(name, made);
+  tell_watchers(name);
   return made;
 }
 
@@ -133,7 +111,7 @@ void catalogue::remove(const std::string& name) {
 void catalogue::set_deduplication(const std::string& ns, std::optional<bool> on) {
   namespaces[ns].deduplication = on;
   for (const auto& [name, t] : topics_)
-    if (topic_place::parse(name)->namespace_text() == ns)
+    if (namespace_of(name) == ns)
       t->deduplicates = on.value_or(false);
 }
 

@@ -6,6 +6,8 @@
 #include "box/timers.hpp"
 #include "box/topic.hpp"
 
+#include <stargate/key.hpp>
+
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -18,16 +20,8 @@
 
 namespace stargate::box {
 
-/// The parts of persistent://tenant/namespace/topic.
-struct topic_place {
-  bool persistent = true;
-  std::string tenant, ns, topic;
-
-  /// Nothing when it is not a topic's name. A bare name is in public/default.
-  [[nodiscard]] static std::optional<topic_place> parse(const std::string& text);
-  [[nodiscard]] std::string text() const;
-  [[nodiscard]] std::string namespace_text() const { return tenant + "/" + ns; }
-};
+/// `tenant/namespace` of a topic's whole name.
+[[nodiscard]] std::string namespace_of(const std::string& topic);
 
 struct namespace_policies {
   std::optional<bool> creates_topics; ///< Whether one that is not there is made for who asks for it.

@@ -68,17 +68,21 @@ std::optional<std::string> text_member(const rapidjson::Value& object, const cha
   return text;
 }
 
-std::optional<std::int64_t> number_member(const rapidjson::Value& object, const char* name) {
+template <class Number>
+std::optional<Number> number_member(const rapidjson::Value& object, const char* name) {
   const auto text = text_member(object, name);
   if (!text || text->empty())
     return std::nullopt;
-  std::int64_t value = 0;
+  Number value = 0;
   const auto [end, failure] = std::from_chars(text->data(), text->data() + text->size(), value);
   if (failure != std::errc{} || end != text->data() + text->size())
     throw std::invalid_argument{"Cannot deserialize value of type `long` from String \"" + *text
                                 + "\": not a valid `long` value"};
   return value;
 }
+
+template std::optional<std::int32_t> number_member(const rapidjson::Value&, const char*);
+template std::optional<std::int64_t> number_member(const rapidjson::Value&, const char*);
 
 void parse_frame(std::string& text, protocol::json::document& into) {
   into.ParseInsitu<protocol::json::parse_flags | rapidjson::kParseStopWhenDoneFlag>(text.data());

@@ -20,7 +20,8 @@ namespace {
 
 constexpr micros reconnect_delay = 100 * millisecond;
 constexpr micros time_to_write = 2 * millisecond;
-constexpr std::size_t batch_bytes = 128u << 10u; // batchingMaxBytes
+constexpr std::size_t batch_bytes = 128u << 10u;   // batchingMaxBytes
+constexpr std::int64_t latest = 9'999'999'999'999; // 2286: what is to be delivered later, nobody waits for
 constexpr int cannot_parse = 3;
 constexpr int cannot_decode = 7;
 constexpr int unknown_error = 8;
@@ -30,10 +31,13 @@ using context = std::optional<std::string>;
 class producer;
 
 /// What goes to one topic, or to one partition.
-class lane final : public publisher, public std::enable_shared_from_this<lane> {
+class client_producer final : public publisher, public std::enable_shared_from_this<client_producer> {
 public:
-  lane(producer& of, std::shared_ptr<topic> to, std::int64_t next) : owner_{of}, topic_{std::move(to)}, next_{next} {}
-  ~lane() override;
+  client_producer(producer& of, std::shared_ptr<topic> to, std::uint64_t next)
+    : owner_{of},
+      topic_{std::move(to)},
+      next_{next} {}
+  ~client_producer() override;
 
   bool attach();
   void send(message m, context c);
@@ -41,7 +45,6 @@ public:
   void be_cut_off() override;
 
   const std::shared_ptr<topic>& to() const { return topic_; }
-  std::int64_t& next() { return next_; }
 
 private:
   struct group {
@@ -53,7 +56,7 @@ private:
 
   producer& owner_;
   std::shared_ptr<topic> topic_;
-  std::int64_t next_; ///< The number of the next message.
+  std::uint64_t next_; ///< The number of the next message; it goes round, as Java's does.
   group batch_;
   std::size_t batch_size_ = 0;
   bool flush_is_due_ = false;
@@ -76,9 +79,10 @@ public:
         throw refusal{503,
                       "org.apache.pulsar.broker.service.BrokerServiceException$TopicTerminatedException: Topic was "
                       "already terminated"};
-      const auto first = settings_.initial_sequence ? *settings_.initial_sequence + 1 : to->last_number(name_) + 1;
-      lanes_.push_back(std::make_shared<lane>(*this, to, first));
-      if (!lanes_.back()->attach())
+      const auto before = settings_.initial_sequence ? *settings_.initial_sequence : to->last_number(name_);
+      const auto first = static_cast<std::uint64_t>(before) + 1;
+      producers_.push_back(std::make_shared<client_producer>(*this, to, first));
+      if (!producers_.back()->attach())
         throw refusal{409,
                       "org.apache.pulsar.broker.service.BrokerServiceException$NamingException: Producer with name '"
                         + name_ + "' is already connected to topic '" + part + "'"};
@@ -107,21 +111,21 @@ private:
     }
     peer_->send(frame + R"(,"errorCode":0,"schemaVersion":0})");
   }
-  lane& route(const message& m) {
-    if (lanes_.size() == 1)
-      return *lanes_.front();
+  client_producer& route(const message& m) {
+    if (producers_.size() == 1)
+      return *producers_.front();
     if (m.key) {
       const auto hash = settings_.murmur ? murmur3_32_hash(*m.key) : java_string_hash(*m.key);
-      return *lanes_[static_cast<std::size_t>(hash) % lanes_.size()];
+      return *producers_[static_cast<std::size_t>(hash) % producers_.size()];
     }
-    return *lanes_[settings_.round_robin ? turn_++ % lanes_.size() : 0];
+    return *producers_[settings_.round_robin ? turn_++ % producers_.size() : 0];
   }
 
   catalogue& all_;
   const producer_settings settings_;
   const std::shared_ptr<peer> peer_;
   const std::string name_;
-  std::vector<std::shared_ptr<lane>> lanes_;
+  std::vector<std::shared_ptr<client_producer>> producers_;
   std::size_t turn_ = 0;
   std::size_t pending_ = 0; ///< Messages without a receipt.
 };
@@ -159,8 +163,8 @@ void producer::on_frame(std::string_view frame) {
     m.key = text_member(json, "key");
     m.properties = properties_of(json);
     event_time = text_member(json, "eventTime");
-    deliver_at = number_member(json, "deliverAt");
-    deliver_after = number_member(json, "deliverAfterMs");
+    deliver_at = number_member<std::int64_t>(json, "deliverAt");
+    deliver_after = number_member<std::int64_t>(json, "deliverAfterMs");
     encryption = text_member(json, "encryptionParam");
   } catch (const std::invalid_argument& e) {
     return refuse(cannot_parse, e.what(), std::nullopt);
@@ -178,9 +182,9 @@ void producer::on_frame(std::string_view frame) {
   }
   m.publish_time = all_.time.wall();
   if (deliver_at)
-    m.deliver_at = std::max<std::int64_t>(*deliver_at, 0);
+    m.deliver_at = std::clamp<std::int64_t>(*deliver_at, 0, latest);
   else if (deliver_after && *deliver_after > 0)
-    m.deliver_at = m.publish_time + *deliver_after;
+    m.deliver_at = m.publish_time + std::min(*deliver_after, latest - m.publish_time);
   if (encryption && !settings_.encryption_keys.empty()) {
     m.encryption = R"({"keys":)" + settings_.encryption_keys + R"(,"param":")" + *encryption
                    + R"(","algorithm":null,"compressionType":"NONE","uncompressedMessageSize":0,"batchSize":1})";
@@ -196,16 +200,16 @@ void producer::on_frame(std::string_view frame) {
 
 // -- one topic ------------------------------------------------------------------------
 
-lane::~lane() {
+client_producer::~client_producer() {
   topic_->remove_publisher(owner_.name(), *this);
 }
 
-bool lane::attach() {
+bool client_producer::attach() {
   attached_ = topic_->add_publisher(owner_.name(), *this);
   return attached_;
 }
 
-void lane::be_cut_off() {
+void client_producer::be_cut_off() {
   attached_ = false;
   topic_->time.after(reconnect_delay, weak_from_this(), [this] {
     if (attached_)
@@ -222,9 +226,9 @@ void lane::be_cut_off() {
   });
 }
 
-void lane::send(message m, context c) {
+void client_producer::send(message m, context c) {
   const auto& s = owner_.settings();
-  const auto number = next_++;
+  const auto number = static_cast<std::int64_t>(next_++);
   if (!s.batches || m.deliver_at != 0) {
     flush();
     return publish({{std::move(m)}, {std::move(c)}, number});
@@ -243,13 +247,13 @@ void lane::send(message m, context c) {
   });
 }
 
-void lane::flush() {
+void client_producer::flush() {
   batch_size_ = 0;
   if (!batch_.messages.empty())
     publish(std::exchange(batch_, {}));
 }
 
-void lane::publish(group g) {
+void client_producer::publish(group g) {
   if (!attached_) {
     waiting_.push_back(std::move(g));
     return;

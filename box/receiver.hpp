@@ -16,11 +16,10 @@ namespace stargate::box {
 struct receiver_topics {
   std::vector<std::string> names; ///< As they were named; some may have partitions.
   std::string pattern;            ///< Or a pattern of topics.
-  bool is_v2 = true;
 };
 
 /// @throws refusal when it cannot be
-[[nodiscard]] std::shared_ptr<connection> make_consumer(catalogue& all, receiver_topics topics,
+[[nodiscard]] std::shared_ptr<connection> make_consumer(catalogue& all, const receiver_topics& topics,
                                                         const std::string& subscription, receiver_settings s,
                                                         std::shared_ptr<peer> to);
 /// @param from `latest`, `earliest` or an id

@@ -91,7 +91,7 @@ void subscription::detach(attached& who) {
       topic_.remove_subscription(name);
     return;
   }
-  for (const auto& [index, hash] : std::exchange(who.pending, {}))
+  for (const auto& [index, entry] : std::exchange(who.pending, {}))
     if (!is_acknowledged(index))
       replay_.insert(index);
   if (active_ == &who) {
@@ -189,7 +189,7 @@ void subscription::release_delayed() {
 void subscription::give(attached& to, std::size_t index) {
   to.permits -= static_cast<std::int64_t>(size_of(index));
   if (!is_single())
-    to.pending[index] = hash_of(index);
+    to.pending.insert_or_assign(index, attached::held{hash_of(index), size_of(index)});
   const auto count = redeliveries_.find(index);
   to.take(index, count == redeliveries_.end() || is_single() ? 0 : count->second);
 }
@@ -332,7 +332,7 @@ void subscription::dispatch_by_key() {
     auto* to = consumer_of(hash);
     const bool elsewhere = std::any_of(consumers_.begin(), consumers_.end(), [&](const attached* c) {
       return c != to
-             && std::any_of(c->pending.begin(), c->pending.end(), [&](const auto& p) { return p.second == hash; });
+             && std::any_of(c->pending.begin(), c->pending.end(), [&](const auto& p) { return p.second.hash == hash; });
     });
     if (elsewhere || to->permits <= 0) {
       blocked.insert(hash);
@@ -439,8 +439,8 @@ std::size_t subscription::backlog() const {
 std::size_t subscription::unacknowledged() const {
   std::size_t count = 0;
   for (const auto* c : consumers_)
-    for (const auto& [index, hash] : c->pending)
-      count += size_of(index);
+    for (const auto& [index, entry] : c->pending)
+      count += entry.messages;
   return count;
 }
 

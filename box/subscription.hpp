@@ -42,8 +42,13 @@ public:
 
   std::string name;
   int priority = 0;
-  std::int64_t permits = 0;           ///< For messages, in batches or not.
-  std::map<std::size_t, int> pending; ///< What it has of a shared subscription: entries and the hash of their keys.
+  std::int64_t permits = 0; ///< For messages, in batches or not.
+  /// Of a shared subscription, an entry that it has: the hash of its key, and how many messages it is.
+  struct held {
+    int hash;
+    std::size_t messages;
+  };
+  std::map<std::size_t, held> pending; ///< They may be skipped, and forgotten on the topic.
 };
 
 /// Entries are named by their place on the topic, counted from its beginning.

@@ -49,7 +49,8 @@ topic::receipt topic::publish(const std::string& producer_name, std::int64_t las
       return {{-1, -1}};
     last = last_number_given;
   }
-  const auto first_number = last_number_given - static_cast<std::int64_t>(messages.size()) + 1;
+  const auto first_number =
+    static_cast<std::int64_t>(static_cast<std::uint64_t>(last_number_given) - messages.size() + 1);
   messages_in_ += messages.size();
   if (!is_persistent) {
     // It is stored nowhere: who is there and has room gets it, and it has no place of its own.

@@ -209,6 +209,20 @@ TEST_CASE_METHOD(fixture, "what cannot be read ends a consumer's connection, and
   CHECK(c.end->ended == "1011 Illegal base64 character 2a");
   auto d = consumer("&consumerName=d");
   CHECK_FALSE(d.behind); // the other one's connection stands until it is let go of
+  c.behind.reset();
+  for (const auto* frame :
+       {R"({"messageId":{}})", R"({"messageId":[]})", R"({"type":{}})", R"({"type":"permit"})",
+        R"({"type":"permit","permitMessages":99999999999})", R"({"type":"permit","permitMessages":"x"})"}) {
+    auto one = consumer();
+    REQUIRE(one.behind);
+    say(one, frame);
+    CHECK(one.end->ended == "0 ");
+  }
+  for (const auto* frame : {R"({"payload":"YQ==","deliverAt":9223372036854775807})",
+                            R"({"payload":"YQ==","deliverAfterMs":9223372036854775807})"})
+    CHECK(has(say(p, frame).at(0), R"("result":"ok")"));
+  auto last = producer("?initialSequenceId=9223372036854775807");
+  CHECK(has(say(last, R"({"payload":"YQ=="})").at(0), R"("result":"ok")"));
 }
 
 TEST_CASE_METHOD(fixture, "what the administration does not do, it refuses by name") {
@@ -241,4 +255,39 @@ TEST_CASE_METHOD(fixture, "what all have acknowledged is forgotten when it is mu
   CHECK(t->begin() > 50);
   auto r = open("/ws/v2/reader/persistent/public/default/t?messageId=earliest");
   CHECK(r.end->take().size() == t->end() - t->begin());
+}
+
+TEST_CASE_METHOD(fixture, "a message whose dead-letter topic cannot be made stays on its subscription") {
+  auto p = producer();
+  say(p, R"({"payload":"YQ=="})");
+  auto c = consumer("&subscriptionType=Shared&negativeAckRedeliveryDelay=100&maxRedeliverCount=1"
+                    "&deadLetterTopic=persistent%3A%2F%2Fpublic%2Fnowhere%2Fdead");
+  for (int i = 0; i < 3; ++i)
+    for (const auto& frame : c.end->take()) {
+      say(c, ack(frame, "negativeAcknowledge"));
+      pass(1 * second);
+    }
+  CHECK(has(rest("GET", "persistent/public/default/t/stats"), R"("msgBacklog":1)"));
+}
+
+TEST_CASE_METHOD(fixture, "what is skipped under a consumer and then forgotten harms nobody") {
+  auto p = producer();
+  auto c = consumer("&subscriptionType=Shared&negativeAckRedeliveryDelay=100&maxRedeliverCount=1");
+  say(p, R"({"payload":"YQ=="})");
+  const auto first = c.end->take();
+  REQUIRE(first.size() == 1);
+  say(c, ack(first[0], "negativeAcknowledge"));
+  pass(1 * second);
+  const auto last_time = c.end->take();
+  REQUIRE(last_time.size() == 1);
+  const string large(700'000, 'A');
+  for (int i = 0; i < 200; ++i) {
+    say(p, R"({"payload":")" + large + "\"}");
+    rest("POST", "persistent/public/default/t/subscription/s/skip_all");
+  }
+  CHECK(box.all().find("persistent://public/default/t")->begin() > 0);
+  CHECK(has(rest("GET", "persistent/public/default/t/stats"), R"("msgBacklog":0)"));
+  say(c, ack(last_time[0], "negativeAcknowledge"));
+  pass(1 * second);
+  CHECK(c.end->ended.empty());
 }

@@ -2,9 +2,7 @@
 
 #include "actors/receiver/messages.hpp"
 #include "libstargate/protocol/base64.hpp"
-#include "libstargate/protocol/instant.hpp"
-#include "libstargate/protocol/json.hpp"
-#include "libstargate/protocol/percent.hpp"
+#include "libstargate/rest/failure.hpp"
 #include "testing/network.hpp"
 
 #include <caf/detail/test_actor_clock.hpp>
@@ -168,12 +166,7 @@ caf::expected<std::string> world::implementation::request(std::string_view metho
   broker.advance(now);
   if (said.status >= 200 && said.status < 300)
     return said.body;
-  const auto code = said.status == 404   ? errc::not_found
-                    : said.status == 409 ? errc::conflict
-                    : said.status >= 500 ? errc::broker_unavailable
-                                         : errc::bad_request;
-  return make_error(code,
-                    std::string{method} + " " + path + ": status " + std::to_string(said.status) + ": " + said.body);
+  return rest::failure(std::string{method} + " " + path, said.status, said.body);
 }
 
 // -- the face -----------------------------------------------------------------------------

@@ -4,6 +4,7 @@
 #include "libstargate/protocol/message_id.hpp"
 #include "libstargate/protocol/option_values.hpp"
 #include "libstargate/protocol/percent.hpp"
+#include "libstargate/rest/failure.hpp"
 
 #include <curl/curl.h>
 
@@ -32,20 +33,6 @@ std::size_t append(char* data, std::size_t, std::size_t size, void* to) {
   return size;
 }
 
-errc code_of_status(long status) {
-  switch (status) {
-    case 400: return errc::bad_request;
-    case 401: return errc::unauthorized;
-    case 403: return errc::forbidden;
-    case 404: return errc::not_found;
-    case 405:
-    case 409:
-    case 412:
-    case 422: return errc::conflict;
-    default: return errc::broker_unavailable;
-  }
-}
-
 errc code_of_failure(CURLcode code) {
   switch (code) {
     case CURLE_COULDNT_RESOLVE_HOST: return errc::unresolved_host;
@@ -55,16 +42,6 @@ errc code_of_failure(CURLcode code) {
     case CURLE_SSL_CACERT_BADFILE: return errc::untrusted;
     default: return errc::connection_failed;
   }
-}
-
-std::string reason_in(const std::string& body) {
-  rapidjson::Document document;
-  document.Parse<rapidjson::kParseIterativeFlag>(body.c_str(), body.size());
-  if (!document.HasParseError() && document.IsObject())
-    if (const auto* reason = protocol::json::find_string(document, "reason"))
-      return std::string{protocol::json::view(*reason)};
-  constexpr std::size_t enough = 200;
-  return body.substr(0, enough);
 }
 
 caf::error unexpected(const std::string& path) {
@@ -211,7 +188,7 @@ struct admin::connection {
     long status = 0;
     curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &status);
     if (status < 200 || status > 299)
-      return make_error(code_of_status(status), what + ": status " + std::to_string(status) + ": " + reason_in(body));
+      return rest::failure(what, static_cast<int>(status), body);
     return body;
   }
 
