@@ -166,6 +166,11 @@ check("options come from a file", status == 0 and out == b"0\n1\n2\n", (status, 
 status, out, err = stargate("--config", str(directory / "stargate.toml"), "read", topic, "-n", "1")
 check("and the command line goes before it", status == 0 and out == b"0\n", (status, out, err))
 
+(directory / "bare.toml").write_text('connect-timeout = 20\n')
+status, out, err = stargate("--config", str(directory / "bare.toml"), "read", topic, "-n", "1")
+check("a duration without its unit is refused in a file as well", status == 2 and "'20' is not a duration with its unit" in err,
+      (status, err))
+
 # -- run ---------------------------------------------------------------------------------------------------------------
 
 source, sink, bad = fresh_topic("source"), fresh_topic("sink"), fresh_topic("bad")

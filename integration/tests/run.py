@@ -114,6 +114,11 @@ took = end(running)
 hung = int((directory / "hung").read_text() or 0)
 check("a command without a limit does not outlive the stop", took < 10 and until(lambda: not alive(hung), 5), (took, errors.read_text()))
 
+(directory / "bare.json").write_text(json.dumps({"shutdown": 500, "consumers": [consumer(source, "cat", handler_timeout=5)]}))
+status, out, err = stargate("run", "--config", str(directory / "bare.json"), "--check")
+check("durations without their units are refused, all in one answer", status == 2
+      and "shutdown is '500', which is not a duration with its unit" in err and "handler_timeout is '5'" in err, (status, err))
+
 # -- a description that changes ----------------------------------------------------------------------------------------
 
 kept, changed, gone, new = (fresh_topic(n) for n in ("kept", "changed", "gone", "new"))
