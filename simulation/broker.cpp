@@ -224,10 +224,8 @@ void broker::on_end(wire& w) {
     });
     c.unacknowledged.erase(std::unique(c.unacknowledged.begin(), c.unacknowledged.end()), c.unacknowledged.end());
     for (const auto& p : c.unacknowledged)
-      if (!s.acknowledged.contains(p)) {
-        ++s.count[p];
+      if (!s.acknowledged.contains(p)) // and its count stays: Pulsar 4.0 raises it for refusals and time-outs alone
         s.again.push_back(p);
-      }
     std::sort(s.again.begin(), s.again.end(), [](const spot& a, const spot& b) {
       return std::pair{a.first->name, a.second} < std::pair{b.first->name, b.second};
     });
