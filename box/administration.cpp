@@ -61,6 +61,23 @@ std::string list(const Names& names) {
   return "[" + text + "]";
 }
 
+template <class Map>
+std::vector<std::string> names_of(const Map& all) {
+  std::vector<std::string> names;
+  for (const auto& one : all)
+    names.push_back(one.first);
+  return names;
+}
+
+/// The texts in a list that is a member of an object.
+std::vector<std::string> texts_in(const rapidjson::Document& d, const char* name) {
+  std::vector<std::string> texts;
+  if (!d.HasParseError() && d.IsObject() && d.HasMember(name) && d[name].IsArray())
+    for (const auto& one : d[name].GetArray())
+      texts.emplace_back(one.IsString() ? protocol::json::view(one) : std::string_view{});
+  return texts;
+}
+
 std::optional<std::int64_t> number_in(std::string_view text) {
   std::int64_t value = 0;
   const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -71,7 +88,7 @@ std::optional<std::int64_t> number_in(std::string_view text) {
 
 answer tenants(const request& r) {
   if (r.path.size() == 1)
-    return r.is("GET") ? json(list(r.all.tenants)) : not_allowed;
+    return r.is("GET") ? json(list(names_of(r.all.tenants))) : not_allowed;
   if (r.path.size() != 2)
     not_here(r);
   const auto& tenant = r.path[1];
@@ -80,11 +97,11 @@ answer tenants(const request& r) {
       refuse(409, "Tenant already exist");
     rapidjson::Document d;
     d.Parse<rapidjson::kParseIterativeFlag>(r.body.data(), r.body.size());
-    if (!d.HasParseError() && d.IsObject() && d.HasMember("allowedClusters") && d["allowedClusters"].IsArray())
-      for (const auto& one : d["allowedClusters"].GetArray())
-        if (!one.IsString() || protocol::json::view(one) != cluster)
-          refuse(412, "Clusters do not exist");
-    r.all.tenants.insert(tenant);
+    for (const auto& one : texts_in(d, "allowedClusters"))
+      if (one != cluster)
+        refuse(412, "Clusters do not exist");
+    const auto roles = texts_in(d, "adminRoles");
+    r.all.tenants[tenant] = {roles.begin(), roles.end()};
     return done;
   }
   if (!r.all.tenants.contains(tenant))
@@ -96,7 +113,9 @@ answer tenants(const request& r) {
     r.all.tenants.erase(tenant);
     return done;
   }
-  return r.is("GET") ? json(R"({"adminRoles":[],"allowedClusters":["standalone"]})") : not_allowed;
+  if (!r.is("GET"))
+    return not_allowed;
+  return json(R"({"adminRoles":)" + list(r.all.tenants[tenant]) + R"(,"allowedClusters":["standalone"]})");
 }
 
 answer policies_of(const request& r, const std::string& ns) {
@@ -504,7 +523,7 @@ answer route(const request& r) {
     if (r.path[1] == "health")
       return {200, "ok", "text/plain"};
     if (r.path[1] == "version")
-      return {200, std::string{version}, "text/plain"};
+      return json(std::string{version});
   }
   if (what == "clusters" && r.path.size() == 1 && r.is("GET"))
     return json(list(std::vector{cluster}));
@@ -519,7 +538,8 @@ answer route(const request& r) {
 
 } // namespace
 
-answer administer(catalogue& all, std::string_view method, std::string_view target, std::string_view body) {
+answer administer(catalogue& all, std::string_view method, std::string_view target, std::string_view body,
+                  const path_check& check) {
   constexpr std::string_view prefix = "/admin/v2/";
   if (!target.starts_with(prefix))
     return error_page(404, "Not Found", target);
@@ -533,9 +553,13 @@ answer administer(catalogue& all, std::string_view method, std::string_view targ
     at = end + 1;
   }
   try {
+    if (check)
+      check(r.path);
     return route(r);
   } catch (const refusal& why) {
-    return {why.status, R"({"reason":)" + quoted(why.what()) + "}"};
+    std::string phrase = why.what(); // Pulsar shows it there, too
+    std::erase_if(phrase, [](unsigned char c) { return c < ' ' || c > '~'; });
+    return {why.status, R"({"reason":)" + quoted(why.what()) + "}", "application/json", std::move(phrase)};
   }
 }
 

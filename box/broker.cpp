@@ -47,6 +47,23 @@ std::string escaped(std::string_view text) {
   return out;
 }
 
+constexpr std::string_view authentication_required = "Authentication required";
+
+/// Of somebody whom the broker knows.
+struct not_let_in {
+  int status;
+  std::string_view text;
+};
+
+query query_of(std::string_view target) {
+  query q;
+  if (const auto question = target.find('?'); question != std::string_view::npos)
+    for (const auto& pair : split(target.substr(question + 1), '&'))
+      if (const auto equals = pair.find('='); equals != std::string::npos)
+        q.emplace(decoded(pair.substr(0, equals), true), decoded(pair.substr(equals + 1), true));
+  return q;
+}
+
 /// What the broker behind the WebSocket service says.
 std::string said_by_broker(const std::string& why) {
   return R"({"errorMsg":")" + why + R"(","reqId":1, "remote":"localhost/127.0.0.1:6650", "local":"/127.0.0.1:49152"})";
@@ -100,6 +117,8 @@ std::string_view reason_of(int status) {
     case 200: return "OK";
     case 204: return "No Content";
     case 400: return "Bad Request";
+    case 401: return "Unauthorized";
+    case 403: return "Forbidden";
     case 404: return "Not Found";
     case 405: return "Method Not Allowed";
     case 409: return "Conflict";
@@ -123,18 +142,28 @@ answer error_page(int status, std::string_view message, std::string_view target)
           "text/html;charset=iso-8859-1"};
 }
 
-broker::broker(std::int64_t wall_clock) : all_{timers_} {
+broker::broker(std::int64_t wall_clock, broker_settings s) : all_{timers_}, access_{std::move(s.access)} {
   timers_.began = wall_clock;
+  all_.creates_topics = s.creates_topics;
+  all_.deduplicates = s.deduplicates;
 }
 
-std::shared_ptr<connection> broker::open(std::string_view target, std::shared_ptr<peer> to, answer& refused) {
-  const auto question = std::min(target.find('?'), target.size());
-  const auto parts = split(target.substr(0, question), '/');
-  query q;
-  if (question < target.size())
-    for (const auto& pair : split(target.substr(question + 1), '&'))
-      if (const auto equals = pair.find('='); equals != std::string::npos)
-        q.emplace(decoded(pair.substr(0, equals), true), decoded(pair.substr(equals + 1), true));
+std::optional<caller> broker::caller_with(std::string_view authorization, std::string_view target) const {
+  if (!access_)
+    return caller{};
+  constexpr std::string_view bearer = "Bearer ";
+  if (authorization.starts_with(bearer))
+    return caller_of(authorization.substr(bearer.size()), *access_, timers_.wall() / 1000);
+  const auto q = query_of(target);
+  const auto token = q.find("token");
+  return authorization.empty() && token != q.end() ? caller_of(token->second, *access_, timers_.wall() / 1000)
+                                                   : std::nullopt;
+}
+
+std::shared_ptr<connection> broker::open(std::string_view target, std::shared_ptr<peer> to, answer& refused,
+                                         std::string_view authorization) {
+  const auto parts = split(target.substr(0, target.find('?')), '/');
+  const auto q = query_of(target);
   const auto refuse = [&](int status, std::string_view why) {
     refused = error_page(status, why, target);
     return nullptr;
@@ -146,26 +175,47 @@ std::shared_ptr<connection> broker::open(std::string_view target, std::shared_pt
   const auto kind = is_ws ? parts[3] : std::string{};
   if ((kind != "producer" && kind != "reader" && kind != "consumer") || (parts[2] == "v3" && kind != "consumer"))
     return refuse(404, reason_of(404));
+  const auto who = caller_with(authorization, target);
+  if (!who)
+    return refuse(401, authentication_required);
+  const auto must_be_allowed = [&](action what, const std::string& topic) {
+    if (!access_)
+      return;
+    if (may(*who, what, topic, all_, *access_))
+      return;
+    if (!all_.namespaces.contains(namespace_of(topic)))
+      throw not_let_in{500, "Server error"};
+    throw not_let_in{403, "Not authorized"};
+  };
   const std::string failed = kind == "reader" ? "Failed to create reader: " : "Failed to create producer/consumer: ";
   bool named = false; // whether the topic is known, so that what fails is Pulsar's own client
   try {
     if (kind == "producer") {
       const auto topic = topic_in(parts, parts.size());
       named = true;
-      return make_producer(all_, topic, read_producer(q), std::move(to));
+      const auto s = read_producer(q);
+      must_be_allowed(action::produce, topic);
+      return make_producer(all_, topic, s, std::move(to));
     }
     if (kind == "reader") {
       const auto topic = topic_in(parts, parts.size());
       named = true;
       const auto from = q.find("messageId");
-      return make_reader(all_, topic, from == q.end() ? "latest" : from->second, read_reader(q), std::move(to));
+      const auto s = read_reader(q);
+      must_be_allowed(action::consume, topic);
+      return make_reader(all_, topic, from == q.end() ? "latest" : from->second, s, std::move(to));
     }
     if (parts[2] == "v3") {
       if (parts.size() != 5 || parts[4].empty())
         server_error("Invalid topic name format");
       auto topics = topics_in(q);
       named = true;
-      return make_consumer(all_, std::move(topics), decoded(parts[4], false), read_consumer(q), std::move(to));
+      const auto s = read_consumer(q);
+      for (const auto& topic : topics.names)
+        must_be_allowed(action::consume, topic);
+      if (!topics.pattern.empty())
+        must_be_allowed(action::consume, topics.pattern);
+      return make_consumer(all_, std::move(topics), decoded(parts[4], false), s, std::move(to));
     }
     const auto topic = topic_in(parts, parts.size() - 1);
     named = true;
@@ -173,7 +223,11 @@ std::shared_ptr<connection> broker::open(std::string_view target, std::shared_pt
       throw refusal{400, "Invalid query params: Invalid topic name format"};
     if (parts.back().empty())
       throw refusal{400, "Invalid query params: Empty subscription name"};
-    return make_consumer(all_, {{topic}, {}}, decoded(parts.back(), false), read_consumer(q), std::move(to));
+    const auto s = read_consumer(q);
+    must_be_allowed(action::consume, topic);
+    return make_consumer(all_, {{topic}, {}}, decoded(parts.back(), false), s, std::move(to));
+  } catch (const not_let_in& why) {
+    return refuse(why.status, why.text);
   } catch (const refusal& r) {
     const std::string why = r.what();
     if (!named || r.status == 400 || why.starts_with("Failed to create") || why.starts_with("java.lang.NumberFormat"))
@@ -193,8 +247,17 @@ std::shared_ptr<connection> broker::open(std::string_view target, std::shared_pt
   }
 }
 
-answer broker::request(std::string_view method, std::string_view target, std::string_view body) {
-  return administer(all_, method, target, body);
+answer broker::request(std::string_view method, std::string_view target, std::string_view body,
+                       std::string_view authorization) {
+  const auto who = caller_with(authorization, target);
+  if (!who)
+    return error_page(401, authentication_required, target);
+  if (!access_)
+    return administer(all_, method, target, body, {});
+  if (!who->role)
+    return error_page(500, "Request failed.", target);
+  return administer(all_, method, target, body,
+                    [&](const std::vector<std::string>& path) { check_request(*who, method, path, all_, *access_); });
 }
 
 } // namespace stargate::box

@@ -48,14 +48,14 @@ std::shared_ptr<topic> catalogue::open(const std::string& name, bool on_purpose)
   const auto base = partition < 0 ? std::string{} : name.substr(0, name.rfind(partition_mark));
   const auto count = partition < 0 ? 0 : partitions(base);
   const bool is_partition = count > 0 && static_cast<std::uint32_t>(partition) < count;
-  if (!on_purpose && !is_partition && !ns->second.creates_topics.value_or(true))
+  if (!on_purpose && !is_partition && !ns->second.creates_topics.value_or(creates_topics))
     throw refusal{404, "Topic not found " + name};
   if (count > 0 && !is_partition)
     throw refusal::of_broker(500, "Illegal topic partition name " + name + " with max allowed " + std::to_string(count)
                                     + " partitions");
   auto made = std::make_shared<topic>(time, name, place->persistence == persistence::persistent, new_ledger());
   made->partition = partition;
-  made->deduplicates = ns->second.deduplication.value_or(false);
+  made->deduplicates = ns->second.deduplication.value_or(deduplicates);
   topics_.emplace(name, made);
   tell_watchers(name);
   return made;
@@ -112,7 +112,7 @@ void catalogue::set_deduplication(const std::string& ns, std::optional<bool> on)
   namespaces[ns].deduplication = on;
   for (const auto& [name, t] : topics_)
     if (namespace_of(name) == ns)
-      t->deduplicates = on.value_or(false);
+      t->deduplicates = on.value_or(deduplicates);
 }
 
 /// Topics on which nobody is and that no subscription holds, as a broker with its defaults does it.

@@ -34,8 +34,10 @@ public:
   explicit catalogue(timers& time);
   timers& time;
 
-  std::set<std::string> tenants{"public", "pulsar"};
-  std::map<std::string, namespace_policies> namespaces; ///< By `tenant/namespace`.
+  bool creates_topics = true; ///< allowAutoTopicCreation, where a namespace does not say.
+  bool deduplicates = false;  ///< brokerDeduplicationEnabled, likewise.
+  std::map<std::string, std::set<std::string>> tenants{{"public", {}}, {"pulsar", {}}}; ///< With who administers them.
+  std::map<std::string, namespace_policies> namespaces;                                 ///< By `tenant/namespace`.
 
   /// Made when it is not there. @param on_purpose and not because somebody produces or subscribes
   /// @throws refusal when its namespace is not there, or makes no topics

@@ -3,6 +3,8 @@
 #include "libstargate/protocol/percent.hpp"
 
 #include <libwebsockets.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
 
 #include <algorithm>
 #include <chrono>
@@ -53,7 +55,7 @@ struct session final : peer {
   int close_code = 0;
   std::string close_reason;
   // Of a request:
-  std::string method, target;
+  std::string method, target, authorization;
   answer says;
   bool is_asked = false, is_answered = false;
 };
@@ -93,11 +95,25 @@ std::string target_of(lws* wsi, lws_token_indexes uri) {
   }
 }
 
+/// @throws std::runtime_error when a certificate and its key are not to be had from the files
+void check_tls_files(const server::settings& s) {
+  const std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> probe{SSL_CTX_new(TLS_server_method()), &SSL_CTX_free};
+  const auto fail = [](const std::string& what) {
+    throw std::runtime_error{what + ": " + ERR_reason_error_string(ERR_peek_last_error())};
+  };
+  ERR_clear_error();
+  if (SSL_CTX_use_certificate_chain_file(probe.get(), s.certificate_file.c_str()) != 1)
+    fail("cannot read a certificate from '" + s.certificate_file + "'");
+  if (SSL_CTX_use_PrivateKey_file(probe.get(), s.key_file.c_str(), SSL_FILETYPE_PEM) != 1)
+    fail("cannot read the key of that certificate from '" + s.key_file + "'");
+}
+
 /// Writes a whole answer; by ourselves, since libwebsockets writes that of a handshake as HTTP/1.0. False when the
 /// connection is to be closed.
 bool write_answer(lws* wsi, const answer& a, bool stays) {
   std::string text(LWS_PRE, '\0');
-  text += "HTTP/1.1 " + std::to_string(a.status) + " " + std::string{reason_of(a.status)} + "\r\n";
+  text += "HTTP/1.1 " + std::to_string(a.status) + " "
+          + (a.phrase.empty() ? std::string{reason_of(a.status)} : a.phrase) + "\r\n";
   if (a.status != 204)
     text += "Content-Type: " + a.type + "\r\nContent-Length: " + std::to_string(a.body.size()) + "\r\n";
   text += std::string{stays ? "" : "Connection: close\r\n"} + "\r\n" + a.body;
@@ -117,6 +133,7 @@ struct server::implementation {
   }
 
   static int on_event(lws* wsi, lws_callback_reasons reason, void*, void* in, std::size_t size);
+  lws_vhost* listen(const char* name, const settings& s, std::uint16_t port, bool with_tls);
   int handle(lws* wsi, lws_callback_reasons reason, void* in, std::size_t size);
   int upgrade(lws* wsi);
   int take_frame(lws* wsi, std::string_view piece);
@@ -142,9 +159,10 @@ struct server::implementation {
     implementation* of = nullptr;
   };
   std::chrono::steady_clock::time_point began = std::chrono::steady_clock::now();
-  broker model{wall_clock()};
+  broker model;
   lws_context* context = nullptr;
-  lws_vhost* vhost = nullptr;
+  lws_vhost* plain = nullptr;
+  lws_vhost* tls = nullptr;
   due timer;
   std::unordered_map<lws*, std::shared_ptr<session>> sessions;
   counts seen;
@@ -156,10 +174,8 @@ int server::implementation::on_event(lws* wsi, lws_callback_reasons reason, void
   return self == nullptr ? 0 : self->handle(wsi, reason, in, size);
 }
 
-server::implementation::implementation(settings s) {
+server::implementation::implementation(settings s) : model{wall_clock(), std::move(s.model)} {
   timer.of = this;
-  static const lws_protocols protocols[] = {{"pulsar", &on_event, 0, 65'536, 0, nullptr, 0},
-                                            {nullptr, nullptr, 0, 0, 0, nullptr, 0}};
   lws_set_log_level(0, nullptr);
   lws_context_creation_info info{};
   info.port = CONTEXT_PORT_NO_LISTEN_SERVER;
@@ -169,19 +185,42 @@ server::implementation::implementation(settings s) {
   info.max_http_header_pool = 256;
   info.pt_serv_buf_size = 65'536;
   info.options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS;
+  if (s.tls_port)
+    info.options |= LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
   context = lws_create_context(&info);
   if (context == nullptr)
     throw std::runtime_error{"libwebsockets gave no context"};
-  info.port = s.port;
+  try {
+    plain = listen("plain", s, s.port, false);
+    if (s.tls_port)
+      tls = listen("tls", s, *s.tls_port, true);
+  } catch (...) {
+    lws_context_destroy(std::exchange(context, nullptr));
+    throw;
+  }
+}
+
+lws_vhost* server::implementation::listen(const char* name, const settings& s, std::uint16_t port, bool with_tls) {
+  static const lws_protocols protocols[] = {{"pulsar", &on_event, 0, 65'536, 0, nullptr, 0},
+                                            {nullptr, nullptr, 0, 0, 0, nullptr, 0}};
+  lws_context_creation_info info{};
+  info.port = port;
   info.iface = s.address.c_str();
   info.protocols = protocols;
-  info.vhost_name = "box";
-  vhost = lws_create_vhost(context, &info);
-  if (vhost == nullptr) {
-    lws_context_destroy(std::exchange(context, nullptr));
-    throw std::runtime_error{"cannot listen on " + s.address + ":" + std::to_string(s.port)
-                             + "; is the port taken? --port names another"};
+  info.vhost_name = name;
+  if (with_tls) {
+    check_tls_files(s);
+    info.options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
+    info.alpn = "http/1.1"; // or HTTP/2 is spoken with who offers it
+    info.ssl_cert_filepath = s.certificate_file.c_str();
+    info.ssl_private_key_filepath = s.key_file.c_str();
+    info.ssl_options_set = SSL_OP_NO_TLSv1 | SSL_OP_NO_TLSv1_1;
   }
+  if (auto* made = lws_create_vhost(context, &info))
+    return made;
+  throw std::runtime_error{"cannot listen on " + s.address + ":" + std::to_string(port)
+                           + (with_tls ? " with TLS; is the port taken? --tls-port names another"
+                                       : "; is the port taken? --port names another")};
 }
 
 int server::implementation::handle(lws* wsi, lws_callback_reasons reason, void* in, std::size_t size) {
@@ -224,7 +263,7 @@ int server::implementation::upgrade(lws* wsi) {
   auto s = std::make_shared<session>(wsi);
   model.advance(now());
   answer refused;
-  s->behind = model.open(target_of(wsi, WSI_TOKEN_GET_URI), s, refused);
+  s->behind = model.open(target_of(wsi, WSI_TOKEN_GET_URI), s, refused, header(wsi, WSI_TOKEN_HTTP_AUTHORIZATION));
   if (!s->behind)
     return write_answer(wsi, refused, false) ? 1 : -1;
   sessions[wsi] = std::move(s);
@@ -295,6 +334,7 @@ int server::implementation::begin_request(lws* wsi) {
       s->method = name;
       s->target = target_of(wsi, token);
     }
+  s->authorization = header(wsi, WSI_TOKEN_HTTP_AUTHORIZATION);
   sessions[wsi] = s;
   const auto length = header(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH);
   const bool has_body = !length.empty() && length != "0";
@@ -305,7 +345,7 @@ int server::implementation::finish_request(lws* wsi, session& s) {
   if (std::exchange(s.is_asked, true)) // without a body, libwebsockets says twice that it is whole
     return 0;
   model.advance(now());
-  s.says = model.request(s.method, s.target, std::exchange(s.in, {}));
+  s.says = model.request(s.method, s.target, std::exchange(s.in, {}), s.authorization);
   s.is_answered = true;
   lws_callback_on_writable(wsi);
   pulse();
@@ -317,7 +357,12 @@ server::server(settings s) : inside_{std::make_unique<implementation>(std::move(
 server::~server() = default;
 
 std::uint16_t server::port() const {
-  return static_cast<std::uint16_t>(lws_get_vhost_listen_port(inside_->vhost));
+  return static_cast<std::uint16_t>(lws_get_vhost_listen_port(inside_->plain));
+}
+
+std::optional<std::uint16_t> server::tls_port() const {
+  return inside_->tls == nullptr ? std::nullopt
+                                 : std::optional{static_cast<std::uint16_t>(lws_get_vhost_listen_port(inside_->tls))};
 }
 
 void server::run(const std::function<bool()>& done) {

@@ -85,8 +85,6 @@ void subscription::detach(attached& who) {
   const auto hold = shared_from_this();
   if (consumers_.empty()) {
     active_ = nullptr;
-    replay_.clear();
-    redeliveries_.clear();
     if (!is_durable)
       topic_.remove_subscription(name);
     return;
@@ -108,8 +106,6 @@ void subscription::cut_off() {
     who->be_cut_off();
   }
   active_ = nullptr;
-  replay_.clear();
-  redeliveries_.clear();
 }
 
 /// Of those with the best priority, the one whose name is next to the topic's on a ring of hashes, or the partition's.

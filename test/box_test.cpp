@@ -291,3 +291,36 @@ TEST_CASE_METHOD(fixture, "what is skipped under a consumer and then forgotten h
   pass(1 * second);
   CHECK(c.end->ended.empty());
 }
+
+TEST_CASE("tokens are believed when they are signed, in time and somebody's") {
+  const access_rules rules{"0123456789abcdef0123456789abcdef", {"admin"}};
+  // By jwt.io's definition, made with Python's hmac.
+  const string head = "eyJhbGciOiJIUzI1NiJ9.",
+               admin = head + "eyJzdWIiOiJhZG1pbiJ9.0bxzb1SDWhnB92NzINxpHEYH5S-sdhp-eIIKOtGDgyg",
+               expired = head + "eyJzdWIiOiJhZG1pbiIsImV4cCI6MTAwMH0.1eCp6XZRr8tn-Vcr_V0Kk9qYoga6z_zThr3fhGO-9K0";
+  REQUIRE(caller_of(admin, rules, 2000));
+  CHECK(caller_of(admin, rules, 2000)->role == "admin");
+  CHECK(caller_of(expired, rules, 999));
+  CHECK_FALSE(caller_of(expired, rules, 1000));
+  CHECK_FALSE(caller_of(admin, {"another key, of thirty-two bytes", {}}, 2000));
+  for (std::size_t i = 0; i < admin.size(); ++i) { // not one character may be another, but for bits that mean nothing
+    auto other = admin;
+    other[i] = other[i] == 'x' ? 'y' : 'x';
+    if (i + 1 < admin.size())
+      CHECK_FALSE(caller_of(other, rules, 2000));
+    CHECK_FALSE(caller_of(admin.substr(0, i), rules, 2000));
+  }
+}
+
+TEST_CASE("who is not let in learns why, and nothing is made") {
+  broker box{1'767'225'600'000, {access_rules{"0123456789abcdef0123456789abcdef", {"admin"}}}};
+  const auto end = std::make_shared<far_end>();
+  answer refused;
+  const string path = "/ws/v2/producer/persistent/public/default/t";
+  CHECK_FALSE(box.open(path, end, refused));
+  CHECK(refused.status == 401);
+  CHECK_FALSE(box.open(path, end, refused, "Bearer nonsense"));
+  CHECK(refused.status == 401);
+  CHECK(box.all().topics().empty());
+  CHECK(box.request("GET", "/admin/v2/tenants", "").status == 401);
+}

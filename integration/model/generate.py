@@ -133,6 +133,10 @@ def queue_of_one_type(kind):
                 s.consume("t", "s", kind if s.chance(0.9) else s.pick(TYPES))
             elif what < 0.87 and len(s.consumers) > 1:
                 s.leave()
+            elif what < 0.87:  # the last; another comes, and finds no counts
+                s.nack()
+                s.leave()
+                s.consume("t", "s", kind)
             elif what < 0.93:
                 s.look()
             elif what < 0.96:

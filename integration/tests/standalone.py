@@ -1,17 +1,23 @@
 """`stargate standalone`: what it says, how it ends, and that clients which are not ours work on it: PyPI's websocket-client
 and npm's ws. That it does what Pulsar does is integration/model's."""
 import base64
+import hashlib
+import hmac
 import json
 import os
+import pathlib
+import re
 import signal
 import subprocess
 import sys
+import tempfile
 import urllib.error
 import urllib.request
 
 import websocket
 
 os.environ.setdefault("STARGATE_URL", "ws://localhost:1")  # the tests of others need a broker; these bring their own
+from certificates import make_certificate
 from support import COMMAND, check, finish, fresh_topic, stargate
 
 broker = subprocess.Popen([COMMAND, "standalone", "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -108,6 +114,64 @@ check("a port that is taken is told, and what to do", second.returncode == 1 and
       (second.returncode, second.stderr))
 wrong = subprocess.run([COMMAND, "standalone", "--port", "70000"], capture_output=True, text=True, timeout=20, check=False)
 check("a port that is none is wrong usage", wrong.returncode == 2, (wrong.returncode, wrong.stderr))
+directory = pathlib.Path(tempfile.mkdtemp())
+authority = make_certificate(directory, "ca", "The test's authority", authority=True)
+shown = make_certificate(directory, "box", "localhost", authority)
+stranger = make_certificate(directory, "stranger", "a stranger")
+secret = directory / "secret.key"
+secret.write_bytes(b"0123456789abcdef0123456789abcdef")
+(directory / "short.key").write_bytes(b"short")
+
+
+def token_of(role):
+    signed = ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in ({"alg": "HS256"}, {"sub": role}))
+    return signed + "." + base64.urlsafe_b64encode(hmac.new(secret.read_bytes(), signed.encode(), hashlib.sha256).digest()).decode().rstrip("=")
+
+
+safe = subprocess.Popen([COMMAND, "standalone", "--port", "0", "--tls-port", "0", "--tls-cert", shown[0], "--tls-key", shown[1],
+                         "--token-secret-key", secret, "--super-user-roles", "admin,root"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+tls_url = "wss://localhost:" + re.search(r"wss://127.0.0.1:(\d+) and ws://", safe.stdout.readline())[1]
+for role, right in (("admin", True), ("root", True), ("guest", False)):
+    status, _, err = stargate("--tls-ca", authority[0], "--token", token_of(role), "produce", fresh_topic(), "-m", "x", url=tls_url)
+    check(f"with TLS and the token of {role}", (status == 0) == right and (right or "forbidden" in err), (status, err))
+status, _, err = stargate("--tls-ca", stranger[0], "--token", token_of("admin"), "produce", fresh_topic(), "-m", "x", url=tls_url)
+check("its certificate is verified by who trusts another", status == 1 and "certificate" in err, (status, err))
+status, out, err = stargate("--tls-ca", authority[0], "--token", token_of("root"), "admin", "tenants", "list", url=tls_url)
+check("its administration speaks TLS and asks for tokens", status == 0 and b"public" in out, (status, out, err))
+safe.send_signal(signal.SIGTERM)
+_, errors = safe.communicate(timeout=20)
+check("it ends, and shows nothing of tokens", safe.returncode == 0 and errors == "", (safe.returncode, errors))
+
+
+def refused(what, words, *arguments, file=None):
+    if file is not None:
+        (directory / "box.conf").write_text(file)
+        arguments += ("--config", directory / "box.conf")
+    done = subprocess.run([COMMAND, "standalone", "--port", "0", *arguments], capture_output=True, text=True, timeout=20, check=False)
+    check(what, done.returncode in (1, 2) and all(word in done.stderr for word in words), (done.returncode, done.stderr))
+
+
+refused("TLS without a certificate is told", ["cannot read a certificate from ''"], "--tls-port", "0")
+refused("a certificate that is not there is named", ["/no/cert"], "--tls-port", "0", "--tls-cert", "/no/cert", "--tls-key", shown[1])
+refused("a key that is another's is told", ["key of that certificate", "mismatch"], "--tls-port", "0", "--tls-cert", shown[0], "--tls-key", stranger[1])
+refused("a certificate without a port is wrong usage", ["--tls-port"], "--tls-cert", shown[0])
+refused("a secret that is not there is named", ["/no/secret"], "--token-secret-key", "/no/secret")
+refused("a secret that is too short is told, and how to make one", ["5 bytes", "openssl rand"], "--token-secret-key", directory / "short.key")
+refused("a file that is not there is named", ["/no/file"], "--config", "/no/file")
+refused("a line that is none is named", ["box.conf, line 2", "name=value"], file="# a comment\nnonsense\n")
+refused("a value that is none is named", ["box.conf, line 1", "webServicePort"], file="webServicePort=many\n")
+refused("tokens without a key are told", ["needs a tokenSecretKey"], file="authenticationEnabled=true\nauthorizationEnabled=true\n")
+refused("authentication alone is told", ["go together"], file="authenticationEnabled=true\n")
+refused("what is asked by another way than tokens is told", ["authenticationProviders"], file="authenticationProviders=org.example.Basic\n")
+(directory / "box.conf").write_text("webServicePort=1\nallowAutoTopicCreation=false\nbrokerDeduplicationEnabled=true\ndefaultRetentionTimeInMinutes=5\n")
+closed = subprocess.Popen([COMMAND, "standalone", "--config", directory / "box.conf", "--port", "0"], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True)
+closed_url = closed.stdout.readline().split()[-1]
+status, _, err = stargate("produce", fresh_topic(), "-m", "x", url=closed_url)
+check("it makes no topics where the file says so", status == 1 and "404" in err, (status, err))
+closed.send_signal(signal.SIGTERM)
+_, errors = closed.communicate(timeout=20)
+check("what has no effect is named", errors == "stargate: defaultRetentionTimeInMinutes has no effect on a broker in a box\n", errors)
 held = websocket.create_connection(path % "consumer" + "/held", timeout=10)
 broker.send_signal(signal.SIGINT)
 rest, errors = broker.communicate(timeout=20)

@@ -4,6 +4,7 @@
 //   c N             a client leaves
 //   r METHOD TARGET BODY
 //   w MILLISECONDS  time passes
+//   t TOKEN
 #include "box/broker.hpp"
 
 #include <cstdint>
@@ -70,6 +71,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       words >> method >> target;
       std::getline(words, body);
       static_cast<void>(box.request(method, target, body.empty() ? body : body.substr(1)));
+    } else if (line[0] == 't') {
+      if (caller_of(rest, {"0123456789abcdef0123456789abcdef", {}}, 0) && rest.size() < 40)
+        std::abort(); // a signature alone has 43 characters
     } else if (line[0] == 'w') {
       now += std::min<long>(std::labs(std::atol(rest.c_str())), 100'000) * millisecond;
     }
