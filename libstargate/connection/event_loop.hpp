@@ -1,5 +1,5 @@
 /// @file
-/// WebSocket connections on one libwebsockets event-loop thread.
+/// WebSocket connections on one thread: an event loop on epoll.
 #pragma once
 
 #include "libstargate/connection/tls.hpp"
@@ -14,7 +14,7 @@ namespace stargate::connection {
 class event_loop final : public transport, public std::enable_shared_from_this<event_loop> {
 public:
   /// Starts the thread. With `tls`, every connection of the loop speaks TLS; without, none does.
-  /// @throws bad_tls_settings; std::runtime_error when libwebsockets or OpenSSL cannot be set up
+  /// @throws bad_tls_settings; std::runtime_error when OpenSSL cannot be set up, or descriptors have run out
   [[nodiscard]] static std::shared_ptr<event_loop> start(const std::optional<tls_settings>& tls = {});
   ~event_loop() override;
 

@@ -25,14 +25,14 @@ std::uint32_t next_mask() {
 
 } // namespace
 
-void append_masked_frame(std::vector<unsigned char>& out, std::string_view text) {
-  constexpr unsigned char final_text = 0x81, masked = 0x80;
-  const auto size = text.size();
+void append_masked_frame(std::vector<unsigned char>& out, std::string_view payload, opcode kind) {
+  constexpr unsigned char final_fragment = 0x80, masked = 0x80;
+  const auto size = payload.size();
   const auto header = size < 126 ? 2u : size < 65'536 ? 4u : 10u;
   const auto begin = out.size();
   out.resize(begin + header + 4 + size);
   auto* at = out.data() + begin;
-  *at++ = final_text;
+  *at++ = static_cast<unsigned char>(final_fragment | static_cast<unsigned char>(kind));
   if (header == 2) {
     *at++ = static_cast<unsigned char>(masked | size);
   } else {
@@ -47,14 +47,14 @@ void append_masked_frame(std::vector<unsigned char>& out, std::string_view text)
   std::size_t i = 0;
   for (; i + 8 <= size; i += 8) {
     std::uint64_t piece = 0;
-    std::memcpy(&piece, text.data() + i, 8);
+    std::memcpy(&piece, payload.data() + i, 8);
     piece ^= wide;
     std::memcpy(at + i, &piece, 8);
   }
   unsigned char bytes[4];
   std::memcpy(bytes, &mask, 4);
   for (; i < size; ++i)
-    at[i] = static_cast<unsigned char>(static_cast<unsigned char>(text[i]) ^ bytes[i & 3]);
+    at[i] = static_cast<unsigned char>(static_cast<unsigned char>(payload[i]) ^ bytes[i & 3]);
 }
 
 } // namespace stargate::connection

@@ -2,257 +2,397 @@
 
 #include "libstargate/connection/masking.hpp"
 
-#include <sys/socket.h>
-
 #include <algorithm>
 #include <array>
-#include <cerrno>
-#include <cstdint>
-#include <cstring>
 #include <iterator>
 #include <string_view>
 #include <utility>
-
-#ifdef __linux__
-#include <linux/sock_diag.h>
-#endif
 
 namespace stargate::connection {
 
 namespace {
 
-constexpr auto placeholder_path = "/";
-constexpr std::size_t unused_by_libwebsockets = 12; // bytes at the end of its buffer for a request
-constexpr std::size_t most_request = 16u << 10;     // bytes of path and headers
-constexpr std::size_t frames_a_write = 64;          // then other connections have their turn
-constexpr std::size_t bytes_a_gathering = 128u << 10;
-constexpr std::size_t worth_masking = 4096;            // a single frame as large as that is masked faster by us
-constexpr std::size_t frames_a_batch = 1024;           // then the observer is told, even in the middle of a wake-up
-constexpr std::size_t scratch_to_keep = 256u << 10;    // a larger one is given back after use
-constexpr std::size_t beginning_of_a_frame = 1024;     // enough to know what it is about
-constexpr std::uint64_t most_thrown_away = 1ull << 30; // of one frame; who sends more has lost its mind
-constexpr int close_timeout = 5;                       // seconds, for what is unsent and for the peer's answer
+constexpr std::size_t bytes_a_write = 256u << 10;       // masked at a time
+constexpr std::size_t out_to_keep = 512u << 10;         // a larger buffer is given back after use
+constexpr std::size_t frames_a_batch = 1024;            // then the observer is told, even in the middle of a wake-up
+constexpr std::size_t reads_a_turn = 8;                 // then other connections have theirs
+constexpr auto time_to_close = std::chrono::seconds{5}; // for what is unsent, and for the peer's answer
+constexpr auto time_for_a_refusal = std::chrono::milliseconds{500}; // for the body that says why
+constexpr int normal_closure = 1000, protocol_error = 1002, message_too_big = 1009;
 
 } // namespace
 
-session::session(endpoint to, std::unique_ptr<observer> who) : to_{std::move(to)}, observer_{std::move(who)} {}
+session::session(endpoint to, std::unique_ptr<observer> who)
+  : to_{std::move(to)},
+    observer_{std::move(who)},
+    reader_{to_.max_frame} {}
+
+// -- connecting
+
+void session::begin(clock::time_point now, std::optional<proxy> through) {
+  through_ = std::move(through);
+  connect_by_ = late_at_ = now + to_.connect_timeout;
+}
 
 void session::set_addresses(std::vector<std::string> addresses) {
   addresses_.assign(std::make_move_iterator(addresses.begin()), std::make_move_iterator(addresses.end()));
 }
 
-bool session::connect_next(const way& how) {
-  // A host that is an IPv6 address stands in brackets in the Host header.
-  const auto host = (has_ipv6_host() ? "[" + to_.host + "]" : to_.host) + ":" + std::to_string(to_.port);
-  int flags = LCCSCF_HTTP_NO_FOLLOW_REDIRECT;
-  if (how.tls) {
-    flags |= LCCSCF_USE_SSL;
-    if (how.trusts_anything || has_ipv6_host()) // an IPv6 address is compared where the chain is looked at
-      flags |= LCCSCF_SKIP_SERVER_CERT_HOSTNAME_CHECK;
-  }
-  std::size_t request = to_.path.size() + 2 * host.size();
-  for (const auto& [name, value] : to_.headers)
-    request += name.size() + value.size() + 4;
-  if (request > most_request)
-    note({end::unsendable, 0,
-          "the handshake would be " + std::to_string(request) + " bytes, more than the " + std::to_string(most_request)
-            + " that servers take: use fewer topics, keys or shorter names"});
-  while (!addresses_.empty() && !note_) {
+bool session::is_connecting() const {
+  return phase_ >= phase::connecting && phase_ <= phase::upgrading;
+}
+
+bool session::was_opened() const {
+  return phase_ >= phase::open && phase_ <= phase::close_sent;
+}
+
+session::next session::connect(tls* by) {
+  tls_ = by;
+  late_at_ = connect_by_;
+  if (const auto size = request_size(to_); size > most_request)
+    return over({end::unsendable, 0,
+                 "the handshake would be " + std::to_string(size) + " bytes, more than the "
+                   + std::to_string(most_request) + " that servers take: use fewer topics, keys or shorter names"});
+  while (!addresses_.empty()) {
     const auto address = std::move(addresses_.front());
     addresses_.pop_front();
-    lws_client_connect_info info{};
-    info.context = how.context;
-    info.vhost = how.vhost;
-    info.ssl_connection = flags;
-    info.address = through_ ? to_.host.c_str() : address.c_str();
-    info.port = to_.port;
-    if (through_) { // the next connection may go by another address of it: libwebsockets has one for all
-      const auto at = address.find(':') == std::string::npos ? address : "[" + address + "]";
-      const auto& who = through_->credentials;
-      if (lws_set_proxy(how.vhost, ((who.empty() ? who : who + "@") + at + ":" + through_->port).c_str()) != 0) {
-        note({end::unsendable, 0, "the credentials of the proxy are too long"});
-        break;
-      }
+    stream_ = {};
+    out_.clear();
+    written_ = 0;
+    const auto port = through_ ? static_cast<std::uint16_t>(std::stoi(through_->port)) : to_.port;
+    if (stream_.connect(address, port) == stream::outcome::wants_room) {
+      phase_ = phase::connecting;
+      wants_room_ = true;
+      return next::wait;
     }
-    info.path = placeholder_path; // `write_path` puts the true one there
-    info.host = host.c_str();
-    info.origin = host.c_str();
-    info.local_protocol_name = how.protocol;
-    info.ietf_version_or_minus_one = -1;
-    info.retry_and_idle_policy = how.liveness;
-    info.opaque_user_data = this;
-    info.pwsi = &wsi_;
-    phase_ = phase::calling;
-    const bool begun = lws_client_connect_via_info(&info) != nullptr;
-    phase_ = begun ? phase::connecting : phase::waiting;
-    if (begun)
-      return true;
-    wsi_ = nullptr;
+    if (!peer_spoke_)
+      last_failure_ = stream_.problem();
   }
-  return false;
+  return over({end::unreachable, 0, last_failure_});
 }
 
-// libwebsockets cuts a request line after 2,047 bytes, without a word. So it writes a short one, and this puts the true
-// path into it where the whole request waits to be sent.
-bool session::write_path(unsigned char*& end, std::size_t room, std::size_t buffer_size) {
-  const std::string line = "GET " + std::string{placeholder_path} + " HTTP/1.1\r\n";
-  auto* const begin = end + room + unused_by_libwebsockets - buffer_size;
-  auto* const found = std::search(begin, end, line.begin(), line.end());
-  buffer_ = begin;
-  const std::string true_line = "GET " + to_.path + " HTTP/1.1\r\n";
-  const auto more = true_line.size() - line.size();
-  if (found == end || more > room)
-    return false;
-  std::memmove(found + true_line.size(), found + line.size(), static_cast<std::size_t>(end - found) - line.size());
-  std::memcpy(found, true_line.data(), true_line.size());
-  end += more;
-  return true;
+/// One address failed. The next has its turn, if there is one.
+session::next session::attempt_failed(std::string why, bool spoke) {
+  if (spoke || !peer_spoke_)
+    last_failure_ = made_fit(std::move(why));
+  peer_spoke_ = peer_spoke_ || spoke;
+  phase_ = phase::waiting;
+  return addresses_.empty() ? over({end::unreachable, 0, last_failure_}) : next::reattempt;
 }
 
-void session::open(lws* wsi) {
-  wsi_ = wsi;
-  phase_ = is_closing() ? phase::closing : phase::open;
+session::next session::on_connected() {
+  if (stream_.finish_connect() != stream::outcome::done)
+    return attempt_failed((through_ ? "the proxy " + through_->host + ": " : std::string{}) + stream_.problem(), false);
+  wants_room_ = false;
+  if (!through_)
+    return begin_securing();
+  phase_ = phase::tunnelling;
+  answer_.emplace(false);
+  const auto request = connect_request(to_, *through_);
+  out_.assign(request.begin(), request.end());
+  return write();
+}
+
+session::next session::begin_securing() {
+  if (tls_ == nullptr)
+    return begin_upgrade();
+  try {
+    stream_.secure(*tls_, to_.host);
+  } catch (const bad_tls_settings& e) {
+    return over({end::untrusted, 0, e.what()});
+  } catch (const std::runtime_error& e) {
+    return attempt_failed(e.what());
+  }
+  phase_ = phase::securing;
+  return go_on_securing();
+}
+
+session::next session::go_on_securing() {
+  wants_room_ = false;
+  switch (stream_.handshake()) {
+    case stream::outcome::done: return begin_upgrade();
+    case stream::outcome::wants_input: return next::wait;
+    case stream::outcome::wants_room: wants_room_ = true; return next::wait;
+    case stream::outcome::ended: return attempt_failed("it ended the connection within TLS' handshake");
+    case stream::outcome::failed: break;
+  }
+  return stream_.is_about_trust() ? over({end::untrusted, 0, stream_.problem()}) : attempt_failed(stream_.problem());
+}
+
+session::next session::begin_upgrade() {
+  phase_ = phase::upgrading;
+  answer_.emplace(true);
+  key_ = make_key();
+  const auto request = upgrade_request(to_, key_);
+  out_.assign(request.begin(), request.end());
+  written_ = 0;
+  return write();
+}
+
+session::next session::take_answer(std::string_view bytes) {
+  switch (answer_->feed(bytes)) {
+    case answer_reader::outcome::wants_more:
+      if (answer_->has_head()) // what it refuses with need not be whole
+        late_at_ = std::min(connect_by_, clock::now() + time_for_a_refusal);
+      return next::wait;
+    case answer_reader::outcome::no_http: return attempt_failed(answer_->problem());
+    case answer_reader::outcome::whole: break;
+  }
+  return take_whole_answer();
+}
+
+session::next session::take_whole_answer() {
+  if (phase_ == phase::tunnelling) {
+    if (answer_->status() / 100 != 2)
+      return refused_by_proxy();
+    if (!answer_->behind().empty())
+      return attempt_failed("the proxy " + through_->host + " says more than it was asked");
+    return begin_securing();
+  }
+  if (answer_->status() != 101)
+    return refused();
+  if (auto wrong = wrong_with_upgrade(*answer_, key_); !wrong.empty())
+    return attempt_failed(std::move(wrong));
+  const auto behind = std::string{answer_->behind()};
+  answer_.reset();
+  return opened(behind);
+}
+
+session::next session::refused_by_proxy() {
+  return attempt_failed("the proxy " + through_->host + " answers CONNECT with " + std::to_string(answer_->status())
+                        + " " + std::string{answer_->reason()});
+}
+
+/// Where an answer points that says to go elsewhere is not followed: the token is for whom the user named.
+session::next session::refused() {
+  const auto status = answer_->status();
+  const auto location = status >= 300 && status <= 399 ? answer_->header("location") : std::string{};
+  std::string answer{answer_->text()};
+  hide_secrets(answer);
+  return over({end::refused, status,
+               location.empty() ? std::string{} : "it points to " + location + ", which is not followed",
+               std::move(answer)});
+}
+
+session::next session::opened(std::string_view behind) {
+  phase_ = phase::open;
+  heard_at_ = clock::now();
+  late_at_ = heard_at_ + to_.ping_interval;
   observer_->on_open();
-  if (is_closing() || !unsent_.empty())
-    lws_callback_on_writable(wsi_);
+  if (const auto now = take_frames(behind); now != next::wait)
+    return now;
+  return write();
 }
 
-void session::detach() {
-  if (wsi_ != nullptr)
-    lws_set_opaque_user_data(wsi_, nullptr);
-  wsi_ = nullptr;
+// -- the socket
+
+session::next session::on_ready(std::span<char> buffer, bool readable, clock::time_point now) {
   if (phase_ == phase::connecting)
-    phase_ = phase::waiting;
+    return on_connected();
+  if (phase_ == phase::securing)
+    return go_on_securing();
+  if (wants_room_ || written_ < out_.size())
+    if (const auto after = write(); after != next::wait)
+      return after;
+  return readable || stream_.may_have_more() ? read(buffer, now) : next::wait;
 }
 
-bool session::receive(lws* wsi, const char* piece, std::size_t size) {
-  if (!stand_in_ && partial_.size() + size > to_.max_frame) {
-    const auto whole = std::uint64_t{partial_.size()} + size + lws_remaining_packet_payload(wsi);
-    if (partial_.size() < beginning_of_a_frame)
-      partial_.append(piece, std::min(size, beginning_of_a_frame - partial_.size()));
-    if (whole <= most_thrown_away)
-      stand_in_ = observer_->on_oversized(std::string_view{partial_}.substr(0, beginning_of_a_frame), whole);
-    partial_ = {};
-    if (!stand_in_)
-      return false;
+session::next session::read(std::span<char> buffer, clock::time_point now) {
+  for (std::size_t i = 0; i < reads_a_turn; ++i) {
+    const auto [outcome, size] = stream_.read(buffer.data(), buffer.size());
+    switch (outcome) {
+      case stream::outcome::done: break;
+      case stream::outcome::wants_input: return is_deaf_ ? on_no_more() : next::wait;
+      case stream::outcome::wants_room: wants_room_ = true; return next::wait;
+      case stream::outcome::ended: return on_no_more();
+      case stream::outcome::failed:
+        if (stream_.is_about_trust())
+          return over({end::untrusted, 0, stream_.problem()});
+        if (is_connecting())
+          return attempt_failed(stream_.problem());
+        return over({end::lost, 0, "the connection broke: " + stream_.problem()});
+    }
+    heard_at_ = now;
+    is_pinged_ = false;
+    const auto after = answer_ ? take_answer({buffer.data(), size}) : take_frames({buffer.data(), size});
+    if (after != next::wait)
+      return after;
+    if (phase_ == phase::securing || (!is_deaf_ && size < buffer.size() && !stream_.may_have_more()))
+      return next::wait;
   }
-  if (!stand_in_)
-    partial_.append(piece, size);
-  else if ((thrown_away_ += size) > most_thrown_away)
-    return false;
-  if (lws_is_final_fragment(wsi) != 0 && lws_remaining_packet_payload(wsi) == 0) {
-    received_.push_back(stand_in_ ? std::move(*stand_in_) : std::exchange(partial_, {}));
-    stand_in_.reset();
-    thrown_away_ = 0;
-    if (received_.size() >= frames_a_batch)
-      flush();
+  return next::go_on;
+}
+
+/// The peer sends nothing more.
+session::next session::on_no_more() {
+  if (answer_ && answer_->end() == answer_reader::outcome::whole)
+    return take_whole_answer();
+  if (is_connecting())
+    return attempt_failed(answer_ ? answer_->problem() : "it ended the connection before the handshake was done");
+  return over({end::lost, 0, "the connection broke"});
+}
+
+session::next session::take_frames(std::string_view bytes) {
+  bytes_received_ += bytes.size();
+  const auto outcome = reader_.feed(bytes, received_, *this);
+  if (received_.size() >= frames_a_batch)
+    flush();
+  switch (outcome) {
+    case frame_reader::outcome::fine: return written_ < out_.size() && !wants_room_ ? write() : next::wait;
+    case frame_reader::outcome::closed: return over({end::closed, 0, {}}); // unless `on_close` knows more
+    case frame_reader::outcome::broken:
+      close_with(protocol_error, {});
+      return over({end::lost, 0, std::string{"it does not speak WebSocket: "} + reader_.problem()});
+    case frame_reader::outcome::too_large: break;
   }
-  return true;
+  close_with(message_too_big, {});
+  return over({end::too_large, 0,
+               "a frame of more than " + std::to_string(to_.max_frame)
+                 + " bytes came, and nothing in it says which message it is"});
+}
+
+void session::on_ping(std::string_view payload) {
+  if (phase_ == phase::open || phase_ == phase::closing)
+    append_masked_frame(out_, payload, opcode::pong);
+}
+
+void session::on_close(int code, std::string_view reason) {
+  if (phase_ == phase::close_sent)
+    return;
+  end_.emplace(ended{end::peer_closed, code, made_fit(std::string{reason})});
+  std::array<char, 2> same{static_cast<char>(code >> 8), static_cast<char>(code & 0xff)};
+  append_masked_frame(out_, {same.data(), code == 0 ? 0 : same.size()}, opcode::close);
+}
+
+std::optional<std::string> session::on_oversized(std::string_view beginning, std::uint64_t size) {
+  return observer_->on_oversized(beginning, size);
 }
 
 void session::flush() {
+  bytes_received_ = 0;
   if (!has_ended() && !received_.empty())
     observer_->on_frames(std::exchange(received_, {}));
 }
 
+// -- time
+
+session::next session::on_late(clock::time_point now) {
+  if (phase_ == phase::closing || phase_ == phase::close_sent)
+    return over({end::lost, 0, "the peer did not answer the close frame in time"});
+  if (phase_ != phase::open) {
+    if (answer_ && answer_->has_head() && answer_->end() == answer_reader::outcome::whole)
+      return take_whole_answer();
+    return over({end::unreachable, 0, "no answer within " + std::to_string(to_.connect_timeout.count()) + " ms"});
+  }
+  if (const auto silent_since = now - heard_at_; silent_since < to_.ping_interval) {
+    late_at_ = heard_at_ + to_.ping_interval;
+    return next::wait;
+  }
+  if (is_pinged_)
+    return over({end::lost, 0, "a ping went unanswered"});
+  is_pinged_ = true;
+  late_at_ = now + to_.pong_timeout;
+  append_masked_frame(out_, {}, opcode::ping);
+  return write();
+}
+
+// -- sending
+
 void session::send(std::vector<frame> frames) {
-  if (has_ended() || is_closing())
+  if (has_ended() || is_asked_to_close_ || is_deaf_)
     return;
   unsent_.insert(unsent_.end(), std::make_move_iterator(frames.begin()), std::make_move_iterator(frames.end()));
-  if (phase_ == phase::open)
-    lws_callback_on_writable(wsi_);
 }
 
-// libwebsockets writes each frame with a call of its own, reads four random bytes for it with another, and masks byte
-// by byte. Where the socket's own buffer surely has room, and nothing of libwebsockets waits in front of it, we write
-// whole frames past it, as many as there are. It writes control frames between calls of ours only, so they never land
-// inside a frame.
-session::gathered session::write_gathered() {
-#ifndef SO_MEMINFO
-  return gathered::impossible; // nobody tells how much room there is
-#else
-  if (lws_is_ssl(wsi_) != 0 || unsent_.empty() || (unsent_.size() == 1 && unsent_.front()->size() < worth_masking))
-    return gathered::impossible;
-  const int fd = lws_get_socket_fd(wsi_);
-  std::array<std::uint32_t, SK_MEMINFO_VARS> memory{};
-  socklen_t size = sizeof memory;
-  if (::getsockopt(fd, SOL_SOCKET, SO_MEMINFO, memory.data(), &size) != 0)
-    return gathered::impossible;
-  // The kernel counts its own overhead as well, and what is queued with it: a half of what is left has always room for
-  // what it is asked to take.
-  const auto left = static_cast<std::ptrdiff_t>(memory[SK_MEMINFO_SNDBUF]) - memory[SK_MEMINFO_WMEM_QUEUED];
-  scratch_.clear();
-  std::size_t count = 0;
-  for (; count < unsent_.size() && scratch_.size() < bytes_a_gathering; ++count) {
-    const auto& text = *unsent_[count];
-    if (static_cast<std::ptrdiff_t>(scratch_.size() + text.size() + most_header) > left / 2)
-      break;
-    append_masked_frame(scratch_, text);
-  }
-  if (count == 0)
-    return gathered::impossible;
-  const auto sent = ::send(fd, scratch_.data(), scratch_.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-  if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-    return gathered::impossible;
-  if (sent != static_cast<ssize_t>(scratch_.size()))
-    return gathered::broken; // half a frame may be out: nothing can follow it
-  unsent_.erase(unsent_.begin(), unsent_.begin() + static_cast<std::ptrdiff_t>(count));
-  return gathered::sent;
-#endif
-}
-
-int session::write() {
-  if (phase_ == phase::close_sent)
-    return 0; // a second -1 would cut the close handshake short, and with it what the peer has not read yet
-  if (lws_partial_buffered(wsi_) == 0)
-    switch (write_gathered()) {
-      case gathered::broken: return -1;
-      case gathered::sent:
-      case gathered::impossible: break;
+session::next session::write() {
+  if (phase_ < phase::tunnelling || phase_ == phase::securing || phase_ == phase::ended)
+    return next::wait;
+  for (;;) {
+    if (written_ == out_.size()) {
+      out_.clear();
+      written_ = 0;
+      if (out_.capacity() > out_to_keep)
+        out_ = {};
+      if (phase_ == phase::open || phase_ == phase::closing)
+        while (!unsent_.empty() && (out_.empty() || out_.size() + unsent_.front()->size() <= bytes_a_write)) {
+          append_masked_frame(out_, *unsent_.front());
+          unsent_.pop_front();
+        }
+      if (out_.empty() && phase_ == phase::closing) {
+        close_with(normal_closure, {});
+        phase_ = phase::close_sent;
+      }
+      if (out_.empty()) {
+        wants_room_ = false;
+        return next::wait;
+      }
     }
-  for (std::size_t written = 0; !unsent_.empty() && written < frames_a_write; ++written) {
-    const auto& text = *unsent_.front();
-    // libwebsockets masks in place, and needs room before the text.
-    scratch_.resize(LWS_PRE + text.size());
-    std::memcpy(scratch_.data() + LWS_PRE, text.data(), text.size());
-    if (lws_write(wsi_, scratch_.data() + LWS_PRE, text.size(), LWS_WRITE_TEXT) < static_cast<int>(text.size()))
-      return -1;
-    unsent_.pop_front();
-    if (lws_partial_buffered(wsi_) != 0)
-      break;
+    const auto [outcome, size] = stream_.write(out_.data() + written_, out_.size() - written_);
+    switch (outcome) {
+      case stream::outcome::done: written_ += size; break;
+      case stream::outcome::wants_input: return next::wait;
+      case stream::outcome::wants_room: wants_room_ = true; return next::wait;
+      case stream::outcome::ended: return on_no_more();
+      case stream::outcome::failed: return write_failed();
+    }
   }
-  if (scratch_.capacity() > scratch_to_keep)
-    scratch_ = {};
-  if (!unsent_.empty() || (is_closing() && lws_partial_buffered(wsi_) != 0)) {
-    lws_callback_on_writable(wsi_);
-    return 0;
-  }
-  if (!is_closing())
-    return 0;
-  lws_close_reason(wsi_, LWS_CLOSE_STATUS_NORMAL, nullptr, 0);
-  phase_ = phase::close_sent;
-  return -1;
 }
 
-void session::begin_close() {
-  if (is_closing() || has_ended())
-    return;
-  const bool stands = phase_ == phase::open;
-  phase_ = stands ? phase::closing : phase::giving_up;
-  if (wsi_ == nullptr)
-    return;
-  if (stands)
-    lws_callback_on_writable(wsi_);
-  lws_set_timeout(wsi_, PENDING_TIMEOUT_USER_OK, stands ? close_timeout : LWS_TO_KILL_ASYNC);
+session::next session::write_failed() {
+  if (stream_.is_about_trust())
+    return over({end::untrusted, 0, stream_.problem()});
+  if (is_connecting())
+    return attempt_failed(stream_.problem());
+  if (tls_ != nullptr || is_deaf_)
+    return over({end::lost, 0, "the connection broke: " + stream_.problem()});
+  // What the peer said before it went is still to be read, its close frame perhaps.
+  is_deaf_ = true;
+  wants_room_ = false;
+  out_.clear();
+  written_ = 0;
+  unsent_.clear();
+  return next::go_on;
 }
 
-void session::note(ended why) {
-  if (note_)
-    return;
+// -- ending
+
+/// Puts a close frame behind what goes over the socket.
+void session::close_with(int code, std::string_view reason) {
+  std::string payload{static_cast<char>(code >> 8), static_cast<char>(code & 0xff)};
+  payload += reason;
+  append_masked_frame(out_, payload, opcode::close);
+}
+
+session::next session::begin_close(clock::time_point now) {
+  if (has_ended() || std::exchange(is_asked_to_close_, true))
+    return next::wait;
+  if (phase_ != phase::open)
+    return next::finish;
+  phase_ = phase::closing;
+  late_at_ = now + time_to_close;
+  return write();
+}
+
+session::next session::fail(ended why) {
+  return over(std::move(why));
+}
+
+session::next session::over(ended why) {
+  if (!end_) {
+    why.text = made_fit(std::move(why.text));
+    end_ = std::move(why);
+  }
+  if (out_.size() > written_ && was_opened()) // a last word, if it fits
+    static_cast<void>(stream_.write(out_.data() + written_, out_.size() - written_));
+  return next::finish;
+}
+
+/// What a peer said is made fit for a log: on one line, and without what only this side may know.
+std::string session::made_fit(std::string text) const {
   std::replace_if(
-    why.text.begin(), why.text.end(), [](char c) { return (c >= 0 && c < ' ') || c == '\x7f'; }, ' ');
-  hide_secrets(why.text);
-  note_ = std::move(why);
+    text.begin(), text.end(), [](char c) { return (c >= 0 && c < ' ') || c == '\x7f'; }, ' ');
+  hide_secrets(text);
+  return text;
 }
 
 void session::hide_secrets(std::string& text) const {
@@ -264,18 +404,18 @@ void session::hide_secrets(std::string& text) const {
   }
 }
 
-void session::end(ended why) {
+void session::end() {
   if (has_ended())
     return;
   flush();
   unsent_.clear();
-  const bool was_asked_for = is_closing();
+  stream_.close();
   phase_ = phase::ended;
   const auto last = std::move(observer_);
-  if (was_asked_for)
+  if (is_asked_to_close_)
     last->on_end({end::closed, 0, {}});
   else
-    last->on_end(note_ ? std::move(*note_) : std::move(why));
+    last->on_end(end_ ? std::move(*end_) : ended{end::lost, 0, "the connection broke"});
 }
 
 } // namespace stargate::connection

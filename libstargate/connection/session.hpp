@@ -1,133 +1,148 @@
 /// @file
-/// One WebSocket connection as the event loop's thread sees it: what is to be sent, what has come, and how it ends.
+/// One WebSocket connection as the event loop's thread sees it: how it comes to be, what is to be sent, what has come,
+/// and how it ends.
 #pragma once
 
+#include "libstargate/connection/frame_reader.hpp"
+#include "libstargate/connection/handshake.hpp"
 #include "libstargate/connection/proxy.hpp"
+#include "libstargate/connection/stream.hpp"
 #include "libstargate/connection/transport.hpp"
 
-#include <libwebsockets.h>
-
+#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 namespace stargate::connection {
 
 /// @par Threads the event loop's thread only
-class session {
+class session final : private frame_events {
 public:
-  /// libwebsockets' timer for the time to connect; it finds its way back to the session and its loop.
-  struct timer {
-    lws_sorted_usec_list_t entry{};
-    session* owner = nullptr;
-    void* loop = nullptr;
-  };
+  using clock = std::chrono::steady_clock;
 
   session(endpoint to, std::unique_ptr<observer> who);
 
   [[nodiscard]] const endpoint& to() const { return to_; }
-  [[nodiscard]] timer& deadline() { return deadline_; }
+
+  /// What is to be done next for it.
+  enum class next : std::uint8_t {
+    wait,      ///< Until its socket is ready, or it is late.
+    go_on,     ///< At once: there is more to read than was taken.
+    reattempt, ///< Connect to the next address: this one has failed.
+    finish,    ///< It is over; `take_end` says how.
+  };
 
   // -- connecting
 
-  void set_addresses(std::vector<std::string> addresses);
-  /// The addresses are then those of the proxy.
-  void set_proxy(std::optional<proxy> through) { through_ = std::move(through); }
+  /// The first step. @param through the proxy, whose addresses are then wanted
+  void begin(clock::time_point now, std::optional<proxy> through);
   [[nodiscard]] const std::optional<proxy>& through() const { return through_; }
-  /// What libwebsockets needs to know to connect.
-  struct way {
-    lws_context* context;
-    lws_vhost* vhost;
-    const lws_retry_bo_t* liveness;
-    const char* protocol;
-    bool tls;
-    bool trusts_anything;
-  };
-  /// Begins to connect to the next address, which is that of the proxy where there is one. False when there is none
-  /// left, or the peer has refused.
-  [[nodiscard]] bool connect_next(const way& how);
-  [[nodiscard]] bool has_ipv6_host() const { return to_.host.find(':') != std::string::npos; }
-  [[nodiscard]] bool has_addresses() const { return !addresses_.empty(); }
-  /// Whether libwebsockets is inside the call that connects; what fails then, `connect_next` sees itself.
-  [[nodiscard]] bool is_calling() const { return phase_ == phase::calling; }
-  /// Puts the path into libwebsockets' request. @param end where the request ends so far; it moves
-  /// @param room how much more may be written there. False when that does not go.
-  [[nodiscard]] bool write_path(unsigned char*& end, std::size_t room, std::size_t buffer_size);
-  /// libwebsockets' own buffer, which lives as long as its context; null before the request was written.
-  [[nodiscard]] unsigned char* buffer() const { return buffer_; }
-  void open(lws* wsi);
+  void set_addresses(std::vector<std::string> addresses);
+  /// Begins to connect to the next address. @param by how TLS is spoken, or null; it outlives the session
+  [[nodiscard]] next connect(tls* by);
   /// Whether the handshake was done, also while it ends.
-  [[nodiscard]] bool was_opened() const {
-    return phase_ == phase::open || phase_ == phase::closing || phase_ == phase::close_sent;
-  }
-  /// Forgets libwebsockets' handle, which from here on has no session.
-  void detach();
-  [[nodiscard]] lws* handle() const { return wsi_; }
+  [[nodiscard]] bool was_opened() const;
 
-  // -- receiving
+  // -- the socket
 
-  /// Takes a piece of a frame. False when the frame is larger than allowed, and nothing can take its place.
-  [[nodiscard]] bool receive(lws* wsi, const char* piece, std::size_t size);
-  [[nodiscard]] bool is_between_frames() const { return partial_.empty() && !stand_in_; }
+  [[nodiscard]] int socket() const { return stream_.socket(); }
+  [[nodiscard]] bool wants_room() const { return wants_room_; }
+  /// The socket is ready. @param buffer to read into, for all sessions; @param readable whether there is something to read
+  [[nodiscard]] next on_ready(std::span<char> buffer, bool readable, clock::time_point now);
   [[nodiscard]] bool has_frames() const { return !received_.empty(); }
+  [[nodiscard]] std::size_t bytes_received() const { return bytes_received_; }
   /// Hands what has come to the observer.
   void flush();
+
+  // -- time
+
+  /// When it is late; `on_late` is called then, or somewhat after.
+  [[nodiscard]] clock::time_point late_at() const { return late_at_; }
+  [[nodiscard]] next on_late(clock::time_point now);
 
   // -- sending
 
   void send(std::vector<frame> frames);
-  /// Writes what fits; gives what libwebsockets' callback has to return.
-  [[nodiscard]] int write();
+  /// Writes what is there to write, and what the socket takes.
+  [[nodiscard]] next write();
 
   // -- ending
 
-  /// Asks for the end, after what is unsent; it comes by libwebsockets' callback if there is a handle.
-  void begin_close();
-  [[nodiscard]] bool is_closing() const {
-    return phase_ == phase::giving_up || phase_ == phase::closing || phase_ == phase::close_sent;
-  }
-  /// Notes why the end will come, for the case that the event itself says less; the first note counts. What a peer
-  /// said in it is made fit for a log: on one line, and without what only this side may know.
-  void note(ended why);
-  /// Blots out what of the handshake's headers a peer sends back, byte for byte.
-  void hide_secrets(std::string& text) const;
-  [[nodiscard]] bool has_note() const { return note_.has_value(); }
-  /// Tells the observer, once.
-  void end(ended why);
+  /// Asks for the end, after what is unsent.
+  [[nodiscard]] next begin_close(clock::time_point now);
+  /// Ends it for a reason from outside; the first reason counts.
+  [[nodiscard]] next fail(ended why);
+  /// Tells the observer, once, and closes.
+  void end();
   [[nodiscard]] bool has_ended() const { return phase_ == phase::ended; }
 
 private:
   enum class phase : std::uint8_t {
     waiting,    ///< For the addresses, or for the turn of the next one.
-    calling,    ///< Inside the call in which libwebsockets begins to connect.
-    connecting, ///< libwebsockets is at it, up to the end of the handshake.
+    connecting, ///< To the address,
+    tunnelling, ///< through a proxy,
+    securing,   ///< by TLS,
+    upgrading,  ///< to WebSocket.
     open,
-    giving_up,  ///< This side asked for the end before it was open.
     closing,    ///< This side asked for the end, and what is unsent goes first.
-    close_sent, ///< The close frame is libwebsockets' to send and to have answered.
+    close_sent, ///< The peer has to answer the close frame.
     ended,      ///< The observer was told, and is gone.
   };
-  enum class gathered : std::uint8_t { sent, impossible, broken };
-  /// Writes many frames with one call.
-  [[nodiscard]] gathered write_gathered();
+
+  [[nodiscard]] next on_connected();
+  [[nodiscard]] next begin_securing();
+  [[nodiscard]] next go_on_securing();
+  [[nodiscard]] next begin_upgrade();
+  [[nodiscard]] next take_answer(std::string_view bytes);
+  [[nodiscard]] next take_whole_answer();
+  [[nodiscard]] next refused_by_proxy();
+  [[nodiscard]] next refused();
+  [[nodiscard]] next opened(std::string_view behind);
+  [[nodiscard]] next take_frames(std::string_view bytes);
+  [[nodiscard]] next read(std::span<char> buffer, clock::time_point now);
+  [[nodiscard]] next on_no_more();
+  [[nodiscard]] next write_failed();
+  /// @param spoke whether it was the peer's doing, which says more than that an address cannot be reached
+  [[nodiscard]] next attempt_failed(std::string why, bool spoke = true);
+  [[nodiscard]] next over(ended why);
+  void close_with(int code, std::string_view reason);
+  void hide_secrets(std::string& text) const;
+  [[nodiscard]] std::string made_fit(std::string text) const;
+  [[nodiscard]] bool is_connecting() const;
+
+  void on_ping(std::string_view payload) override;
+  void on_close(int code, std::string_view reason) override;
+  std::optional<std::string> on_oversized(std::string_view beginning, std::uint64_t size) override;
 
   endpoint to_;
   std::unique_ptr<observer> observer_;
-  timer deadline_;
-  lws* wsi_ = nullptr; ///< Null while libwebsockets has nothing of this session.
+  stream stream_;
+  tls* tls_ = nullptr;
   std::deque<std::string> addresses_;
   std::optional<proxy> through_;
-  std::optional<ended> note_;
-  std::string partial_;
-  std::uint64_t thrown_away_ = 0;
-  std::optional<std::string> stand_in_; ///< For the frame that comes, of which the rest is thrown away.
+  std::optional<answer_reader> answer_;
+  std::string key_;
+  frame_reader reader_;
+  std::optional<ended> end_;
+  std::string last_failure_ = "no connection could be begun";
+  bool peer_spoke_ = false; ///< And the last failure is about that.
   std::vector<std::string> received_;
+  std::size_t bytes_received_ = 0;
   std::deque<frame> unsent_;
-  std::vector<unsigned char> scratch_;
-  unsigned char* buffer_ = nullptr;
+  std::vector<unsigned char> out_; ///< What goes over the socket next, from `written_` on.
+  std::size_t written_ = 0;
+  clock::time_point late_at_ = clock::time_point::max();
+  clock::time_point connect_by_ = clock::time_point::max();
+  clock::time_point heard_at_;
+  bool is_pinged_ = false;
+  bool is_asked_to_close_ = false;
+  bool is_deaf_ = false; ///< The peer takes nothing more, but may have said something before.
+  bool wants_room_ = false;
   phase phase_ = phase::waiting;
 };
 

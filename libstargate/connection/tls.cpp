@@ -2,7 +2,10 @@
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <sys/stat.h>
 
 #include <cerrno>
@@ -14,6 +17,8 @@ namespace stargate::connection {
 
 namespace {
 
+constexpr std::size_t read_buffer = 64u << 10;
+
 std::string last_openssl_error() {
   std::string text;
   while (const auto code = ERR_get_error())
@@ -24,6 +29,11 @@ std::string last_openssl_error() {
 
 [[noreturn]] void reject(const char* setting, const std::string& file, const std::string& why) {
   throw bad_tls_settings{std::string{setting} + " is '" + file + "', which cannot be used: " + why};
+}
+
+bool is_address(const std::string& host) {
+  in6_addr address{};
+  return ::inet_pton(AF_INET, host.c_str(), &address) == 1 || ::inet_pton(AF_INET6, host.c_str(), &address) == 1;
 }
 
 void require_readable(const char* setting, const std::string& file) {
@@ -38,7 +48,10 @@ tls_context make_context(const tls_settings& settings) {
   auto* c = context.get();
   if (c == nullptr || SSL_CTX_set_min_proto_version(c, TLS1_2_VERSION) != 1)
     throw std::runtime_error{"OpenSSL could not set up TLS: " + last_openssl_error()};
-  SSL_CTX_set_mode(c, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+  SSL_CTX_set_mode(c, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_RELEASE_BUFFERS);
+  SSL_CTX_set_options(c, SSL_OP_IGNORE_UNEXPECTED_EOF); // WebSocket has an end of its own
+  SSL_CTX_set_read_ahead(c, 1);                         // one call for several records
+  SSL_CTX_set_default_read_buffer_len(c, read_buffer);
   // Without this, OpenSSL asks for a key's passphrase on the terminal of the process.
   SSL_CTX_set_default_passwd_cb(c, [](char*, int, int, void*) { return -1; });
   if (settings.ca_file.empty()) {
@@ -63,8 +76,12 @@ tls_context make_context(const tls_settings& settings) {
 
 } // namespace
 
-void free_tls_context::operator()(ssl_ctx_st* context) const noexcept {
+void free_tls::operator()(ssl_ctx_st* context) const noexcept {
   SSL_CTX_free(context);
+}
+
+void free_tls::operator()(ssl_st* connection) const noexcept {
+  SSL_free(connection);
 }
 
 tls::tls(tls_settings settings) : settings_{std::move(settings)}, read_{stamps()}, context_{make_context(settings_)} {}
@@ -82,22 +99,51 @@ std::vector<tls::stamp> tls::stamps() const {
   return result;
 }
 
-void tls::keep_up() {
-  auto now = stamps();
-  if (now == read_)
-    return;
-  // libwebsockets holds on to the context that it was given, so what is new goes into that one.
-  const auto next = make_context(settings_);
-  auto* const from = next.get();
-  auto* const to = context_.get();
-  if (!settings_.certificate_file.empty()) {
-    STACK_OF(X509)* chain = nullptr;
-    SSL_CTX_get0_chain_certs(from, &chain);
-    if (SSL_CTX_use_cert_and_key(to, SSL_CTX_get0_certificate(from), SSL_CTX_get0_privatekey(from), chain, 1) != 1)
-      reject("tls.certificate_file", settings_.certificate_file, last_openssl_error());
+tls_connection tls::begin(int socket, const std::string& host) {
+  if (auto now = stamps(); now != read_) {
+    context_ = make_context(settings_); // those that stand keep the old one
+    read_ = std::move(now);
   }
-  SSL_CTX_set1_cert_store(to, SSL_CTX_get_cert_store(from));
-  read_ = std::move(now);
+  ERR_clear_error();
+  tls_connection made{SSL_new(context_.get())};
+  auto* const s = made.get();
+  if (s == nullptr || SSL_set_fd(s, socket) != 1)
+    throw std::runtime_error{"OpenSSL could not begin a connection: " + last_openssl_error()};
+  SSL_set_connect_state(s);
+  if (settings_.trust_anything) {
+    SSL_set_verify(s, SSL_VERIFY_NONE, nullptr);
+  } else {
+    auto* const how = SSL_get0_param(s);
+    X509_VERIFY_PARAM_set_hostflags(how, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    if (!is_address(host) ? X509_VERIFY_PARAM_set1_host(how, host.c_str(), 0) != 1
+                          : X509_VERIFY_PARAM_set1_ip_asc(how, host.c_str()) != 1)
+      throw std::runtime_error{"OpenSSL takes no host of this name: " + last_openssl_error()};
+    SSL_set_verify(s, SSL_VERIFY_PEER, nullptr);
+  }
+  if (!is_address(host)) // RFC 6066: not for addresses
+    SSL_set_tlsext_host_name(s, host.c_str());
+  return made;
+}
+
+tls_failure why_tls_failed(const ssl_st* connection) {
+  const auto code = ERR_get_error();
+  ERR_clear_error();
+  const int reason = ERR_GET_REASON(code);
+  if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED)
+    return {std::string{"its certificate is refused: "}
+              + X509_verify_cert_error_string(SSL_get_verify_result(connection)),
+            true};
+  if (ERR_GET_LIB(code) == ERR_LIB_SSL && reason >= SSL_AD_REASON_OFFSET) { // the peer's words
+    const int alert = reason - SSL_AD_REASON_OFFSET;
+    return {std::string{"it ends TLS: "}
+              + (alert == TLS13_AD_CERTIFICATE_REQUIRED ? "a certificate of this side is required"
+                                                        : SSL_alert_desc_string_long(alert)),
+            true};
+  }
+  if (reason == SSL_R_WRONG_VERSION_NUMBER || reason == SSL_R_HTTP_REQUEST)
+    return {"it answers without TLS: use ws:// and not wss://, or the port where it speaks TLS"};
+  const auto* text = code == 0 ? nullptr : ERR_reason_error_string(code);
+  return {text == nullptr ? "the connection broke within TLS" : std::string{"TLS went wrong: "} + text};
 }
 
 } // namespace stargate::connection

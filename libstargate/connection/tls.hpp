@@ -9,6 +9,7 @@
 #include <vector>
 
 struct ssl_ctx_st; // OpenSSL's SSL_CTX
+struct ssl_st;     // OpenSSL's SSL
 
 namespace stargate::connection {
 
@@ -25,10 +26,12 @@ public:
   using std::runtime_error::runtime_error;
 };
 
-struct free_tls_context {
+struct free_tls {
   void operator()(ssl_ctx_st* context) const noexcept;
+  void operator()(ssl_st* connection) const noexcept;
 };
-using tls_context = std::unique_ptr<ssl_ctx_st, free_tls_context>;
+using tls_context = std::unique_ptr<ssl_ctx_st, free_tls>;
+using tls_connection = std::unique_ptr<ssl_st, free_tls>;
 
 /// @par Threads one at a time
 class tls {
@@ -36,12 +39,9 @@ public:
   /// Reads the files. TLS 1.2 is the least that is spoken. @throws bad_tls_settings
   explicit tls(tls_settings settings);
 
-  [[nodiscard]] ssl_ctx_st* context() const { return context_.get(); }
-  [[nodiscard]] bool trusts_anything() const { return settings_.trust_anything; }
-
-  /// For the next connection: what was renewed on disk is taken up, all of it or nothing.
-  /// @throws bad_tls_settings when it cannot be used, until it can be
-  void keep_up();
+  /// For the next connection to a host, whose certificate is to be its: what was renewed on disk is taken up, all of it or
+  /// nothing. @throws bad_tls_settings when it cannot be used, until it can be
+  [[nodiscard]] tls_connection begin(int socket, const std::string& host);
 
 private:
   /// Tells one content of a file from another.
@@ -56,5 +56,14 @@ private:
   std::vector<stamp> read_;
   tls_context context_;
 };
+
+/// Why OpenSSL did not go on with a connection, for people: what it thinks of the peer's certificate, what the peer says
+/// of ours, or what is wrong with the bytes. `is_about_trust` when it is one of the first two.
+struct tls_failure {
+  std::string text;
+  bool is_about_trust = false;
+};
+/// @par Threads the one whose call has failed, before its next
+[[nodiscard]] tls_failure why_tls_failed(const ssl_st* connection);
 
 } // namespace stargate::connection

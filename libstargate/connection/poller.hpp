@@ -1,0 +1,42 @@
+/// @file
+/// Which sockets are ready, in constant time for each that is: epoll.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+struct epoll_event;
+
+namespace stargate::connection {
+
+/// @par Threads one; `wake` any
+class poller {
+public:
+  /// @throws std::system_error when the system has no more descriptors
+  poller();
+  ~poller();
+  poller(const poller&) = delete;
+  poller& operator=(const poller&) = delete;
+
+  struct ready {
+    void* who = nullptr; ///< Whoever was given to `watch`.
+    bool readable = false;
+  };
+
+  /// A socket is watched until it is forgotten, which is before it is closed: always for what it brings, and when `room` for room to write.
+  void watch(int socket, void* who, bool room);
+  void change(int socket, void* who, bool room);
+  void forget(int socket);
+  /// Waits until a socket is ready, somebody wakes it, or the time is over.
+  [[nodiscard]] std::span<const ready> wait(std::chrono::nanoseconds at_most);
+  void wake();
+
+private:
+  int epoll_;
+  int wake_;
+  std::vector<ready> ready_;
+};
+
+} // namespace stargate::connection

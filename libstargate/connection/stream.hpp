@@ -1,0 +1,64 @@
+/// @file
+/// A socket that does not block, with TLS or without.
+#pragma once
+
+#include "libstargate/connection/tls.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace stargate::connection {
+
+/// @par Threads one at a time
+class stream {
+public:
+  stream() = default;
+  stream(stream&& other) noexcept;
+  stream& operator=(stream&& other) noexcept;
+  ~stream();
+
+  enum class outcome : std::uint8_t {
+    done,        ///< Some bytes went or came, or the step is done.
+    wants_input, ///< When there is something to read, it goes on;
+    wants_room,  ///< when there is room to write.
+    ended,       ///< The peer has ended it.
+    failed,      ///< `problem` says why.
+  };
+  struct result {
+    stream::outcome outcome = outcome::done;
+    std::size_t bytes = 0;
+  };
+
+  /// Begins to connect to a numeric address: `wants_room`, or `failed`.
+  [[nodiscard]] outcome connect(const std::string& address, std::uint16_t port);
+  /// Once there is room: whether it is connected.
+  [[nodiscard]] outcome finish_connect();
+  /// From here on, TLS; `handshake` is next. @throws bad_tls_settings; std::runtime_error
+  void secure(tls& by, const std::string& host);
+  [[nodiscard]] outcome handshake();
+
+  [[nodiscard]] result read(char* into, std::size_t size);
+  [[nodiscard]] result write(const void* from, std::size_t size);
+  /// Whether something waits that the socket no longer shows. It is gone when `read` wants input.
+  [[nodiscard]] bool may_have_more() const { return secure_ != nullptr; }
+  /// Says goodbye and closes.
+  void close();
+
+  [[nodiscard]] int socket() const { return socket_; }
+  [[nodiscard]] const std::string& problem() const { return problem_; }
+  /// Whether the problem is one of certificates.
+  [[nodiscard]] bool is_about_trust() const { return is_about_trust_; }
+
+private:
+  [[nodiscard]] outcome failed_with(int error);
+  [[nodiscard]] outcome after_tls(int returned);
+
+  int socket_ = -1;
+  tls_connection secure_;
+  bool is_broken_ = false;
+  std::string problem_;
+  bool is_about_trust_ = false;
+};
+
+} // namespace stargate::connection
