@@ -2,6 +2,8 @@
 
 #include <catch2/catch.hpp>
 
+#include <openssl/evp.h>
+
 #include <random>
 
 using namespace stargate::protocol;
@@ -43,4 +45,38 @@ TEST_CASE("what is not base64 is refused") {
     INFO(text);
     CHECK_FALSE(decode_base64(text, out));
   }
+}
+
+TEST_CASE("vectors do what OpenSSL does, at any length") {
+  std::mt19937 random{11};
+  for (std::size_t size = 0; size < 500; ++size) {
+    std::string bytes(size, '\0');
+    for (auto& c : bytes)
+      c = static_cast<char>(random());
+    std::string text((size + 2) / 3 * 4 + 1, '\0');
+    EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()), reinterpret_cast<const unsigned char*>(bytes.data()),
+                    static_cast<int>(size));
+    text.pop_back();
+    REQUIRE(encoded(bytes) == text);
+    std::string back;
+    REQUIRE(decode_base64(text, back));
+    REQUIRE(back == bytes);
+  }
+}
+
+TEST_CASE("a byte that is none of base64's is refused wherever it stands") {
+  const std::string alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  const auto good = alphabet + alphabet + alphabet;
+  std::string out;
+  REQUIRE(decode_base64(good, out));
+  for (int byte = 0; byte < 256; ++byte)
+    for (std::size_t at = 0; at < good.size(); ++at) {
+      const auto c = static_cast<char>(byte);
+      auto text = good;
+      text[at] = c;
+      const bool ends_it = c == '=' && at + 1 == text.size();
+      if (decode_base64(text, out) != (ends_it || alphabet.find(c) != std::string::npos))
+        FAIL("byte " << byte << " at " << at);
+    }
+  CHECK(true);
 }

@@ -159,7 +159,7 @@ TEST_CASE("a client's frame is what it says once its mask is taken off") {
     string payload;
     for (std::size_t i = 0; i < size; ++i)
       payload += static_cast<char>(i * 7 % 251);
-    std::vector<unsigned char> out{0xff};
+    byte_buffer out{0xff};
     append_masked_frame(out, payload, size < 126 ? opcode::ping : opcode::text);
     const std::size_t header = size < 126 ? 2 : size < 65'536 ? 4 : 10;
     REQUIRE(out.size() == 1 + header + 4 + size);

@@ -12,7 +12,7 @@ ALLOWED = {
     "libstargate/include": {"libstargate/include"},
     "libstargate/base": {"libstargate/include", "libstargate/base"},
     "libstargate/protocol": {"libstargate/include", "libstargate/protocol"},
-    "libstargate/connection": {"libstargate/connection"},
+    "libstargate/connection": {"libstargate/protocol", "libstargate/connection"},
     "libstargate/rest": {"libstargate/include", "libstargate/protocol", "libstargate/rest"},
     "libstargate/temporary": {"libstargate/include", "libstargate/protocol"},
     "registry": {"libstargate/include", "registry"},
@@ -22,7 +22,7 @@ ALLOWED = {
     "testing": BELOW_ACTORS | {"libstargate/rest", "box", "testing", *ACTORS},
     "cli": {"libstargate/include", "libstargate/protocol", "box", "cli"},
     "simulation": {"libstargate/include", "libstargate/protocol", "libstargate/connection", "registry", "supervisor", "simulation", *ACTORS},
-    "integration": {"libstargate/include", "libstargate/protocol", "supervisor", "integration", "test"},
+    "integration": {"libstargate/include", "libstargate/protocol", "libstargate/connection", "supervisor", "integration", "test"},
     "examples": {"libstargate/include"},
     "test": {"libstargate/include", "libstargate/protocol", "libstargate/connection", "registry", "supervisor", "test", "box", "cli", *ACTORS},
 }

@@ -50,7 +50,7 @@ public:
                     const std::function<bool()>& done) = 0;
 };
 
-/// The environment of programs: libwebsockets, the system's clock and randomness, threads.
+/// The environment of programs: real connections, the system's clock and randomness, threads.
 [[nodiscard]] std::shared_ptr<environment> real_environment(caf::actor_system& system);
 
 /// The error of a call that would wait on a thread of the scheduler. @param call its name

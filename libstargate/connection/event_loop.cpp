@@ -5,6 +5,8 @@
 #include "libstargate/connection/resolver.hpp"
 #include "libstargate/connection/session.hpp"
 
+#include <openssl/ssl.h>
+
 #include <csignal>
 
 #include <algorithm>
@@ -12,6 +14,7 @@
 #include <mutex>
 #include <optional>
 #include <queue>
+#include <stdexcept>
 #include <thread>
 #include <unordered_map>
 
@@ -274,6 +277,9 @@ struct event_loop::parts {
 event_loop::event_loop() : parts_{std::make_unique<parts>()} {}
 
 std::shared_ptr<event_loop> event_loop::start(const std::optional<tls_settings>& tls) {
+  // OpenSSL cleans up when the program exits, and what is begun before it ends after it: so it comes first.
+  if (OPENSSL_init_ssl(0, nullptr) != 1)
+    throw std::runtime_error{"OpenSSL could not be set up"};
   std::shared_ptr<event_loop> loop{new event_loop};
   auto& p = *loop->parts_;
   if (tls)

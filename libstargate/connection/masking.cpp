@@ -25,7 +25,7 @@ std::uint32_t next_mask() {
 
 } // namespace
 
-void append_masked_frame(std::vector<unsigned char>& out, std::string_view payload, opcode kind) {
+void append_masked_frame(byte_buffer& out, std::string_view payload, opcode kind) {
   constexpr unsigned char final_fragment = 0x80, masked = 0x80;
   const auto size = payload.size();
   const auto header = size < 126 ? 2u : size < 65'536 ? 4u : 10u;

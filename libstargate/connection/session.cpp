@@ -1,7 +1,5 @@
 #include "libstargate/connection/session.hpp"
 
-#include "libstargate/connection/masking.hpp"
-
 #include <algorithm>
 #include <array>
 #include <iterator>

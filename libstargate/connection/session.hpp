@@ -5,6 +5,7 @@
 
 #include "libstargate/connection/frame_reader.hpp"
 #include "libstargate/connection/handshake.hpp"
+#include "libstargate/connection/masking.hpp"
 #include "libstargate/connection/proxy.hpp"
 #include "libstargate/connection/stream.hpp"
 #include "libstargate/connection/transport.hpp"
@@ -134,7 +135,7 @@ private:
   std::vector<std::string> received_;
   std::size_t bytes_received_ = 0;
   std::deque<frame> unsent_;
-  std::vector<unsigned char> out_; ///< What goes over the socket next, from `written_` on.
+  byte_buffer out_; ///< What goes over the socket next, from `written_` on.
   std::size_t written_ = 0;
   clock::time_point late_at_ = clock::time_point::max();
   clock::time_point connect_by_ = clock::time_point::max();

@@ -1,5 +1,7 @@
 #include "libstargate/protocol/base64.hpp"
 
+#include "libstargate/protocol/base64_vector.hpp"
+
 #include <openssl/evp.h>
 
 namespace stargate::protocol {
@@ -28,6 +30,9 @@ void append_base64(std::string& out, std::string_view bytes) {
   const auto size = base64_size(bytes.size());
   out.resize(begin + size + 1); // OpenSSL ends its output with a NUL
   auto* to = out.data() + begin;
+  const auto done = encode_bulk(bytes, to);
+  bytes.remove_prefix(done);
+  to += done / 3 * 4;
   while (!bytes.empty()) {
     const auto piece = bytes.substr(0, piece_of_bytes);
     to += EVP_EncodeBlock(raw(to), raw(piece.data()), static_cast<int>(piece.size()));
@@ -43,12 +48,15 @@ bool decode_base64(std::string_view text, std::string& out) {
   if (text.empty())
     return true;
   const std::size_t padding = text.back() != '=' ? 0 : text[text.size() - 2] != '=' ? 1 : 2;
+  out.resize(text.size() / 4 * 3);
+  auto* to = out.data();
+  const auto done = decode_bulk(text, to);
+  text.remove_prefix(done);
+  to += done / 4 * 3;
   // OpenSSL refuses what is not base64, but skips white space at both ends of what it is given, and takes padding
   // anywhere.
   if (text.substr(0, text.size() - padding).find('=') != std::string_view::npos)
     return false;
-  out.resize(text.size() / 4 * 3);
-  auto* to = out.data();
   while (!text.empty()) {
     const auto piece = text.substr(0, piece_of_text);
     text.remove_prefix(piece.size());

@@ -1,5 +1,5 @@
 /// @file
-/// Standard base64, by OpenSSL.
+/// Standard base64: its bulk by vectors, the rest by OpenSSL.
 #pragma once
 
 #include <cstddef>

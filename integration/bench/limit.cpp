@@ -1,0 +1,203 @@
+// The limit: what no client can be cheaper than that does the work. One thread and one socket, as many frames a call as
+// there are; payloads are encoded and decoded, JSON is written and looked through; nothing else is done.
+//
+//     stargate-limit produce|pingpong|consume|read PORT PATH COUNT SIZE OUTSTANDING
+//
+// As stargate-floor, which is what a plain client does.
+#include "libstargate/connection/frame_reader.hpp"
+#include "libstargate/connection/handshake.hpp"
+#include "libstargate/connection/masking.hpp"
+#include "libstargate/protocol/base64.hpp"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+using namespace stargate;
+
+namespace {
+
+using clock_type = std::chrono::steady_clock;
+
+constexpr std::size_t most_written_at_once = 256u << 10;
+
+[[noreturn]] void fail(const char* why) {
+  std::fprintf(stderr, "stargate-limit: %s\n", why);
+  std::exit(1);
+}
+
+double processor_seconds() {
+  rusage used{};
+  getrusage(RUSAGE_SELF, &used);
+  return static_cast<double>(used.ru_utime.tv_sec + used.ru_stime.tv_sec)
+         + static_cast<double>(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6;
+}
+
+int connected(std::uint16_t port) {
+  sockaddr_in at{};
+  at.sin_family = AF_INET;
+  at.sin_port = htons(port);
+  at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const int yes = 1;
+  ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+  if (::connect(fd, reinterpret_cast<const sockaddr*>(&at), sizeof at) != 0)
+    fail("no connection");
+  return fd;
+}
+
+class client final : connection::frame_events {
+public:
+  client(std::string mode, int fd, std::size_t count, std::size_t size, std::size_t outstanding)
+    : mode_{std::move(mode)},
+      fd_{fd},
+      count_{count},
+      outstanding_{mode_ == "pingpong" ? 1 : outstanding},
+      payload_(size, 'x') {}
+
+  void upgrade(const std::string& path, std::uint16_t port) {
+    const auto key = connection::make_key();
+    const auto request = connection::upgrade_request({.host = "127.0.0.1", .port = port, .path = path}, key);
+    if (::send(fd_, request.data(), request.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(request.size()))
+      fail("no handshake");
+    connection::answer_reader answer{true};
+    while (answer.feed(received()) == connection::answer_reader::outcome::wants_more) {
+    }
+    if (answer.status() != 101 || !connection::wrong_with_upgrade(answer, key).empty())
+      fail("the handshake was refused");
+    began = clock_type::now();
+    take(answer.behind());
+  }
+
+  /// Until all is received, and the last acknowledgement is written.
+  void run() {
+    while (got_ < count_ || written_ < out_.size()) {
+      fill();
+      pollfd p{fd_, static_cast<short>(POLLIN | (written_ < out_.size() ? POLLOUT : 0)), 0};
+      if (::poll(&p, 1, -1) < 0)
+        fail("poll");
+      if ((p.revents & POLLOUT) != 0) {
+        const auto n = ::send(fd_, out_.data() + written_, out_.size() - written_, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (n < 0 && errno != EAGAIN)
+          fail("the connection broke");
+        written_ += static_cast<std::size_t>(std::max<ssize_t>(n, 0));
+      }
+      if ((p.revents & ~POLLOUT) != 0)
+        take(received());
+    }
+  }
+
+  clock_type::time_point began;
+  std::vector<long> latencies; // of ping-pong, in microseconds
+
+private:
+  std::string_view received() {
+    const auto n = ::recv(fd_, buffer_.data(), buffer_.size(), 0);
+    if (n <= 0)
+      fail("the connection broke");
+    return {buffer_.data(), static_cast<std::size_t>(n)};
+  }
+
+  void fill() {
+    if (written_ == out_.size()) {
+      out_.clear();
+      written_ = 0;
+    }
+    if (mode_ != "produce" && mode_ != "pingpong")
+      return;
+    while (sent_ < count_ && sent_ - got_ < outstanding_ && out_.size() < most_written_at_once) {
+      text_ = R"({"payload":")";
+      protocol::append_base64(text_, payload_);
+      text_ += R"(","context":")";
+      text_ += std::to_string(sent_++);
+      text_ += "\"}";
+      connection::append_masked_frame(out_, text_);
+      last_sent_ = clock_type::now();
+    }
+  }
+
+  void take(std::string_view bytes) {
+    messages_.clear();
+    if (reader_.feed(bytes, messages_, *this) != connection::frame_reader::outcome::fine)
+      fail("the broker closed");
+    for (const auto& text : messages_) {
+      ++got_;
+      if (mode_ == "produce" || mode_ == "pingpong") {
+        if (text.find("\"ok\"") == std::string::npos)
+          fail("a message was refused");
+        if (mode_ == "pingpong")
+          latencies.push_back(static_cast<long>(
+            std::chrono::duration_cast<std::chrono::microseconds>(clock_type::now() - last_sent_).count()));
+        continue;
+      }
+      if (!protocol::decode_base64(value_of(text, "\"payload\":\""), decoded_))
+        fail("a payload that is no base64");
+      text_ = R"({"messageId":")";
+      text_ += value_of(text, "\"messageId\":\"");
+      text_ += "\"}";
+      connection::append_masked_frame(out_, text_);
+    }
+  }
+
+  static std::string_view value_of(std::string_view text, std::string_view name) {
+    const auto at = text.find(name);
+    if (at == std::string_view::npos)
+      fail("a frame without what it should have");
+    const auto begin = at + name.size();
+    return text.substr(begin, text.find('"', begin) - begin);
+  }
+
+  void on_ping(std::string_view payload) override {
+    connection::append_masked_frame(out_, payload, connection::opcode::pong);
+  }
+  void on_close(int, std::string_view) override {}
+  std::optional<std::string> on_oversized(std::string_view, std::uint64_t) override { return std::nullopt; }
+
+  const std::string mode_;
+  const int fd_;
+  const std::size_t count_, outstanding_;
+  const std::string payload_;
+  std::string text_, decoded_;
+  connection::byte_buffer out_;
+  std::size_t written_ = 0, sent_ = 0, got_ = 0;
+  clock_type::time_point last_sent_;
+  std::vector<char> buffer_ = std::vector<char>(256u << 10);
+  std::vector<std::string> messages_;
+  connection::frame_reader reader_{64u << 20};
+};
+
+} // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 7) {
+    std::fprintf(stderr, "usage: stargate-limit produce|pingpong|consume|read PORT PATH COUNT SIZE OUTSTANDING\n");
+    return 2;
+  }
+  const auto port = static_cast<std::uint16_t>(std::atoi(argv[2]));
+  const auto count = std::strtoull(argv[4], nullptr, 10);
+  client c{argv[1], connected(port), count, std::strtoull(argv[5], nullptr, 10), std::strtoull(argv[6], nullptr, 10)};
+  c.upgrade(argv[3], port);
+  const double processor = processor_seconds();
+  c.run();
+  const double seconds = std::chrono::duration<double>(clock_type::now() - c.began).count();
+  const double used = processor_seconds() - processor;
+  std::sort(c.latencies.begin(), c.latencies.end());
+  const long median = c.latencies.empty() ? 0 : c.latencies[c.latencies.size() / 2];
+  std::printf("{\"messages\":%llu,\"seconds\":%.4f,\"rate\":%.1f,\"processorMicros\":%.3f,\"medianMicros\":%ld}\n",
+              count, seconds, static_cast<double>(count) / seconds, used * 1e6 / static_cast<double>(count), median);
+  return 0;
+}
