@@ -80,3 +80,19 @@ TEST_CASE("a byte that is none of base64's is refused wherever it stands") {
     }
   CHECK(true);
 }
+
+TEST_CASE("a part is decoded in place, and takes the place of all") {
+  std::mt19937 random{13};
+  for (std::size_t size = 0; size < 300; ++size)
+    for (const std::size_t before : {0u, 1u, 5u, 40u}) {
+      std::string bytes(size, '\0');
+      for (auto& c : bytes)
+        c = static_cast<char>(random());
+      const auto part = encoded(bytes);
+      auto text = std::string(before, '"') + part + "tail";
+      REQUIRE(decode_base64_in_place(text, before, part.size()));
+      REQUIRE(text == bytes);
+      auto bad = std::string(before, '"') + part + "tail";
+      CHECK(decode_base64_in_place(bad, before, part.size() + 1) == false);
+    }
+}

@@ -220,3 +220,32 @@ TEST_CASE("what takes the place of a delivery that is too large names its messag
                             R"({"messageId":"","payload":")", R"({"messageId":"a\","payload":")"})
     CHECK_FALSE(stand_in_for_oversized(other, 1));
 }
+
+TEST_CASE(
+  "a payload of any size, with or without escapes, is read, and what is none is refused with the message's id") {
+  const std::string head = R"({"messageId":"CAEQAQ==","key":"k","payload":")",
+                    tail = R"(","properties":{"a":"b"},"publishTime":"2026-01-31T12:00:00.000Z","redeliveryCount":2})";
+  for (const std::size_t size : {3u, 300u, 12'000u, 30'000u, 90'000u}) {
+    CAPTURE(size);
+    const std::string plain(size, '?'); // its base64 is Pz8/ again and again
+    std::string text;
+    for (std::size_t i = 0; i < size; i += 3)
+      text += "Pz8/";
+    const auto message = message_of(head + text + tail);
+    CHECK(message.payload == plain);
+    CHECK(message.key == "k");
+    CHECK(message.properties.at("a") == "b");
+    CHECK(message.redelivery_count == 2);
+    auto escaped = text;
+    escaped.replace(0, 4, R"(Pz8\/)");
+    CHECK(message_of(head + escaped + tail).payload == plain);
+    for (const auto* wrong : {"Pz8*", "Pz=/", "P"}) {
+      auto bad = text;
+      bad.replace(0, 4, wrong);
+      auto frame = head + bad + tail;
+      const auto refused = decode_delivery(frame);
+      REQUIRE_FALSE(refused);
+      CHECK_THAT(to_string(refused.error()), Catch::Contains("CAEQAQ=="));
+    }
+  }
+}

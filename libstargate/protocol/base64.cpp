@@ -4,6 +4,8 @@
 
 #include <openssl/evp.h>
 
+#include <optional>
+
 namespace stargate::protocol {
 
 namespace {
@@ -41,33 +43,48 @@ void append_base64(std::string& out, std::string_view bytes) {
   out.resize(begin + size);
 }
 
-bool decode_base64(std::string_view text, std::string& out) {
-  out.clear();
+namespace {
+
+/// Decodes to a place that has room, and may begin where the text does, or before it. Gives how many bytes there are.
+std::optional<std::size_t> decode(std::string_view text, char* const begin) {
   if (text.size() % 4 != 0)
-    return false;
+    return std::nullopt;
   if (text.empty())
-    return true;
+    return 0;
   const std::size_t padding = text.back() != '=' ? 0 : text[text.size() - 2] != '=' ? 1 : 2;
-  out.resize(text.size() / 4 * 3);
-  auto* to = out.data();
-  const auto done = decode_bulk(text, to);
+  const auto size = text.size() / 4 * 3 - padding;
+  const auto done = decode_bulk(text, begin);
   text.remove_prefix(done);
-  to += done / 4 * 3;
+  auto* to = begin + done / 4 * 3;
   // OpenSSL refuses what is not base64, but skips white space at both ends of what it is given, and takes padding
   // anywhere.
   if (text.substr(0, text.size() - padding).find('=') != std::string_view::npos)
-    return false;
+    return std::nullopt;
   while (!text.empty()) {
     const auto piece = text.substr(0, piece_of_text);
     text.remove_prefix(piece.size());
-    const auto last = piece[piece.size() - 1 - (text.empty() ? padding : 0)];
+    const auto first = piece.front(), last = piece[piece.size() - 1 - (text.empty() ? padding : 0)];
     const auto written = EVP_DecodeBlock(raw(to), raw(piece.data()), static_cast<int>(piece.size()));
-    if (!is_base64_character(piece.front()) || !is_base64_character(last) || written < 0)
-      return false;
+    if (!is_base64_character(first) || !is_base64_character(last) || written < 0)
+      return std::nullopt;
     to += written;
   }
-  out.resize(out.size() - padding);
-  return true;
+  return size;
+}
+
+} // namespace
+
+bool decode_base64(std::string_view text, std::string& out) {
+  out.resize(text.size() / 4 * 3);
+  const auto size = decode(text, out.data());
+  out.resize(size.value_or(0));
+  return size.has_value();
+}
+
+bool decode_base64_in_place(std::string& text, std::size_t at, std::size_t size) {
+  const auto decoded = decode(std::string_view{text}.substr(at, size), text.data());
+  text.resize(decoded.value_or(0));
+  return decoded.has_value();
 }
 
 } // namespace stargate::protocol

@@ -19,4 +19,7 @@ void append_base64(std::string& out, std::string_view bytes);
 /// Decodes `text` into `out`, which it replaces. False when `text` is not base64 with its padding.
 [[nodiscard]] bool decode_base64(std::string_view text, std::string& out);
 
+/// Decodes a part of `text`, which the bytes then take the place of, all of it. False when the part is not base64.
+[[nodiscard]] bool decode_base64_in_place(std::string& text, std::size_t at, std::size_t size);
+
 } // namespace stargate::protocol

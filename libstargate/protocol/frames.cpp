@@ -186,6 +186,8 @@ caf::expected<std::variant<receipt, nameless_failure>> decode_receipt(std::strin
 
 namespace {
 
+constexpr std::size_t worth_keeping = 16u << 10; // characters; a frame of that size is mostly payload
+
 /// Where in a frame its payload seems to be; empty when it is not written as brokers write it.
 std::string_view find_payload(std::string_view frame) {
   constexpr std::string_view member = R"(,"payload":")";
@@ -198,8 +200,13 @@ std::string_view find_payload(std::string_view frame) {
 
 /// Parses in place what describes a message, and decodes its payload. The payload is most of a frame, and RapidJSON
 /// would look at every character of it to find that there is nothing to see: so `rest`, the frame without it, is
-/// parsed. False when the payload is still to be decoded: then the whole frame was parsed.
-bool read_delivery(std::string& frame, std::string& rest, json::document& document, std::string& payload) {
+/// parsed. A large one is decoded where it stands, and takes over the memory of the frame.
+enum class payload_state : std::uint8_t {
+  decoded,
+  bad,
+  in_document, ///< The whole frame was parsed.
+};
+payload_state read_delivery(std::string& frame, std::string& rest, json::document& document, std::string& payload) {
   if (const auto text = find_payload(frame); !text.empty()) {
     const auto at = static_cast<std::size_t>(text.data() - frame.data());
     rest.reserve(frame.size() - text.size());
@@ -208,11 +215,17 @@ bool read_delivery(std::string& frame, std::string& rest, json::document& docume
     const auto* member =
       !document.HasParseError() && document.IsObject() ? json::find_string(document, "payload") : nullptr;
     // A property may have that name: then the payload's place is another.
-    if (member != nullptr && member->GetString() == rest.data() + at && decode_base64(text, payload))
-      return true;
+    const bool is_it = member != nullptr && member->GetString() == rest.data() + at;
+    if (is_it && text.size() >= worth_keeping && text.find('\\') == std::string_view::npos) {
+      const bool is_good = decode_base64_in_place(frame, at, text.size());
+      payload = std::move(frame);
+      return is_good ? payload_state::decoded : payload_state::bad;
+    }
+    if (is_it && decode_base64(text, payload))
+      return payload_state::decoded;
   }
   document.ParseInsitu<json::parse_flags>(frame.data());
-  return false;
+  return payload_state::in_document;
 }
 
 } // namespace
@@ -236,7 +249,7 @@ caf::expected<std::variant<received_message, end_of_topic, oversized_message>> d
   received_message message;
   std::string rest;
   json::document document;
-  const bool has_payload = read_delivery(frame, rest, document, message.payload);
+  const auto state = read_delivery(frame, rest, document, message.payload);
   if (document.HasParseError() || !document.IsObject())
     return not_json(document, size);
   if (const auto end = document.FindMember("endOfTopic"); end != document.MemberEnd() && end->value.IsBool())
@@ -248,7 +261,8 @@ caf::expected<std::variant<received_message, end_of_topic, oversized_message>> d
   if (const auto found = document.FindMember("oversized"); found != document.MemberEnd() && found->value.IsUint64())
     return result{oversized_message{std::move(message.id), found->value.GetUint64()}};
   const auto* payload = json::find_string(document, "payload");
-  if (payload == nullptr || (!has_payload && !decode_base64(json::view(*payload), message.payload)))
+  if (payload == nullptr || state == payload_state::bad
+      || (state == payload_state::in_document && !decode_base64(json::view(*payload), message.payload)))
     return violation("the message " + message.id.value + " without a payload in base64");
   const auto* published = json::find_string(document, "publishTime");
   if (published == nullptr || !parse_instant(json::view(*published), message.publish_time))
