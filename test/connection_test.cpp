@@ -1,5 +1,5 @@
 // The connection against peers that misbehave: no real broker does what these do.
-#include "libstargate/connection/event_loop.hpp"
+#include "libstargate/connection/event_loops.hpp"
 #include "libstargate/protocol/refusal.hpp"
 #include "test/misbehaving_server.hpp"
 
@@ -8,6 +8,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <csignal>
+#include <future>
 #include <mutex>
 #include <optional>
 
@@ -531,4 +532,66 @@ TEST_CASE("a loop that stops ends its connections") {
   REQUIRE(r.ends.size() == 1);
   CHECK(r.ends[0].how == connection::end::closed);
   l->send(frames({"nobody hears"}));
+}
+
+TEST_CASE("several loops share the connections, and stop together") {
+  constexpr std::size_t count = 6;
+  std::vector<std::unique_ptr<misbehaving_server>> servers;
+  std::vector<record> records(count);
+  connection::event_loops loops{3, {}};
+  std::vector<std::unique_ptr<connection::link>> links;
+  for (auto& r : records) {
+    servers.push_back(std::make_unique<misbehaving_server>([](auto& peer) {
+      peer.accept_websocket();
+      while (auto text = peer.read_frame())
+        peer.write_frame(*text);
+    }));
+    links.push_back(
+      loops.connect({.host = "127.0.0.1", .port = servers.back()->port(), .path = "/"}, std::make_unique<recorder>(r)));
+    links.back()->send(frames({"one", "two"}));
+  }
+  for (auto& r : records)
+    REQUIRE(r.wait([&] { return r.frames.size() == 2; }));
+  loops.stop();
+  for (const auto& r : records) {
+    REQUIRE(r.ends.size() == 1);
+    CHECK(r.ends[0].how == connection::end::closed);
+  }
+}
+
+TEST_CASE_METHOD(fixture, "what a peer said before it went is heard, although nothing more can be sent to it") {
+  misbehaving_server server{[](auto& peer) {
+    peer.accept_websocket();
+    peer.write_frame("last words");
+    peer.write_close(1013, "come back");
+  }};
+  const auto l = connect(to(server.port()));
+  const std::string large(1u << 20, 'x');
+  for (int i = 0; i < 50; ++i)
+    l->send(frames({large}));
+  const auto why = end();
+  CHECK((why.how == connection::end::peer_closed || why.how == connection::end::lost));
+  if (why.how == connection::end::peer_closed)
+    CHECK(r.frames == std::vector<std::string>{"last words"});
+}
+
+TEST_CASE_METHOD(fixture,
+                 "a peer that asks again and again whether anybody is there, and hears nothing, costs no memory") {
+  std::promise<void> heard;
+  misbehaving_server server{[&](auto& peer) {
+    peer.accept_websocket();
+    const auto pings = [] {
+      std::string many;
+      for (int i = 0; i < 1000; ++i)
+        many += "\x89\x7d" + std::string(125, 'p');
+      return many;
+    }();
+    for (int i = 0; i < 300; ++i) // 38 MB of questions, whose answers nobody reads
+      peer.write(pings);
+    peer.write_frame("still here");
+    static_cast<void>(heard.get_future().wait_for(10s));
+  }};
+  const auto l = connect(to(server.port()));
+  CHECK(r.wait([&] { return !r.frames.empty(); }));
+  heard.set_value();
 }

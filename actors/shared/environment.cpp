@@ -1,7 +1,7 @@
 #include "actors/shared/environment.hpp"
 
 #include "libstargate/base/scheduler.hpp"
-#include "libstargate/connection/event_loop.hpp"
+#include "libstargate/connection/event_loops.hpp"
 
 #include <stargate/error.hpp>
 
@@ -25,6 +25,8 @@ public:
   explicit real(caf::actor_system& system) : system_{system} {}
 
   std::shared_ptr<connection::transport> make_transport(const options& o) override {
+    if (o.event_loops > 1)
+      return std::make_shared<connection::event_loops>(o.event_loops, tls_settings(o));
     return connection::event_loop::start(tls_settings(o));
   }
   admin make_admin(const options& o, std::chrono::milliseconds timeout) override { return admin{o, timeout}; }

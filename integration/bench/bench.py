@@ -1,6 +1,6 @@
-"""Measures us beside the floor and beside other clients, on one broker, in turn, and how we grow.   bench.py --help
+"""Measures us beside the limit, the floor and other clients, on one broker, in turn, and how we grow.   bench.py --help
 
-Each round runs every contestant of a row once, one after the other, so that what drifts drifts for all; medians over the
+The limit is a bare socket that does the work and nothing else; the floor a plain client on libwebsockets. Each round runs every contestant of a row once, one after the other, so that what drifts drifts for all; medians over the
 rounds are printed as a table. Then come the costs against size: pipelines in one process, a restart of the broker under
 them, the registry and the supervisor by themselves. All of it is written as JSON and as plots to BUILD/bench. Times are
 only ever compared within a run: none passes or fails anything.
@@ -41,6 +41,10 @@ def floor(mode, path, count, size=100, outstanding=1000):
     return run(arguments.build / "stargate-floor", mode, PORT, path, count, size, outstanding)
 
 
+def limit(mode, path, count, size=100, outstanding=1000):
+    return run(arguments.build / "stargate-limit", mode, PORT, path, count, size, outstanding)
+
+
 def ours(*words):
     return run(arguments.build / "stargate", "--url", URL, "--connect-timeout", "120s", "perf", *words, "--format", "json")
 
@@ -53,6 +57,10 @@ def producer(topic, query=""):
     return f"/ws/v2/producer/persistent/public/default/{topic}{query}"
 
 
+def subscribed(topic, subscription):
+    return f"/ws/v2/consumer/persistent/public/default/{topic}/{subscription}?subscriptionInitialPosition=Earliest"
+
+
 # -- the rows: a name, and contestants with what each runs in round i
 
 def rows():
@@ -63,11 +71,13 @@ def rows():
     def sizes(size, count):
         topic = f"bench-{size}-{STAMP}"
         return {
+            "limit": lambda i: limit("produce", producer(topic), count, size, 300),
             "floor": lambda i: floor("produce", producer(topic), count, size, 300),
             "ours": lambda i: ours("produce", topic, "-m", count, "-s", size, "-o", 300),
         }
 
     yield "produce, 100 bytes", {
+        "limit": lambda i: limit("produce", producer(produce), n),
         "floor": lambda i: floor("produce", producer(produce), n),
         "ours": lambda i: ours("produce", produce, "-m", n, "-s", 100),
         "pulsar-client": lambda i: peer("pulsar-client", produce, n),
@@ -75,14 +85,17 @@ def rows():
         "websocket-client": lambda i: peer("websocket-client", produce, n // 5),
     }
     yield "produce, batching", {
+        "limit": lambda i: limit("produce", producer(produce, "?batchingEnabled=true"), n),
         "floor": lambda i: floor("produce", producer(produce, "?batchingEnabled=true"), n),
         "ours": lambda i: ours("produce", produce, "-m", n, "-s", 100, "--batching"),
     }
     yield "produce, 300 outstanding", {
+        "limit": lambda i: limit("produce", producer(produce), n, 100, 300),
         "floor": lambda i: floor("produce", producer(produce), n, 100, 300),
         "ours": lambda i: ours("produce", produce, "-m", n, "-s", 100, "-o", 300),
     }
     yield "produce, batching, 300 outstanding", {
+        "limit": lambda i: limit("produce", producer(produce, "?batchingEnabled=true"), n, 100, 300),
         "floor": lambda i: floor("produce", producer(produce, "?batchingEnabled=true"), n, 100, 300),
         "ours": lambda i: ours("produce", produce, "-m", n, "-s", 100, "-o", 300, "--batching"),
     }
@@ -94,6 +107,7 @@ def rows():
     yield "produce, 1 KB", sizes(1_000, n // 2)
     yield "produce, 100 KB", sizes(100_000, n // 50)
     yield "produce, blocking", {
+        "limit": lambda i: limit("pingpong", producer(produce), n // 50),
         "floor": lambda i: floor("pingpong", producer(produce), n // 50),
         "ours": lambda i: ours("produce", produce, "-m", n // 50, "-s", 100, "--blocking"),
     }
@@ -105,8 +119,8 @@ def rows():
 
     def consuming(topic, count):
         return {
-            "floor": lambda i: floor("consume", f"/ws/v2/consumer/persistent/public/default/{topic}/f{i}"
-                                                "?subscriptionInitialPosition=Earliest", count),
+            "limit": lambda i: limit("consume", subscribed(topic, f"l{i}"), count),
+            "floor": lambda i: floor("consume", subscribed(topic, f"f{i}"), count),
             "ours": lambda i: ours("consume", topic, "-m", count, "-s", f"o{i}", "--position", "earliest"),
         }
 
@@ -119,6 +133,7 @@ def rows():
     for name, size, count in (("10 bytes", 10, n), ("1 KB", 1_000, n // 2), ("100 KB", 100_000, n // 50)):
         yield f"consume and acknowledge, {name}", consuming(stored(size, count), count)
     yield "read", {
+        "limit": lambda i: limit("read", f"/ws/v2/reader/persistent/public/default/{source}?messageId=earliest", n),
         "floor": lambda i: floor("read", f"/ws/v2/reader/persistent/public/default/{source}?messageId=earliest", n),
         "ours": lambda i: ours("read", source, "-m", n, "--from", "earliest"),
     }
@@ -222,19 +237,30 @@ def pyplot():
     return plots
 
 
+COLOURS = {"limit": "#bbbbbb", "floor": "#777777", "ours": "#1f77b4", "pulsar-client": "#ff7f0e", "websockets": "#2ca02c",
+           "websocket-client": "#9467bd"}
+
+
 def plot_comparison(results, file):
+    """Processor time as a ratio to the limit's, linear from zero; what is off the picture says by how much."""
     plots = pyplot()
-    compared = {row: who for row, who in results.items() if "floor" in who}
-    figure, (left, right) = plots.subplots(1, 2, figsize=(12, 5))
-    for axis, key, title in ((left, "processorMicros", "processor time a message, us"), (right, "rate", "messages a second")):
-        for offset, name, colour in ((-0.2, "floor", "#999999"), (0.2, "ours", "#1f77b4")):
-            axis.barh([i + offset for i in range(len(compared))], [w[name][key] for w in compared.values()], 0.38,
-                      label=name, color=colour)
-        axis.set_yticks(range(len(compared)), compared)
-        axis.set_title(title)
-        axis.set_xscale("log")
-        axis.legend()
-    right.set_yticklabels([])
+    compared = {row: who for row, who in results.items() if "limit" in who}
+    figure, axis = plots.subplots(figsize=(11, 0.9 * len(compared) + 1))
+    most, labelled = 12, set()
+    for i, who in enumerate(compared.values()):
+        shown = [name for name in COLOURS if name in who]
+        height = 0.84 / len(shown)
+        for k, name in enumerate(shown):
+            ratio = who[name]["processorMicros"] / who["limit"]["processorMicros"]
+            axis.barh(i + (k - (len(shown) - 1) / 2) * height, min(ratio, most), height, color=COLOURS[name],
+                      label=None if name in labelled else name)
+            axis.text(min(ratio, most) + 0.05, i + (k - (len(shown) - 1) / 2) * height, f"{ratio:.1f}", va="center", fontsize=6)
+            labelled.add(name)
+    axis.set_yticks(range(len(compared)), compared)
+    axis.set_xlim(0, most)
+    axis.invert_yaxis()
+    axis.set_title("processor time a message, as a ratio to the limit's")
+    axis.legend(loc="lower right")
     figure.tight_layout()
     figure.savefig(file, format="svg", metadata={"Date": None})
 
@@ -264,10 +290,10 @@ def compare():
         results[row] = {name: {key: statistics.median(r[key] for r in list_) for key in list_[0]
                                if isinstance(list_[0][key], (int, float))} for name, list_ in runs.items()}
     print("", file=sys.stderr)
-    print("| | contestant | messages/s | against the floor | processor time, us | against the floor | median latency, us |")
+    print("| | contestant | messages/s | against the limit | processor time, us | against the limit | median latency, us |")
     print("|---|---|---|---|---|---|---|")
     for row, contestants in results.items():
-        base = contestants.get("floor") or contestants.get("ours, 1,000")
+        base = contestants.get("limit") or contestants.get("ours, 1,000")
         for name, r in contestants.items():
             rate = f"{r['rate'] / base['rate']:.2f}" if base and r is not base else ""
             used = f"{r['processorMicros'] / base['processorMicros']:.2f}" if base and r is not base else ""

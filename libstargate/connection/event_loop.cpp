@@ -10,6 +10,7 @@
 #include <csignal>
 
 #include <algorithm>
+#include <atomic>
 #include <functional>
 #include <mutex>
 #include <optional>
@@ -49,7 +50,7 @@ struct event_loop::parts {
 
   std::mutex mutex;
   std::vector<std::function<void()>> commands; // guarded by mutex
-  bool sleeps = false;                         // guarded by mutex: the thread waits, and nobody has woken it
+  std::atomic<bool> sleeps{false};             ///< The thread waits, and nobody has woken it.
   bool stopped = false;                        // guarded by mutex: no command is taken any more
 
   // The loop's thread only:
@@ -81,7 +82,7 @@ struct event_loop::parts {
     if (stopped)
       return;
     commands.push_back(std::move(command));
-    if (std::exchange(sleeps, false))
+    if (sleeps.exchange(false))
       poller.wake();
   }
 
@@ -92,7 +93,6 @@ struct event_loop::parts {
       gather();
       {
         const std::lock_guard guard{mutex};
-        sleeps = false;
         todo.swap(commands);
       }
       for (auto& command : todo)
@@ -130,18 +130,19 @@ struct event_loop::parts {
   /// Waits, and serves what is ready.
   void service(std::chrono::nanoseconds at_most) {
     const auto ready = poller.wait(at_most);
+    sleeps = false; // from here on, commands are seen without being told of
     const auto now = clock::now();
     for (auto* s : std::exchange(unfinished, {}))
-      serve(s, true, now);
-    for (const auto& [who, readable] : ready)
-      serve(static_cast<session*>(who), readable, now);
+      serve(s, true, false, now);
+    for (const auto& [who, readable, has_room] : ready)
+      serve(static_cast<session*>(who), readable, has_room, now);
   }
 
-  void serve(session* s, bool readable, clock::time_point now) {
+  void serve(session* s, bool readable, bool has_room, clock::time_point now) {
     if (!sessions.contains(s))
       return;
     const bool had_frames = s->has_frames();
-    const auto next = s->on_ready(buffer, readable, now);
+    const auto next = s->on_ready(buffer, readable, has_room, now);
     if (!had_frames && s->has_frames())
       with_frames.push_back(s);
     act(s, next);
@@ -179,12 +180,13 @@ struct event_loop::parts {
   void attend(session* s) {
     auto& e = sessions.at(s);
     const auto socket = s->socket();
-    if (socket >= 0 && socket != e.watched)
-      poller.watch(socket, s, s->wants_room());
-    else if (socket >= 0 && e.room != s->wants_room())
-      poller.change(socket, s, s->wants_room());
-    e.watched = socket;
-    e.room = s->wants_room();
+    const bool room = s->wants_room();
+    if (socket >= 0 && (socket != e.watched || room != e.room)) {
+      if (!(socket != e.watched ? poller.watch(socket, s, room) : poller.change(socket, s, room)))
+        return finish(s, {end::unreachable, 0, "the system watches no more sockets (epoll's max_user_watches)"});
+      e.watched = socket;
+      e.room = room;
+    }
     set_alarm(s, e);
   }
 

@@ -17,12 +17,11 @@ namespace {
 
 constexpr std::size_t most_at_once = 256;
 
-void control(int epoll, int operation, int socket, void* who, bool room) {
+bool control(int epoll, int operation, int socket, void* who, bool room) {
   epoll_event event{};
   event.events = EPOLLIN | EPOLLRDHUP | (room ? EPOLLOUT : 0u);
   event.data.ptr = who;
-  if (::epoll_ctl(epoll, operation, socket, &event) != 0)
-    throw std::system_error{errno, std::generic_category(), "epoll_ctl"};
+  return ::epoll_ctl(epoll, operation, socket, &event) == 0;
 }
 
 int or_throw(int descriptor, const char* what) {
@@ -36,11 +35,12 @@ int or_throw(int descriptor, const char* what) {
 poller::poller()
   : epoll_{or_throw(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1")},
     wake_{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)} {
-  if (wake_ < 0) {
+  if (wake_ < 0 || !watch(wake_, nullptr, false)) {
+    const auto error = errno;
+    ::close(wake_);
     ::close(epoll_);
-    or_throw(wake_, "eventfd");
+    throw std::system_error{error, std::generic_category(), "eventfd"};
   }
-  watch(wake_, nullptr, false);
 }
 
 poller::~poller() {
@@ -48,12 +48,12 @@ poller::~poller() {
   ::close(epoll_);
 }
 
-void poller::watch(int socket, void* who, bool room) {
-  control(epoll_, EPOLL_CTL_ADD, socket, who, room);
+bool poller::watch(int socket, void* who, bool room) {
+  return control(epoll_, EPOLL_CTL_ADD, socket, who, room);
 }
 
-void poller::change(int socket, void* who, bool room) {
-  control(epoll_, EPOLL_CTL_MOD, socket, who, room);
+bool poller::change(int socket, void* who, bool room) {
+  return control(epoll_, EPOLL_CTL_MOD, socket, who, room);
 }
 
 void poller::forget(int socket) {
@@ -73,7 +73,7 @@ std::span<const poller::ready> poller::wait(std::chrono::nanoseconds at_most) {
       std::uint64_t count = 0;
       static_cast<void>(::read(wake_, &count, sizeof count));
     } else {
-      ready_.push_back({e.data.ptr, (e.events & ~EPOLLOUT) != 0});
+      ready_.push_back({e.data.ptr, (e.events & ~EPOLLOUT) != 0, (e.events & EPOLLOUT) != 0});
     }
   }
   return ready_;

@@ -23,11 +23,13 @@ public:
   struct ready {
     void* who = nullptr; ///< Whoever was given to `watch`.
     bool readable = false;
+    bool has_room = false;
   };
 
   /// A socket is watched until it is forgotten, which is before it is closed: always for what it brings, and when `room` for room to write.
-  void watch(int socket, void* who, bool room);
-  void change(int socket, void* who, bool room);
+  /// False when the system watches no more.
+  [[nodiscard]] bool watch(int socket, void* who, bool room);
+  [[nodiscard]] bool change(int socket, void* who, bool room);
   void forget(int socket);
   /// Waits until a socket is ready, somebody wakes it, or the time is over.
   [[nodiscard]] std::span<const ready> wait(std::chrono::nanoseconds at_most);

@@ -16,6 +16,7 @@ constexpr std::size_t frames_a_batch = 1024;            // then the observer is 
 constexpr std::size_t reads_a_turn = 8;                 // then other connections have theirs
 constexpr auto time_to_close = std::chrono::seconds{5}; // for what is unsent, and for the peer's answer
 constexpr auto time_for_a_refusal = std::chrono::milliseconds{500}; // for the body that says why
+constexpr std::size_t most_to_answer_pings = 1u << 20; // bytes that wait: a peer that reads nothing needs no answers
 constexpr int normal_closure = 1000, protocol_error = 1002, message_too_big = 1009;
 
 } // namespace
@@ -184,12 +185,12 @@ session::next session::opened(std::string_view behind) {
 
 // -- the socket
 
-session::next session::on_ready(std::span<char> buffer, bool readable, clock::time_point now) {
+session::next session::on_ready(std::span<char> buffer, bool readable, bool has_room, clock::time_point now) {
   if (phase_ == phase::connecting)
     return on_connected();
   if (phase_ == phase::securing)
     return go_on_securing();
-  if (wants_room_ || written_ < out_.size())
+  if (wants_room_ ? has_room : written_ < out_.size())
     if (const auto after = write(); after != next::wait)
       return after;
   return readable || stream_.may_have_more() ? read(buffer, now) : next::wait;
@@ -250,7 +251,7 @@ session::next session::take_frames(std::string_view bytes) {
 }
 
 void session::on_ping(std::string_view payload) {
-  if (phase_ == phase::open || phase_ == phase::closing)
+  if ((phase_ == phase::open || phase_ == phase::closing) && out_.size() - written_ < most_to_answer_pings)
     append_masked_frame(out_, payload, opcode::pong);
 }
 

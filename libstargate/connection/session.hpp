@@ -53,8 +53,9 @@ public:
 
   [[nodiscard]] int socket() const { return stream_.socket(); }
   [[nodiscard]] bool wants_room() const { return wants_room_; }
-  /// The socket is ready. @param buffer to read into, for all sessions; @param readable whether there is something to read
-  [[nodiscard]] next on_ready(std::span<char> buffer, bool readable, clock::time_point now);
+  /// The socket is ready. @param buffer to read into, for all sessions; @param readable whether there is something to
+  /// read, @param has_room or room to write
+  [[nodiscard]] next on_ready(std::span<char> buffer, bool readable, bool has_room, clock::time_point now);
   [[nodiscard]] bool has_frames() const { return !received_.empty(); }
   [[nodiscard]] std::size_t bytes_received() const { return bytes_received_; }
   /// Hands what has come to the observer.

@@ -173,6 +173,11 @@ std::span<const option_row<options>> rows() {
               "A larger frame of the broker is not taken: its message is not handled, which is logged with its id. The "
               "default has room for the largest message of a broker with its own defaults, in base64.")
       .between(65'536, 1 << 30, "64 KiB to 1 GiB, in bytes"),
+    o::option(
+      "event_loops", &options::event_loops,
+      "Threads for the sockets of the tree, each with its share of them. One serves thousands of topics; more help "
+      "when it is what a processor is busy with.")
+      .between(1, 64),
     o::option("inspection_socket", &options::inspection_socket,
               "A Unix domain socket that tells this user what the tree looks like: `stargate tree`.")
       .allowed("a path of at most 107 bytes", [](const options& t) { return t.inspection_socket.size() <= 107; }),

@@ -232,6 +232,7 @@ struct options {
   std::uint32_t intensity = 3; ///< More restarts than this within `period` make a supervisor give up.
   std::chrono::seconds period{5};
   std::uint32_t max_frame_size = 8u << 20;   ///< Bytes: a message in a larger frame is logged, and not handled.
+  std::uint32_t event_loops = 1;             ///< Threads for the sockets of the tree, which are spread over them.
   std::chrono::milliseconds shutdown{5'000}; ///< How long each actor may take to drain when the tree stops.
   /// A Unix domain socket that tells whoever connects, which only this user may, what the tree looks like:
   /// `stargate tree`. Empty: none.
