@@ -11,10 +11,13 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
+#include <cstdint>
 #include <functional>
 #include <mutex>
 #include <optional>
 #include <queue>
+#include <ratio>
 #include <stdexcept>
 #include <thread>
 #include <unordered_map>
@@ -26,6 +29,7 @@ namespace {
 using clock = session::clock;
 
 constexpr std::size_t receive_buffer = 256u << 10;
+using alarm_grid = std::chrono::duration<std::int64_t, std::ratio<1, 40>>; // those of many sessions ring together
 constexpr auto stop_timeout = std::chrono::seconds{1};
 constexpr auto gathering_time = std::chrono::microseconds{200};
 constexpr std::size_t worth_gathering = 32u << 10; // more than that is worth a wake-up of its own
@@ -196,9 +200,12 @@ struct event_loop::parts {
   }
 
   void set_alarm(const session* s, entry& e) {
-    if (s->late_at() >= e.wakes_at)
+    const auto at = s->late_at() == clock::time_point::max()
+                      ? s->late_at()
+                      : clock::time_point{std::chrono::ceil<alarm_grid>(s->late_at().time_since_epoch())};
+    if (at >= e.wakes_at)
       return; // it is looked at before that
-    e.wakes_at = s->late_at();
+    e.wakes_at = at;
     alarms.push({e.wakes_at, e.owner});
   }
 
