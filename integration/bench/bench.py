@@ -139,6 +139,30 @@ def rows():
     }
 
 
+# -- how long a receipt takes, when there is time
+
+def latencies():
+    """At a rate that keeps nobody busy: from when a message was due to its receipt."""
+    topic, seen = f"bench-latency-{STAMP}", {}
+    for rate in (2_000, 20_000):
+        n = 3 * rate // SCALE
+        for i in range(arguments.runs):
+            for name, measure in (("limit", lambda: limit("paced", producer(topic), n, 100, rate)),
+                                  ("ours", lambda: ours("produce", topic, "-m", n, "-s", 100, "-r", rate))):
+                seen.setdefault((rate, name), []).append(measure())
+            print(f"\rbench: {rate:,} a second, round {i + 1} of {arguments.runs}      ", end="", file=sys.stderr, flush=True)
+    print("", file=sys.stderr)
+    print("| messages a second | contestant | p50, us | p99, us | p99.9, us | processor time, us |")
+    print("|---|---|---|---|---|---|")
+    result = {}
+    for (rate, name), runs in seen.items():
+        keys = ("medianMicros", "p99Micros", "p999Micros", "processorMicros")
+        medians = result[f"{rate} {name}"] = {key: statistics.median(r[key] for r in runs) for key in keys}
+        print(f"| {rate:,} | {name} | " + " | ".join(f"{medians[key]:,.0f}" for key in keys) + " |")
+    print()
+    return result
+
+
 # -- how the cost grows
 
 SIZES = (1, 10, 100) if arguments.quick else (1, 10, 100, 1000)
@@ -310,6 +334,7 @@ def main():
     if arguments.only != "scale":
         results["comparison"] = compare()
         plot_comparison(results["comparison"], out / "comparison.svg")
+        results["latencies"] = latencies()
     if arguments.only != "comparison":
         results["scale"] = scale()
         plot_scale(results["scale"]["grown"], out / "scale.svg")

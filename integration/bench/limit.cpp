@@ -1,8 +1,9 @@
 // The limit: what no client can be cheaper than that does the work. One thread and one socket, as many frames a call as
 // there are; payloads are encoded and decoded, JSON is written and looked through; nothing else is done.
 //
-//     stargate-limit produce|pingpong|consume|read PORT PATH COUNT SIZE OUTSTANDING
+//     stargate-limit produce|pingpong|paced|consume|read PORT PATH COUNT SIZE OUTSTANDING
 //
+// `paced` produces at a rate, OUTSTANDING messages a second, and tells how long receipts took.
 // As stargate-floor, which is what a plain client does.
 #include "libstargate/connection/frame_reader.hpp"
 #include "libstargate/connection/handshake.hpp"
@@ -20,8 +21,11 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
+#include <deque>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -66,7 +70,11 @@ public:
     : mode_{std::move(mode)},
       fd_{fd},
       count_{count},
-      outstanding_{mode_ == "pingpong" ? 1 : outstanding},
+      outstanding_{mode_ == "pingpong" ? 1
+                   : mode_ == "paced"  ? count
+                                       : outstanding},
+      pace_{mode_ == "paced" ? std::chrono::nanoseconds{1'000'000'000 / std::max<std::size_t>(outstanding, 1)}
+                             : std::chrono::nanoseconds{0}},
       payload_(size, 'x') {}
 
   void upgrade(const std::string& path, std::uint16_t port) {
@@ -88,7 +96,12 @@ public:
     while (got_ < count_ || written_ < out_.size()) {
       fill();
       pollfd p{fd_, static_cast<short>(POLLIN | (written_ < out_.size() ? POLLOUT : 0)), 0};
-      if (::poll(&p, 1, -1) < 0)
+      const auto wait = mode_ == "paced" && sent_ < count_
+                          ? std::max(due() - clock_type::now(), clock_type::duration{0})
+                          : clock_type::duration{std::chrono::hours{1}};
+      const timespec at_most{static_cast<time_t>(wait / std::chrono::seconds{1}),
+                             static_cast<long>((wait % std::chrono::seconds{1}).count())};
+      if (::ppoll(&p, 1, &at_most, nullptr) < 0)
         fail("poll");
       if ((p.revents & POLLOUT) != 0) {
         const auto n = ::send(fd_, out_.data() + written_, out_.size() - written_, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -102,7 +115,7 @@ public:
   }
 
   clock_type::time_point began;
-  std::vector<long> latencies; // of ping-pong, in microseconds
+  std::vector<long> latencies; // of ping-pong, and at a pace, in microseconds
 
 private:
   std::string_view received() {
@@ -117,16 +130,17 @@ private:
       out_.clear();
       written_ = 0;
     }
-    if (mode_ != "produce" && mode_ != "pingpong")
+    if (!is_producer())
       return;
-    while (sent_ < count_ && sent_ - got_ < outstanding_ && out_.size() < most_written_at_once) {
+    while ((mode_ != "paced" || due() <= clock_type::now()) && sent_ < count_ && sent_ - got_ < outstanding_
+           && out_.size() < most_written_at_once) {
       text_ = R"({"payload":")";
       protocol::append_base64(text_, payload_);
       text_ += R"(","context":")";
       text_ += std::to_string(sent_++);
       text_ += "\"}";
       connection::append_masked_frame(out_, text_);
-      last_sent_ = clock_type::now();
+      sent_at_.push_back(mode_ == "paced" ? due_before() : clock_type::now());
     }
   }
 
@@ -136,12 +150,13 @@ private:
       fail("the broker closed");
     for (const auto& text : messages_) {
       ++got_;
-      if (mode_ == "produce" || mode_ == "pingpong") {
+      if (is_producer()) {
         if (text.find("\"ok\"") == std::string::npos)
           fail("a message was refused");
-        if (mode_ == "pingpong")
+        if (mode_ != "produce")
           latencies.push_back(static_cast<long>(
-            std::chrono::duration_cast<std::chrono::microseconds>(clock_type::now() - last_sent_).count()));
+            std::chrono::duration_cast<std::chrono::microseconds>(clock_type::now() - sent_at_.front()).count()));
+        sent_at_.pop_front();
         continue;
       }
       if (!protocol::decode_base64(value_of(text, "\"payload\":\""), decoded_))
@@ -152,6 +167,11 @@ private:
       connection::append_masked_frame(out_, text_);
     }
   }
+
+  [[nodiscard]] bool is_producer() const { return mode_ == "produce" || mode_ == "pingpong" || mode_ == "paced"; }
+  /// When the next message is to be sent; and when the last one was to be, which is when its wait begins.
+  [[nodiscard]] clock_type::time_point due() const { return began + pace_ * static_cast<std::int64_t>(sent_); }
+  [[nodiscard]] clock_type::time_point due_before() const { return due() - pace_; }
 
   static std::string_view value_of(std::string_view text, std::string_view name) {
     const auto at = text.find(name);
@@ -170,11 +190,12 @@ private:
   const std::string mode_;
   const int fd_;
   const std::size_t count_, outstanding_;
+  const std::chrono::nanoseconds pace_;
   const std::string payload_;
   std::string text_, decoded_;
   connection::byte_buffer out_;
   std::size_t written_ = 0, sent_ = 0, got_ = 0;
-  clock_type::time_point last_sent_;
+  std::deque<clock_type::time_point> sent_at_;
   std::vector<char> buffer_ = std::vector<char>(256u << 10);
   std::vector<std::string> messages_;
   connection::frame_reader reader_{64u << 20};
@@ -184,7 +205,8 @@ private:
 
 int main(int argc, char** argv) {
   if (argc != 7) {
-    std::fprintf(stderr, "usage: stargate-limit produce|pingpong|consume|read PORT PATH COUNT SIZE OUTSTANDING\n");
+    std::fprintf(stderr,
+                 "usage: stargate-limit produce|pingpong|paced|consume|read PORT PATH COUNT SIZE OUTSTANDING\n");
     return 2;
   }
   const auto port = static_cast<std::uint16_t>(std::atoi(argv[2]));
@@ -196,8 +218,15 @@ int main(int argc, char** argv) {
   const double seconds = std::chrono::duration<double>(clock_type::now() - c.began).count();
   const double used = processor_seconds() - processor;
   std::sort(c.latencies.begin(), c.latencies.end());
-  const long median = c.latencies.empty() ? 0 : c.latencies[c.latencies.size() / 2];
-  std::printf("{\"messages\":%llu,\"seconds\":%.4f,\"rate\":%.1f,\"processorMicros\":%.3f,\"medianMicros\":%ld}\n",
-              count, seconds, static_cast<double>(count) / seconds, used * 1e6 / static_cast<double>(count), median);
+  const auto share = [&](double of_all) {
+    return c.latencies.empty()
+             ? 0
+             : c.latencies[std::min(c.latencies.size() - 1,
+                                    static_cast<std::size_t>(of_all * static_cast<double>(c.latencies.size())))];
+  };
+  std::printf("{\"messages\":%llu,\"seconds\":%.4f,\"rate\":%.1f,\"processorMicros\":%.3f,\"medianMicros\":%ld,"
+              "\"p99Micros\":%ld,\"p999Micros\":%ld}\n",
+              count, seconds, static_cast<double>(count) / seconds, used * 1e6 / static_cast<double>(count), share(0.5),
+              share(0.99), share(0.999));
   return 0;
 }
