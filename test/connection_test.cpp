@@ -11,6 +11,7 @@
 #include <future>
 #include <mutex>
 #include <optional>
+#include <thread>
 
 namespace connection = stargate::connection;
 using connection::ended, connection::endpoint, connection::event_loop, connection::frame, connection::observer;
@@ -559,20 +560,71 @@ TEST_CASE("several loops share the connections, and stop together") {
   }
 }
 
+namespace {
+
+/// Holds the loop's thread when the connection opens, until it is let go.
+class holder final : public observer {
+public:
+  holder(record& r, std::shared_future<void> go) : inner_{r}, go_{std::move(go)} {}
+  void on_open() override {
+    inner_.on_open();
+    go_.wait_for(10s);
+  }
+  void on_frames(std::vector<std::string> frames) override { inner_.on_frames(std::move(frames)); }
+  void on_end(ended why) override { inner_.on_end(std::move(why)); }
+
+private:
+  recorder inner_;
+  std::shared_future<void> go_;
+};
+
+} // namespace
+
 TEST_CASE_METHOD(fixture, "what a peer said before it went is heard, although nothing more can be sent to it") {
-  misbehaving_server server{[](auto& peer) {
+  std::promise<void> go;
+  std::optional<misbehaving_server> server;
+  server.emplace([&](auto& peer) {
     peer.accept_websocket();
+    r.wait([&] { return r.opened == 1; });
     peer.write_frame("last words");
     peer.write_close(1013, "come back");
-  }};
-  const auto l = connect(to(server.port()));
-  const std::string large(1u << 20, 'x');
+  });
+  const auto l = loop->connect(to(server->port()), std::make_unique<holder>(r, go.get_future().share()));
   for (int i = 0; i < 50; ++i)
-    l->send(frames({large}));
-  const auto why = end();
-  CHECK((why.how == connection::end::peer_closed || why.how == connection::end::lost));
-  if (why.how == connection::end::peer_closed)
-    CHECK(r.frames == std::vector<std::string>{"last words"});
+    l->send(frames({std::string(1u << 20, 'x')}));
+  server.reset(); // it has spoken, and its socket is closed
+  go.set_value();
+  CHECK(end().how == connection::end::peer_closed);
+  CHECK(r.ends[0].status == 1013);
+  CHECK(r.frames == std::vector<std::string>{"last words"});
+}
+
+TEST_CASE("a connection that is asked for once the loop has stopped has its end") {
+  const auto loop = event_loop::start();
+  loop->stop();
+  record r;
+  const auto l = loop->connect({.host = "127.0.0.1", .port = 1, .path = "/"}, std::make_unique<recorder>(r));
+  REQUIRE(r.ends.size() == 1);
+  CHECK(r.ends[0].how == connection::end::closed);
+  l->send(frames({"nobody hears"}));
+}
+
+TEST_CASE("however a stop and connections meet, each has one end") {
+  for (int round = 0; round < 200; ++round) {
+    const auto loop = event_loop::start();
+    std::vector<record> records(8);
+    std::vector<std::unique_ptr<connection::link>> links(records.size());
+    std::thread other{[&] {
+      for (std::size_t i = 0; i < records.size(); ++i)
+        links[i] = loop->connect({.host = "127.0.0.1", .port = 1, .path = "/"}, std::make_unique<recorder>(records[i]));
+    }};
+    loop->stop();
+    other.join();
+    for (auto& one : records) {
+      REQUIRE(one.wait([&] { return !one.ends.empty(); }));
+      CHECK(one.ends.size() == 1);
+    }
+  }
 }
 
 TEST_CASE_METHOD(fixture,

@@ -28,7 +28,7 @@ ALLOWED = {
 }
 # Of CAF, only one header may know that there are two generations; the connection knows no CAF at all.
 FORBIDDEN = {
-    "libstargate/connection": r"<(caf|stargate)/",
+    "libstargate/connection": r"<(caf|stargate)/|libstargate/protocol/(?!base64\.hpp)",
     "registry": r"<(libwebsockets|rapidjson)",
     "supervisor": r"<(libwebsockets|rapidjson)",
 }

@@ -80,14 +80,16 @@ struct event_loop::parts {
 
   resolver names; // the last member, so the first to go: its thread posts commands
 
-  /// Runs `command` on the loop's thread. One wake-up serves all commands that are there. @par Threads any thread
-  void post(std::function<void()> command) {
+  /// Runs `command` on the loop's thread. One wake-up serves all commands that are there. False when the loop has
+  /// stopped. @par Threads any thread
+  bool post(std::function<void()> command) {
     const std::lock_guard guard{mutex};
     if (stopped)
-      return;
+      return false;
     commands.push_back(std::move(command));
     if (sleeps.exchange(false))
       poller.wake();
+    return true;
   }
 
   void run() {
@@ -115,6 +117,8 @@ struct event_loop::parts {
       stopped = true;
       todo.swap(commands);
     }
+    for (auto& command : todo) // connections that were still asked for have an end, too
+      command();
     while (!sessions.empty())
       finish(sessions.begin()->first, {end::closed, 0, "the event loop stopped"});
   }
@@ -352,7 +356,8 @@ private:
 std::unique_ptr<link> event_loop::connect(endpoint to, std::unique_ptr<observer> observer) {
   auto s = std::make_shared<session>(std::move(to), std::move(observer));
   auto result = std::make_unique<session_link>(shared_from_this(), *parts_, s);
-  parts_->post([p = parts_.get(), s] { p->begin(s); });
+  if (!parts_->post([p = parts_.get(), s] { p->begin(s); }))
+    s->end_unmade();
   return result;
 }
 

@@ -403,6 +403,11 @@ void session::hide_secrets(std::string& text) const {
   }
 }
 
+void session::end_unmade() {
+  static_cast<void>(over({end::closed, 0, "the event loop has stopped"}));
+  end();
+}
+
 void session::end() {
   if (has_ended())
     return;

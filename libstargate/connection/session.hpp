@@ -81,6 +81,8 @@ public:
   [[nodiscard]] next fail(ended why);
   /// Tells the observer, once, and closes.
   void end();
+  /// The end of one whose loop had stopped before it began. @par Threads the caller's: there is no other
+  void end_unmade();
   [[nodiscard]] bool has_ended() const { return phase_ == phase::ended; }
 
 private:

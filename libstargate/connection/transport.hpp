@@ -100,7 +100,7 @@ public:
   virtual ~transport() = default;
 
   /// Begins to connect. The observer lives until after `on_end`, which comes for every connection, also one that was
-  /// never made.
+  /// never made; for one that is asked for after `stop` it comes within this call.
   [[nodiscard]] virtual std::unique_ptr<link> connect(endpoint to, std::unique_ptr<observer> observer) = 0;
 
   /// Closes what is open, waits for it at most a second, and makes no more connections. @par Threads any thread but
