@@ -259,7 +259,7 @@ void network::deliver_down(wire& w) {
       return "to client " + w.name() + ": " + std::to_string(frames.size()) + " frames, first "
              + (is_secret ? "an encrypted one" : frames.front());
     });
-    return w.who->on_frames(std::move(frames));
+    return w.who->on_frames(std::move(frames), connection::load::busy);
   }
   const auto e = std::move(w.down.front());
   w.down.pop_front();

@@ -5,12 +5,15 @@
 
 #include <catch2/catch.hpp>
 
+#include <array>
 #include <atomic>
 #include <condition_variable>
 #include <csignal>
+#include <cstdio>
 #include <future>
 #include <mutex>
 #include <optional>
+#include <random>
 #include <thread>
 
 namespace connection = stargate::connection;
@@ -44,7 +47,7 @@ public:
   void on_open() override {
     note([&] { ++r_.opened; });
   }
-  void on_frames(std::vector<std::string> frames) override {
+  void on_frames(std::vector<std::string> frames, connection::load) override {
     note([&] { r_.frames.insert(r_.frames.end(), frames.begin(), frames.end()); });
   }
   std::optional<std::string> on_oversized(std::string_view beginning, std::uint64_t size) override {
@@ -113,6 +116,67 @@ TEST_CASE_METHOD(fixture, "frames go and come in order") {
   }
   REQUIRE(r.wait([&] { return r.frames.size() == expected.size(); }));
   CHECK(r.frames == expected);
+}
+
+TEST_CASE_METHOD(fixture, "threads that send while the loop sleeps and wakes keep each their order") {
+  constexpr int threads = 4, each = 600;
+  misbehaving_server echo{[](auto& peer) {
+    peer.accept_websocket();
+    while (auto text = peer.read_frame())
+      peer.write_frame(*text);
+  }};
+  const auto l = connect(to(echo.port()));
+  REQUIRE(r.wait([&] { return r.opened == 1; }));
+  std::vector<std::thread> senders;
+  for (int t = 0; t < threads; ++t)
+    senders.emplace_back([&, t] {
+      std::mt19937 chance(static_cast<unsigned>(t));
+      for (int i = 0; i < each; ++i) {
+        const auto name = std::to_string(t) + " " + std::to_string(i) + " ";
+        l->send(frames({name + std::string(chance() % 40 == 0 ? 100'000 : chance() % 200, 'x')}));
+        if (chance() % 8 == 0) // long enough for the loop to fall asleep, at times
+          std::this_thread::sleep_for(std::chrono::microseconds{chance() % 400});
+      }
+    });
+  for (auto& s : senders)
+    s.join();
+  REQUIRE(r.wait([&] { return r.frames.size() == std::size_t{threads} * each; }, 30s));
+  std::array<int, threads> next{};
+  for (const auto& text : r.frames) {
+    int t = 0, i = 0;
+    REQUIRE(std::sscanf(text.c_str(), "%d %d ", &t, &i) == 2);
+    REQUIRE(i == next.at(static_cast<std::size_t>(t))++);
+  }
+}
+
+TEST_CASE_METHOD(fixture, "frames that are sent from within an observer go out, and those of others before them") {
+  misbehaving_server echo{[](auto& peer) {
+    peer.accept_websocket();
+    while (auto text = peer.read_frame())
+      peer.write_frame(*text);
+  }};
+  std::shared_ptr<connection::link> l;
+  class answering final : public observer {
+  public:
+    answering(record& r, std::shared_ptr<connection::link>& l) : inner_{r}, link_{l} {}
+    void on_open() override { inner_.on_open(); }
+    void on_frames(std::vector<std::string> frames, connection::load load) override {
+      for (const auto& f : frames)
+        if (const int n = std::stoi(f); n > 0)
+          link_->send({std::make_shared<const std::string>(std::to_string(n - 1))});
+      inner_.on_frames(std::move(frames), load);
+    }
+    void on_end(ended why) override { inner_.on_end(std::move(why)); }
+
+  private:
+    recorder inner_;
+    std::shared_ptr<connection::link>& link_;
+  };
+  l = loop->connect(to(echo.port()), std::make_unique<answering>(r, l));
+  REQUIRE(r.wait([&] { return r.opened == 1; }));
+  l->send(frames({"200"}));
+  REQUIRE(r.wait([&] { return r.frames.size() == 201; }));
+  CHECK(r.frames.back() == "0");
 }
 
 TEST_CASE_METHOD(fixture, "a frame of 1 MiB arrives whole, however it is cut") {
@@ -570,7 +634,9 @@ public:
     inner_.on_open();
     go_.wait_for(10s);
   }
-  void on_frames(std::vector<std::string> frames) override { inner_.on_frames(std::move(frames)); }
+  void on_frames(std::vector<std::string> frames, connection::load load) override {
+    inner_.on_frames(std::move(frames), load);
+  }
   void on_end(ended why) override { inner_.on_end(std::move(why)); }
 
 private:

@@ -497,7 +497,8 @@ TEST_CASE_METHOD(fixture, "a handler may let go of its tree, which then stops by
   };
   world->on_connect = [](test::fake_world::connection& c) {
     c.who->on_open();
-    c.who->on_frames({R"({"messageId":"CAo=","payload":"","publishTime":"2026-01-01T00:00:00Z"})"});
+    c.who->on_frames({R"({"messageId":"CAo=","payload":"","publishTime":"2026-01-01T00:00:00Z"})"},
+                     connection::load::busy);
   };
   caf::actor supervisor;
   {

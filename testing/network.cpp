@@ -95,7 +95,7 @@ void wire::close_up() {
 void wire::send(std::string frame) {
   later(last_down_, [this, frame = std::move(frame)] {
     if (who_ && open_ && !deaf_)
-      who_->on_frames({frame});
+      who_->on_frames({frame}, connection::load::busy);
   });
 }
 

@@ -82,6 +82,10 @@ struct producer_ack_state {
   ~producer_ack_state() { desk.of()->leave(self->address()); }
 
   auto now() { return self->clock().now(); }
+  /// Not where it would run what is the application's: the functions that take receipts, or a reader of keys.
+  [[nodiscard]] bool may_run_inline(inline_host on) const {
+    return connection != 0 && !encrypts && !drain_to && (on == inline_host::caller || desk.of()->callbacks == 0);
+  }
 
   void on_publications(publications& m) {
     for (auto& item : m.items)
@@ -158,6 +162,7 @@ struct producer_ack_state {
   /// What has to be looked at whenever the ledger has changed. Frames go out together at the end of what is in the
   /// mailbox now.
   void after_change() {
+    desk.of()->set_pending(ledger.pending());
     if (connection != 0 && !flush_pending) {
       flush_pending = true;
       send(self, caf::actor_cast<caf::actor>(self), flush{});

@@ -34,11 +34,20 @@ publication::~publication() {
 }
 
 void publication::answer(caf::expected<message_id> result) {
-  if (std::exchange(answered_, true))
+  if (answered_)
     return;
+  if (auto* const here = inline_execution::current(); calls_back_ && here != nullptr) { // the stack of somebody else
+    here->elsewhere(
+      [who = publication_ptr{new publication{std::move(*this)}}, result = std::move(result)] { who->answer(result); });
+    answered_ = true;
+    return;
+  }
+  answered_ = true;
   const auto to = std::exchange(to_, nullptr);
   if (to && entered_)
     to->entrance.leave();
+  if (to && calls_back_)
+    --to->callbacks;
   const auto handler = std::exchange(answer_, nullptr);
   if (!handler)
     return;

@@ -22,11 +22,17 @@ class publication {
 public:
   /// @param to for the log, if there is one
   /// @param entered whether the entrance of `to` was entered for it, and is left with the answer
-  publication(message what, receipt_handler answer, std::shared_ptr<producing> to = {}, bool entered = false)
+  /// @param calls_back whether `answer` is the application's
+  publication(message what, receipt_handler answer, std::shared_ptr<producing> to = {}, bool entered = false,
+              bool calls_back = false)
     : content{std::move(what)},
       answer_{std::move(answer)},
       to_{std::move(to)},
-      entered_{entered} {}
+      entered_{entered},
+      calls_back_{calls_back && to_} {
+    if (calls_back_)
+      ++to_->callbacks;
+  }
   publication(const publication&) = delete;
   publication& operator=(const publication&) = delete;
   ~publication();
@@ -46,7 +52,7 @@ private:
 
   receipt_handler answer_;
   std::shared_ptr<producing> to_;
-  bool entered_;
+  bool entered_, calls_back_;
   bool transmitted_ = false;
   bool answered_ = false;
 };

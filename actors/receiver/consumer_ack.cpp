@@ -59,6 +59,8 @@ struct consumer_ack_state {
       receiver{std::move(whose)},
       supervisor{std::move(below)} {}
 
+  [[nodiscard]] bool may_run_inline(inline_host) const { return connection != 0 && !leaving; }
+
   bool ready() {
     dispatcher = tree->registry().whereis(receiver->keys.dispatcher());
     if (!dispatcher) {

@@ -84,6 +84,8 @@ struct dispatcher_state {
       supervisor{std::move(below)},
       distribution{receiver->partition_by_key ? receiver->processors : 1, receiver->rate_limit} {}
 
+  [[nodiscard]] bool may_run_inline(inline_host) const { return connection != 0 && !draining && !leaving; }
+
   void announce_connection() {
     if (connection == 0 || !acknowledger)
       return;

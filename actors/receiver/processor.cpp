@@ -398,8 +398,13 @@ struct processor_state {
   }
 
   void send_settled() {
-    if (!unsent.empty())
-      send(self, settled_origin->acknowledger, settle{settled_origin->connection, std::exchange(unsent, {})});
+    if (unsent.empty())
+      return;
+    settle m{settled_origin->connection, std::exchange(unsent, {})};
+    if (tree->world->has_threads()) // carried to the socket by this thread, which is awake
+      post_and_run(settled_origin->acknowledger, inline_host::caller, std::move(m));
+    else
+      send(self, settled_origin->acknowledger, std::move(m));
   }
 
   void drop_queue() {

@@ -8,6 +8,7 @@
 #include <stargate/error.hpp>
 #include <stargate/log.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <mutex>
@@ -29,6 +30,17 @@ public:
   const std::chrono::milliseconds send_timeout;
   in_flight_limit entrance;
   const log_hook log;
+  std::atomic<std::size_t> callbacks{0}; ///< How many functions of the application wait for receipts.
+
+  /// Whether whoever hands over a message now does best to carry it to its socket: none is under way, or the last has
+  /// gone a while ago. While messages stream, they are better left to the acknowledger, which takes many at a time.
+  [[nodiscard]] bool is_calm(std::chrono::steady_clock::time_point now) {
+    const auto last = last_handed_over_.exchange(now.time_since_epoch().count(), std::memory_order_relaxed);
+    return pending_.load(std::memory_order_relaxed) == 0
+           || now.time_since_epoch().count() - last >= std::chrono::steady_clock::duration{stream_pause}.count();
+  }
+  /// How many are under way, as the acknowledger sees it.
+  void set_pending(std::size_t count) { pending_.store(count, std::memory_order_relaxed); }
 
   /// The producer's acknowledger, from when it has its name until it ends; empty where there is none. The registry has
   /// the same answer, for some locks and strings more.
@@ -49,6 +61,10 @@ public:
   }
 
 private:
+  static constexpr std::chrono::microseconds stream_pause{200};
+
+  std::atomic<std::chrono::steady_clock::rep> last_handed_over_{0};
+  std::atomic<std::size_t> pending_{0};
   mutable std::mutex mutex_;
   caf::actor acknowledger_;
 };

@@ -21,7 +21,13 @@ class to_actor final : public connection::observer {
 public:
   to_actor(caf::actor_addr who, std::uint64_t number) : who_{std::move(who)}, number_{number} {}
   void on_open() override { tell(link_up{number_}); }
-  void on_frames(std::vector<std::string> frames) override { tell(frames_in{number_, std::move(frames)}); }
+  void on_frames(std::vector<std::string> frames, connection::load load) override {
+    frames_in m{number_, std::move(frames)};
+    if (load == connection::load::busy)
+      return tell(std::move(m));
+    if (const auto who = caf::actor_cast<caf::actor>(who_))
+      post_and_run(who, inline_host::transport, std::move(m));
+  }
   std::optional<std::string> on_oversized(std::string_view beginning, std::uint64_t size) override {
     return protocol::stand_in_for_oversized(beginning, size);
   }

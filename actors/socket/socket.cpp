@@ -106,6 +106,8 @@ struct socket_state {
     return to_string(config.keys.topic()) + " at " + current_host().name + ":" + std::to_string(current_host().port);
   }
   auto now() { return self->clock().now(); }
+  /// While it connects, it asks for a token, which may take time.
+  [[nodiscard]] bool may_run_inline(inline_host) const { return connected && !closing; }
 
   // -- the owner
 

@@ -32,12 +32,15 @@ public:
       list_(count, make_error(errc::outcome_unknown, "no answer came within the time to send")) {}
 
   void set(std::size_t place, caf::expected<message_id> answer) {
-    const std::lock_guard guard{mutex_};
-    if (given_up_)
-      return;
-    list_[place] = std::move(answer);
-    if (--missing_ == 0)
-      all_there_.notify_one();
+    {
+      const std::lock_guard guard{mutex_};
+      if (given_up_)
+        return;
+      list_[place] = std::move(answer);
+      if (--missing_ > 0)
+        return;
+    }
+    all_there_.notify_one(); // whom that wakes finds the lock free
   }
 
   [[nodiscard]] std::vector<caf::expected<message_id>> wait(internal::environment& in,
@@ -100,6 +103,15 @@ caf::expected<caf::actor> wait_for_acknowledger(internal::tree_context& tree, co
   return who || code_of(who.error()) != errc::timed_out ? std::move(who) : no_acknowledger(tree, key);
 }
 
+/// Hands messages to the acknowledger, and on to the socket, where nothing streams: that wakes no thread.
+void carry(const internal::tree_context& tree, internal::producing& to, const caf::actor& acknowledger,
+           internal::publications batch) {
+  if (tree.world->has_threads() && to.is_calm(tree.now()))
+    post_and_run(acknowledger, inline_host::caller, std::move(batch));
+  else
+    post(acknowledger, std::move(batch));
+}
+
 } // namespace
 
 std::vector<caf::expected<message_id>> tree::produce_list(const registry_key& producer,
@@ -122,7 +134,7 @@ std::vector<caf::expected<message_id>> tree::produce_list(const registry_key& pr
   for (std::size_t i = 0; i < contents.size(); ++i)
     batch.items.push_back(std::make_shared<internal::publication>(
       std::move(contents[i]), [waiting, i](caf::expected<message_id> answer) { waiting->set(i, std::move(answer)); }));
-  post(*acknowledger, std::move(batch));
+  carry(*context_, **to, *acknowledger, std::move(batch));
   return waiting->wait(world, deadline + answer_grace);
 }
 
@@ -155,10 +167,10 @@ void tree::hand_over(const registry_key& producer, std::vector<message> contents
     else if (!to->entrance.enter())
       refused.add(std::make_shared<internal::publication>(message{}, answer(i), to), internal::queue_full(*to));
     else
-      batch.items.push_back(std::make_shared<internal::publication>(std::move(contents[i]), answer(i), to, true));
+      batch.items.push_back(std::make_shared<internal::publication>(std::move(contents[i]), answer(i), to, true, true));
   }
   if (!batch.items.empty())
-    post(acknowledger, std::move(batch));
+    carry(*context_, *to, acknowledger, std::move(batch));
 }
 
 void tree::produce(const registry_key& producer, std::vector<message> contents,

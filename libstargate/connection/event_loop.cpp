@@ -7,8 +7,6 @@
 
 #include <openssl/ssl.h>
 
-#include <csignal>
-
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -30,34 +28,32 @@ using clock = session::clock;
 
 constexpr std::size_t receive_buffer = 256u << 10;
 using alarm_grid = std::chrono::duration<std::int64_t, std::ratio<1, 40>>; // those of many sessions ring together
+constexpr auto longest_sleep = std::chrono::hours{1};
 constexpr auto stop_timeout = std::chrono::seconds{1};
 constexpr auto gathering_time = std::chrono::microseconds{200};
 constexpr std::size_t worth_gathering = 32u << 10; // more than that is worth a wake-up of its own
 constexpr auto stream_pause = std::chrono::microseconds{400};
 
-/// For the loop's own thread, where a broken connection is an error of a write and nothing else.
-void block_sigpipe() {
-  sigset_t pipe;
-  sigemptyset(&pipe);
-  sigaddset(&pipe, SIGPIPE);
-  pthread_sigmask(SIG_BLOCK, &pipe, nullptr);
-}
-
 } // namespace
 
 struct event_loop::parts {
+  static thread_local const parts* running; ///< The one whose thread this is.
+
   std::optional<connection::tls> tls; ///< Empty when the loop speaks none.
   proxy_variables proxies;
   std::thread thread;
   std::once_flag stop_once;
   connection::poller poller;
 
-  std::mutex mutex;
+  /// Held by whoever does the loop's work: its thread, except while it sleeps; then, whoever sends.
+  std::mutex turn;
+
+  std::mutex mutex;                            // within `turn`, where both are held
   std::vector<std::function<void()>> commands; // guarded by mutex
   std::atomic<bool> sleeps{false};             ///< The thread waits, and nobody has woken it.
   bool stopped = false;                        // guarded by mutex: no command is taken any more
 
-  // The loop's thread only:
+  // Guarded by turn:
   struct entry {
     std::shared_ptr<session> owner;
     int watched = -1;                                      ///< The socket that is watched for it,
@@ -77,6 +73,9 @@ struct event_loop::parts {
   bool stopping = false;
   clock::time_point stop_by;
   clock::time_point last_batch;
+  clock::time_point sleeps_until;
+  connection::load load = connection::load::idle;
+  clock::duration worked{0}; ///< In the turn before this.
 
   resolver names; // the last member, so the first to go: its thread posts commands
 
@@ -92,11 +91,40 @@ struct event_loop::parts {
     return true;
   }
 
+  /// As `post`, for frames: where the loop's thread sleeps, they are written by this one.
+  void send(const std::shared_ptr<session>& s, std::vector<frame> frames) {
+    {
+      const std::lock_guard guard{mutex};
+      if (stopped)
+        return;
+      if (commands.empty() && running == this) // from within an observer
+        return append(s.get(), std::move(frames));
+      if (!commands.empty() || running == this || !turn.try_lock()) {
+        commands.push_back([this, s, frames = std::move(frames)]() mutable { append(s.get(), std::move(frames)); });
+        if (sleeps.exchange(false))
+          poller.wake();
+        return;
+      }
+    }
+    const std::lock_guard mine{turn, std::adopt_lock};
+    if (!sessions.contains(s.get()))
+      return;
+    s->send(std::move(frames));
+    act(s.get(), s->write());
+    if ((!unfinished.empty() || (!alarms.empty() && alarms.top().at < sleeps_until)) && sleeps.exchange(false))
+      poller.wake();
+  }
+
   void run() {
+    running = this;
+    const std::lock_guard mine{turn};
     std::vector<std::function<void()>> todo;
     while (!stopping || (!sessions.empty() && clock::now() < stop_by)) {
-      service(time_to_sleep());
+      const auto began = clock::now();
+      service(time_to_sleep(began));
       gather();
+      const auto awake = clock::now();
+      load = awake - began >= worked ? load::idle : load::busy;
       {
         const std::lock_guard guard{mutex};
         todo.swap(commands);
@@ -104,13 +132,13 @@ struct event_loop::parts {
       for (auto& command : todo)
         command();
       todo.clear();
-      for (auto* s : std::exchange(to_write, {}))
-        if (sessions.contains(s))
-          act(s, s->write());
+      write();
       for (auto* s : std::exchange(with_frames, {}))
-        s->flush();
+        s->flush(load);
+      write(); // what was sent in answer
       ring();
       gone.clear();
+      worked = clock::now() - awake;
     }
     {
       const std::lock_guard guard{mutex};
@@ -123,22 +151,32 @@ struct event_loop::parts {
       finish(sessions.begin()->first, {end::closed, 0, "the event loop stopped"});
   }
 
+  void write() {
+    for (auto* s : std::exchange(to_write, {}))
+      if (sessions.contains(s))
+        act(s, s->write());
+  }
+
   /// Until the next alarm, or not at all when there is something to do already.
-  std::chrono::nanoseconds time_to_sleep() {
+  std::chrono::nanoseconds time_to_sleep(clock::time_point now) {
     const std::lock_guard guard{mutex};
     if (!commands.empty() || !unfinished.empty())
       return {};
     sleeps = true;
-    auto until = alarms.empty() ? clock::time_point::max() : alarms.top().at;
+    sleeps_until = std::min(alarms.empty() ? clock::time_point::max() : alarms.top().at, now + longest_sleep);
     if (stopping)
-      until = std::min(until, stop_by);
-    return until == clock::time_point::max() ? std::chrono::hours{1} : until - clock::now();
+      sleeps_until = std::min(sleeps_until, stop_by);
+    return std::max(sleeps_until - now, clock::duration{0});
   }
 
   /// Waits, and serves what is ready.
   void service(std::chrono::nanoseconds at_most) {
+    if (at_most.count() > 0)
+      turn.unlock();
     const auto ready = poller.wait(at_most);
     sleeps = false; // from here on, commands are seen without being told of
+    if (at_most.count() > 0)
+      turn.lock();
     const auto now = clock::now();
     for (auto* s : std::exchange(unfinished, {}))
       serve(s, true, false, now);
@@ -256,7 +294,7 @@ struct event_loop::parts {
     act(s, s->connect(tls ? &*tls : nullptr));
   }
 
-  void send(session* s, std::vector<frame> frames) {
+  void append(session* s, std::vector<frame> frames) {
     s->send(std::move(frames));
     if (to_write.empty() || to_write.back() != s)
       to_write.push_back(s);
@@ -287,6 +325,8 @@ struct event_loop::parts {
   }
 };
 
+thread_local const event_loop::parts* event_loop::parts::running = nullptr;
+
 event_loop::event_loop() : parts_{std::make_unique<parts>()} {}
 
 std::shared_ptr<event_loop> event_loop::start(const std::optional<tls_settings>& tls) {
@@ -298,10 +338,7 @@ std::shared_ptr<event_loop> event_loop::start(const std::optional<tls_settings>&
   if (tls)
     p.tls.emplace(*tls);
   p.proxies = proxies_of_environment();
-  p.thread = std::thread{[&p] {
-    block_sigpipe();
-    p.run();
-  }};
+  p.thread = std::thread{[&p] { p.run(); }};
   return loop;
 }
 
@@ -337,10 +374,7 @@ public:
       session_{std::move(session)} {}
   ~session_link() override { session_link::close(); }
 
-  void send(std::vector<frame> frames) override {
-    parts_.post(
-      [&p = parts_, s = session_, frames = std::move(frames)]() mutable { p.send(s.get(), std::move(frames)); });
-  }
+  void send(std::vector<frame> frames) override { parts_.send(session_, std::move(frames)); }
   void close() override {
     parts_.post([&p = parts_, s = session_] { p.close(s.get()); });
   }

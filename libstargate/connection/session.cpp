@@ -235,7 +235,7 @@ session::next session::take_frames(std::string_view bytes) {
   bytes_received_ += bytes.size();
   const auto outcome = reader_.feed(bytes, received_, *this);
   if (received_.size() >= frames_a_batch)
-    flush();
+    flush(load::busy);
   switch (outcome) {
     case frame_reader::outcome::fine: return written_ < out_.size() && !wants_room_ ? write() : next::wait;
     case frame_reader::outcome::closed: return over({end::closed, 0, {}}); // unless `on_close` knows more
@@ -267,10 +267,10 @@ std::optional<std::string> session::on_oversized(std::string_view beginning, std
   return observer_->on_oversized(beginning, size);
 }
 
-void session::flush() {
+void session::flush(load load) {
   bytes_received_ = 0;
   if (!has_ended() && !received_.empty())
-    observer_->on_frames(std::exchange(received_, {}));
+    observer_->on_frames(std::exchange(received_, {}), load);
 }
 
 // -- time
@@ -411,7 +411,7 @@ void session::end_unmade() {
 void session::end() {
   if (has_ended())
     return;
-  flush();
+  flush(load::busy);
   unsent_.clear();
   stream_.close();
   phase_ = phase::ended;

@@ -1,5 +1,5 @@
 /// @file
-/// One WebSocket connection as the event loop's thread sees it: how it comes to be, what is to be sent, what has come,
+/// One WebSocket connection as the event loop sees it: how it comes to be, what is to be sent, what has come,
 /// and how it ends.
 #pragma once
 
@@ -21,7 +21,7 @@
 
 namespace stargate::connection {
 
-/// @par Threads the event loop's thread only
+/// @par Threads the one that does the event loop's work
 class session final : private frame_events {
 public:
   using clock = std::chrono::steady_clock;
@@ -59,7 +59,7 @@ public:
   [[nodiscard]] bool has_frames() const { return !received_.empty(); }
   [[nodiscard]] std::size_t bytes_received() const { return bytes_received_; }
   /// Hands what has come to the observer.
-  void flush();
+  void flush(load load);
 
   // -- time
 

@@ -1,14 +1,17 @@
 #include "libstargate/connection/tls.hpp"
 
+#include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
 #include <fstream>
 #include <utility>
@@ -74,6 +77,61 @@ tls_context make_context(const tls_settings& settings) {
   return context;
 }
 
+// OpenSSL's own way to a socket raises SIGPIPE when the peer has gone, in whichever thread writes.
+
+int write_socket(BIO* bio, const char* from, int size) {
+  BIO_clear_retry_flags(bio);
+  const auto n = ::send(static_cast<int>(reinterpret_cast<std::intptr_t>(BIO_get_data(bio))), from,
+                        static_cast<std::size_t>(size), MSG_NOSIGNAL);
+  if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+    BIO_set_retry_write(bio);
+  return static_cast<int>(n);
+}
+
+int read_socket(BIO* bio, char* into, int size) {
+  BIO_clear_retry_flags(bio);
+  const auto n = ::recv(static_cast<int>(reinterpret_cast<std::intptr_t>(BIO_get_data(bio))), into,
+                        static_cast<std::size_t>(size), 0);
+  if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+    BIO_set_retry_read(bio);
+  if (n == 0)
+    BIO_set_flags(bio, BIO_FLAGS_IN_EOF);
+  return static_cast<int>(n);
+}
+
+long control_socket(BIO* bio, int command, long, void*) {
+  switch (command) {
+    case BIO_CTRL_FLUSH: return 1;
+    case BIO_CTRL_EOF: return BIO_test_flags(bio, BIO_FLAGS_IN_EOF) != 0 ? 1 : 0;
+    default: return 0;
+  }
+}
+
+BIO_METHOD* socket_method() {
+  static BIO_METHOD* const method = [] {
+    auto* m = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "socket without signals");
+    if (m != nullptr) {
+      BIO_meth_set_write(m, write_socket);
+      BIO_meth_set_read(m, read_socket);
+      BIO_meth_set_ctrl(m, control_socket);
+    }
+    return m;
+  }();
+  return method;
+}
+
+/// Gives the connection its socket, which it does not close.
+bool set_socket(SSL* s, int socket) {
+  auto* const method = socket_method();
+  auto* const bio = method == nullptr ? nullptr : BIO_new(method);
+  if (bio == nullptr)
+    return false;
+  BIO_set_data(bio, reinterpret_cast<void*>(static_cast<std::intptr_t>(socket)));
+  BIO_set_init(bio, 1);
+  SSL_set_bio(s, bio, bio);
+  return true;
+}
+
 } // namespace
 
 void free_tls::operator()(ssl_ctx_st* context) const noexcept {
@@ -107,7 +165,7 @@ tls_connection tls::begin(int socket, const std::string& host) {
   ERR_clear_error();
   tls_connection made{SSL_new(context_.get())};
   auto* const s = made.get();
-  if (s == nullptr || SSL_set_fd(s, socket) != 1)
+  if (s == nullptr || !set_socket(s, socket))
     throw std::runtime_error{"OpenSSL could not begin a connection: " + last_openssl_error()};
   SSL_set_connect_state(s);
   if (settings_.trust_anything) {

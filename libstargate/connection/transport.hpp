@@ -52,6 +52,9 @@ struct ended {
 /// A text frame to send. It is shared because it may have to be sent again by another connection.
 using frame = std::shared_ptr<const std::string>;
 
+/// How much a transport's thread has to do: idle means that it sleeps more than it works.
+enum class load : std::uint8_t { idle, busy };
+
 /// Is told what happens to one connection.
 /// @par Threads the transport's own thread: it must not block
 class observer {
@@ -63,8 +66,9 @@ public:
 
   /// The handshake is done.
   virtual void on_open() = 0;
-  /// Whole frames, in order; as many as one wake-up of the transport brought.
-  virtual void on_frames(std::vector<std::string> frames) = 0;
+  /// Whole frames, in order; as many as one wake-up of the transport brought. @param load whether the thread has time
+  /// to do more with them than to pass them on
+  virtual void on_frames(std::vector<std::string> frames, load load) = 0;
   /// A frame is larger than `endpoint::max_frame`. It is read and thrown away, and what this gives takes its place
   /// among the frames; nothing ends the connection. @param beginning its first bytes; @param size at least its size
   virtual std::optional<std::string> on_oversized(std::string_view beginning, std::uint64_t size) {
@@ -84,7 +88,7 @@ public:
   link& operator=(const link&) = delete;
   virtual ~link() = default; ///< Closes.
 
-  /// Sends frames in order. What cannot be sent because the connection ended is dropped: who needs it sends it again.
+  /// Sends frames in order, from this thread where the transport's is asleep: to wake it would cost more. What cannot be sent because the connection ended is dropped: who needs it sends it again.
   virtual void send(std::vector<frame> frames) = 0;
 
   /// Closes with code 1000 after what was handed to `send` has been written; an attempt to connect is given up.

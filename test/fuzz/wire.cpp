@@ -51,7 +51,7 @@ public:
     if (std::exchange(open_, true) || ends_ > 0)
       broken("opened twice, or after its end");
   }
-  void on_frames(std::vector<std::string> frames) override {
+  void on_frames(std::vector<std::string> frames, connection::load) override {
     if (!open_ || ends_ > 0 || frames.empty())
       broken("frames of a connection that is not open, or none");
     for (const auto& f : frames)

@@ -18,6 +18,7 @@
 #include <caf/expected.hpp>
 #include <caf/local_actor.hpp>
 #include <caf/result.hpp>
+#include <caf/resumable.hpp>
 #include <caf/scoped_actor.hpp>
 #include <caf/sec.hpp>
 #include <caf/send.hpp>
@@ -26,22 +27,28 @@
 #include <caf/type_id.hpp>
 
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <functional>
 #include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
+#include <vector>
 
 #if CAF_MAJOR_VERSION >= 1
 #define STARGATE_CAF_1 1
 #include <caf/anon_mail.hpp>
 #include <caf/init_global_meta_objects.hpp>
 #include <caf/mailbox_element.hpp>
+#include <caf/scheduler.hpp>
 #else
 #define STARGATE_CAF_1 0
 #include <caf/allowed_unsafe_message_type.hpp>
 #include <caf/atom.hpp>
+#include <caf/execution_unit.hpp>
+#include <caf/scheduler/abstract_coordinator.hpp>
 #endif
 
 /// @name Declaring message types
@@ -221,11 +228,27 @@ template <class Self>
 
 // -- actors -------------------------------------------------------------------
 
+/// What a thread is that runs actors without being one of the scheduler's (`inline_execution`).
+enum class inline_host : std::uint8_t {
+  caller,    ///< Of somebody who hands over something.
+  transport, ///< The transport's, which all connections wait for.
+};
+
+/// An actor that may be run by whoever wakes it. @par Threads the one that has woken it, and may run it now
+class inline_runnable {
+public:
+  inline_runnable() = default;
+  inline_runnable(const inline_runnable&) = delete;
+  inline_runnable& operator=(const inline_runnable&) = delete;
+  virtual ~inline_runnable() = default;
+  [[nodiscard]] virtual bool may_run_inline(inline_host on) const = 0;
+};
+
 /// An actor that is a `State`: the state is made in one step, from the actor and what it is spawned with, and goes when
-/// the actor ends. `State` has a static `name` and a member `make_behavior`.
+/// the actor ends. `State` has a static `name` and a member `make_behavior`, and may have `may_run_inline`.
 /// @par Source `actor_from_state` of CAF 1.x
 template <class State>
-class state_actor : public caf::event_based_actor {
+class state_actor : public caf::event_based_actor, public inline_runnable {
 public:
   template <class... Arguments>
   explicit state_actor(caf::actor_config& config, Arguments&&... arguments)
@@ -236,6 +259,12 @@ public:
   void on_exit() override {
     state_.reset(); // before the last handle goes: what it holds may hold this actor
     caf::event_based_actor::on_exit();
+  }
+  [[nodiscard]] bool may_run_inline(inline_host on) const override {
+    if constexpr (requires(const State& s) { s.may_run_inline(on); })
+      return state_ && state_->may_run_inline(on);
+    else
+      return false;
   }
 
 protected:
@@ -249,6 +278,120 @@ private:
 template <class State, caf::spawn_options Options = caf::no_spawn_options, class... Arguments>
 caf::actor spawn_state(caf::actor_system& system, Arguments&&... arguments) {
   return caf::actor_cast<caf::actor>(system.spawn<state_actor<State>, Options>(std::forward<Arguments>(arguments)...));
+}
+
+/// Runs actors on this thread: the one that is told something here, if that wakes it, and those that it wakes in turn,
+/// as far as they are `inline_runnable`. All others, and what becomes too much, go to the scheduler. It saves the
+/// waking of threads, which costs more than what the actors do.
+///
+/// It lives on the stack; where there is one already (`current`), none is made.
+class inline_execution final :
+#if STARGATE_CAF_1
+  public caf::scheduler
+#else
+  public caf::execution_unit
+#endif
+{
+public:
+  inline_execution(caf::actor_system& system, inline_host on)
+    :
+#if !STARGATE_CAF_1
+      caf::execution_unit{&system},
+#endif
+      system_of_{system},
+      on_{on},
+      outer_{std::exchange(innermost(), this)} {
+  }
+  inline_execution(const inline_execution&) = delete;
+  inline_execution& operator=(const inline_execution&) = delete;
+  ~inline_execution() override {
+    innermost() = outer_;
+    if (!elsewhere_.empty())
+      system_of_.spawn([todo = std::move(elsewhere_)](caf::event_based_actor*) {
+        for (const auto& f : todo)
+          f();
+      });
+  }
+
+  /// The one that runs an actor on this thread, or null.
+  [[nodiscard]] static inline_execution* current() {
+    return innermost();
+  }
+  /// Has an actor made for it do `what`, which must not be done on this stack.
+  void elsewhere(std::function<void()> what) {
+    elsewhere_.push_back(std::move(what));
+  }
+
+  /// Sends `content` to `to` from nobody, and runs whom that wakes.
+  template <class Content>
+  void post_and_run(const caf::actor& to, Content&& content) {
+#if STARGATE_CAF_1
+    to->enqueue(caf::make_mailbox_element(nullptr, caf::make_message_id(), std::forward<Content>(content)), this);
+#else
+    to->enqueue(nullptr, caf::make_message_id(), caf::make_message(std::forward<Content>(content)), this);
+#endif
+    for (std::size_t i = 0; i < jobs_.size(); ++i)
+      run(jobs_[i]);
+    jobs_.clear();
+  }
+
+#if STARGATE_CAF_1
+  void schedule(caf::resumable* what) override {
+    take(what);
+  }
+  void delay(caf::resumable* what) override {
+    take(what);
+  }
+  void start() override {}
+  void stop() override {}
+#else
+  void exec_later(caf::resumable* what) override {
+    take(what);
+  }
+#endif
+
+private:
+  static constexpr std::size_t most_jobs = 12, messages_a_job = 8;
+
+  static inline_execution*& innermost() {
+    thread_local inline_execution* value = nullptr;
+    return value;
+  }
+  void take(caf::resumable* what) {
+    const auto* who = jobs_.size() < most_jobs ? dynamic_cast<const inline_runnable*>(what) : nullptr;
+    if (who != nullptr && who->may_run_inline(on_))
+      jobs_.push_back(what);
+    else
+      leave(what);
+  }
+  void leave(caf::resumable* what) {
+#if STARGATE_CAF_1
+    system_of_.scheduler().schedule(what);
+#else
+    system_of_.scheduler().enqueue(what);
+#endif
+  }
+  /// @param what comes with a reference, as it does to CAF's own workers
+  void run(caf::resumable* what) {
+    if (what->resume(this, messages_a_job) == caf::resumable::resume_later)
+      leave(what);
+    else
+      intrusive_ptr_release(what);
+  }
+
+  caf::actor_system& system_of_;
+  const inline_host on_;
+  inline_execution* const outer_;
+  std::vector<std::function<void()>> elsewhere_;
+  std::vector<caf::resumable*> jobs_;
+};
+
+/// Sends `content` from nobody, and has this thread run whom that wakes, if it does not run an actor so already.
+template <class Content>
+void post_and_run(const caf::actor& to, inline_host on, Content&& content) {
+  if (!to || inline_execution::current() != nullptr)
+    return to ? post(to, std::forward<Content>(content)) : void();
+  inline_execution{to->home_system(), on}.post_and_run(to, std::forward<Content>(content));
 }
 
 /// Whether `who` has ended: from the moment its monitors are told on. @par Threads any thread
