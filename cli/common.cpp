@@ -1,11 +1,10 @@
 #include "cli/common.hpp"
 
+#include "cli/log.hpp"
 #include "libstargate/protocol/option_values.hpp"
 
 #include <algorithm>
 #include <csignal>
-#include <iostream>
-#include <mutex>
 #include <string_view>
 
 namespace stargate::cli {
@@ -58,6 +57,19 @@ caf::error parse_url(const std::string& url, options& into) {
   return {};
 }
 
+bool parse_monitor(const std::string& text, monitor_options& into) {
+  const auto colon = text.rfind(':');
+  auto address = colon == std::string::npos ? std::string{"127.0.0.1"} : text.substr(0, colon);
+  if (address.starts_with('[') && address.ends_with(']'))
+    address = address.substr(1, address.size() - 2);
+  std::uint16_t port = 0;
+  if (address.empty() || !protocol::parse_value(text.substr(colon == std::string::npos ? 0 : colon + 1), port))
+    return false;
+  into.address = std::move(address);
+  into.port = port;
+  return true;
+}
+
 void add_duration(CLI::App& sub, const std::string& flag, std::chrono::milliseconds& into, const std::string& help,
                   std::chrono::milliseconds least) {
   using duration = std::chrono::milliseconds;
@@ -75,7 +87,7 @@ void add_duration(CLI::App& sub, const std::string& flag, std::chrono::milliseco
 }
 
 int fail(const std::string& why) {
-  std::cerr << "stargate: " << why << std::endl;
+  log(log_level::error, {}, why);
   return failed;
 }
 
@@ -133,13 +145,7 @@ caf::expected<tree> start_tree(runtime& r, const global_options& g, options o) {
   o.readers = parts.readers;
   o.name = "cli";
   o.connect_timeout = std::min(o.connect_timeout, g.connect_timeout);
-  o.log = [verbose = g.verbose](log_level level, std::string_view source, std::string_view text) {
-    static std::mutex one_line_at_a_time;
-    if (!verbose && level < log_level::error)
-      return;
-    const std::lock_guard guard{one_line_at_a_time};
-    std::cerr << "stargate: " << name_of(level) << ": " << source << ": " << text << std::endl;
-  };
+  o.log = log;
   return start(r.system(), std::move(o));
 }
 

@@ -25,12 +25,14 @@ enum exit_status : int { done = 0, failed = 1, wrong_usage = 2 };
 struct global_options {
   std::string url;
   std::chrono::milliseconds connect_timeout{10'000};
-  bool verbose = false;
   stargate::options tree; ///< Hosts, scheme, TLS, token, and how the tree behaves.
 };
 
 /// Reads `ws://host[:port][,host[:port]…]` or `wss://…` into hosts and scheme. @par Errors errc::invalid_url
 [[nodiscard]] caf::error parse_url(const std::string& url, stargate::options& into);
+
+/// Reads `9090`, `0.0.0.0:9090` or `[::1]:9090`. False when it is none of these.
+[[nodiscard]] bool parse_monitor(const std::string& text, monitor_options& into);
 
 /// Adds a flag that is a duration: `10s`, `500ms`, `2min`, `1h`, `1d`, or `0` where it may be; its present value is the
 /// default. It is refused below `least`.

@@ -1,4 +1,5 @@
 #include "cli/common.hpp"
+#include "cli/log.hpp"
 
 #include <iostream>
 
@@ -31,7 +32,24 @@ int main(int argc, char** argv) {
                            "URL"});
   cli::add_duration(app, "--connect-timeout", global.connect_timeout, "Until a first connection must stand",
                     std::chrono::milliseconds{1});
-  app.add_flag("-v,--verbose", global.verbose, "Say on standard error what happens to the connection");
+  auto least = log_level::error;
+  auto format = cli::log_format::text;
+  const std::map<std::string, log_level> levels{{"debug", log_level::debug},
+                                                {"info", log_level::info},
+                                                {"warning", log_level::warning},
+                                                {"error", log_level::error}};
+  app.add_option("--log-level", least, "What is important enough to be said on standard error")
+    ->transform(CLI::CheckedTransformer{levels}.description("debug, info, warning or error"))
+    ->default_str("error");
+  app
+    .add_flag_callback(
+      "-v,--verbose", [&least] { least = log_level::debug; }, "Say on standard error what happens: --log-level debug")
+    ->excludes("--log-level");
+  app.add_option("--log-format", format, "How that is said: for people, or as JSON, an object a line")
+    ->transform(CLI::CheckedTransformer{
+      std::map<std::string, cli::log_format>{{"text", cli::log_format::text}, {"json", cli::log_format::json}}}
+                  .description("text or json"))
+    ->default_str("text");
   std::string token;
   std::string token_file;
   app
@@ -52,7 +70,26 @@ int main(int argc, char** argv) {
                   {"connect_timeout", ""},
                   {"tls.ca_file", "--tls-ca"},
                   {"tls.certificate_file", "--tls-cert"},
-                  {"tls.key_file", "--tls-key"}});
+                  {"tls.key_file", "--tls-key"},
+                  {"monitor.port", ""},
+                  {"monitor.address", ""},
+                  {"monitor.token", ""}});
+  app
+    .add_option_function<std::string>(
+      "--monitor",
+      [&global](const std::string& text) {
+        if (!cli::parse_monitor(text, global.tree.monitor))
+          throw CLI::ValidationError{"--monitor", "'" + text + "' is not a port, or an address and a port"};
+      },
+      "Show the tree by HTTP: a live page at /, /metrics for Prometheus, /healthz, /readyz, /tree.json; on 127.0.0.1 "
+      "unless an address is named")
+    ->type_name("[ADDRESS:]PORT");
+  app
+    .add_option("--monitor-token", global.tree.monitor.token,
+                "What who asks the monitor has to show as Authorization: Bearer; an address that is not this machine's "
+                "own needs one")
+    ->envname("STARGATE_MONITOR_TOKEN")
+    ->type_name("TOKEN");
 
   std::function<int()> run;
   cli::add_produce(app, global, run);
@@ -73,6 +110,7 @@ int main(int argc, char** argv) {
     app.exit(e);
     return cli::wrong_usage;
   }
+  cli::set_log(format, least);
   try {
     static_cast<void>(cli::parse_url(global.url, global.tree)); // was checked
     if (!token_file.empty())

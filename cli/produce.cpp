@@ -1,4 +1,5 @@
 #include "cli/common.hpp"
+#include "cli/log.hpp"
 
 #include "libstargate/protocol/frames.hpp"
 #include "libstargate/protocol/instant.hpp"
@@ -208,7 +209,7 @@ int produce(const global_options& g, const produce_options& o) {
   }
   out.finish();
   std::cout.flush();
-  std::cerr << out.stored() << " messages produced" << std::endl;
+  report(std::to_string(out.stored()) + " messages produced");
   if (unreadable)
     return fail(unreadable);
   if (out.failure())

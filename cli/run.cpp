@@ -1,6 +1,7 @@
 #include "cli/commands.hpp"
 #include "cli/common.hpp"
 #include "cli/description.hpp"
+#include "cli/log.hpp"
 #include "libstargate/protocol/frames.hpp"
 
 #include <fstream>
@@ -41,7 +42,11 @@ handler_factory shell_handler(shell_command command, std::shared_ptr<cli::comman
 }
 
 void say(const std::string& text) {
-  std::cerr << "stargate: " << text << std::endl;
+  log(log_level::info, {}, text);
+}
+
+std::string host_of(const monitor_options& o) {
+  return o.address.find(':') == std::string::npos ? o.address : "[" + o.address + "]";
 }
 
 std::string summary(const options& o) {
@@ -79,6 +84,8 @@ public:
       stop();
       return fail(started.error());
     }
+    if (const auto port = started->monitor_port())
+      say("the monitor is at http://" + host_of(now_.tree.monitor) + ":" + std::to_string(*port) + "/");
     say("running " + file_ + "; end it with Control-C, have it read again with SIGHUP");
     int status = done;
     while (!is_interrupted() && status == done) {

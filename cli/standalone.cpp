@@ -1,6 +1,7 @@
 #include "box/configuration.hpp"
 #include "box/server.hpp"
 #include "cli/common.hpp"
+#include "cli/log.hpp"
 
 #include <iostream>
 #include <stdexcept>
@@ -39,7 +40,7 @@ box::configuration configured(const standalone_options& o) {
 int serve(const standalone_options& o) {
   const auto c = configured(o);
   for (const auto& name : c.unknown)
-    std::cerr << "stargate: " << name << " has no effect on a broker in a box\n";
+    log(log_level::warning, {}, std::string{name} + " has no effect on a broker in a box");
   box::server broker{c.settings};
   const auto host = "://" + c.settings.address + ':';
   std::cout << "a broker in a box, in memory: it stores nothing. It answers on ";

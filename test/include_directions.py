@@ -18,16 +18,19 @@ ALLOWED = {
     "registry": {"libstargate/include", "registry"},
     "supervisor": {"libstargate/include", "libstargate/base", "registry", "supervisor"},
     **{room: BELOW_ACTORS | set(ACTORS[:at + 1]) for at, room in enumerate(ACTORS)},
+    "actors/tree": BELOW_ACTORS | {"web", *ACTORS},
+    "web": {"web"},
     "box": {"libstargate/include", "libstargate/protocol", "box"},
     "testing": BELOW_ACTORS | {"libstargate/rest", "box", "testing", *ACTORS},
     "cli": {"libstargate/include", "libstargate/protocol", "box", "cli"},
     "simulation": {"libstargate/include", "libstargate/protocol", "libstargate/connection", "registry", "supervisor", "simulation", *ACTORS},
     "integration": {"libstargate/include", "libstargate/protocol", "libstargate/connection", "supervisor", "integration", "test"},
     "examples": {"libstargate/include"},
-    "test": {"libstargate/include", "libstargate/protocol", "libstargate/connection", "registry", "supervisor", "test", "box", "cli", *ACTORS},
+    "test": {"libstargate/include", "libstargate/protocol", "libstargate/connection", "registry", "supervisor", "test", "box", "cli", "web", *ACTORS},
 }
 # Of CAF, only one header may know that there are two generations; the connection knows no CAF at all.
 FORBIDDEN = {
+    "web": r"<(caf|stargate)/",
     "libstargate/connection": r"<(caf|stargate)/|libstargate/protocol/(?!base64\.hpp)",
     "registry": r"<(libwebsockets|rapidjson)",
     "supervisor": r"<(libwebsockets|rapidjson)",

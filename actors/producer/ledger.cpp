@@ -13,22 +13,23 @@ caf::error ledger::failure(errc code, const std::string& why) const {
 
 void ledger::publish(publication_ptr p, bool waits_for_room, clock::time_point now) {
   const auto deadline = now + send_timeout_;
+  counts_->produced.add();
   if (closed_)
-    return p->answer(failure(errc::stopping, "the producer is shutting down and takes no more messages"));
+    return answer(*p, failure(errc::stopping, "the producer is shutting down and takes no more messages"));
   if (pending_count_ < max_pending_ && waiting_.empty())
     return admit(std::move(p), deadline);
   if (waits_for_room)
     waiting_.push_back({std::move(p), deadline});
   else
-    p->answer(failure(errc::queue_full, std::to_string(pending_count_)
-                                          + " messages await their receipts, as many as max_pending allows; slow "
-                                            "down, or raise max_pending"));
+    answer(*p, failure(errc::queue_full, std::to_string(pending_count_)
+                                           + " messages await their receipts, as many as max_pending allows; slow "
+                                             "down, or raise max_pending"));
 }
 
 void ledger::admit(publication_ptr p, clock::time_point deadline) {
   auto encoded = protocol::encode_message(p->content, first_sequence_ + pending_.size(), encrypts_.get());
   if (!encoded)
-    return p->answer(failure(code_of(encoded.error()), context_of(encoded.error())));
+    return answer(*p, failure(code_of(encoded.error()), context_of(encoded.error())));
   p->content = {};
   pending_.push_back({std::move(p), std::make_shared<const std::string>(std::move(*encoded)), deadline, false});
   ++pending_count_;
@@ -72,7 +73,18 @@ ledger::entry* ledger::find(std::uint64_t sequence) {
 void ledger::settle(entry& e, caf::expected<message_id> answer) {
   e.frame = nullptr;
   --pending_count_;
-  std::exchange(e.who, nullptr)->answer(std::move(answer));
+  const auto whom = std::exchange(e.who, nullptr);
+  this->answer(*whom, std::move(answer));
+}
+
+void ledger::answer(publication& whom, caf::expected<message_id> what) {
+  if (what)
+    counts_->stored.add();
+  else if (code_of(what.error()) == errc::outcome_unknown)
+    counts_->unknown.add();
+  else
+    counts_->failed.add();
+  whom.answer(std::move(what));
 }
 
 void ledger::pop_settled() {
@@ -83,10 +95,11 @@ void ledger::pop_settled() {
   }
 }
 
-bool ledger::stored(std::uint64_t sequence, message_id id) {
+bool ledger::stored(std::uint64_t sequence, message_id id, clock::time_point now) {
   auto* e = find(sequence);
   if (e == nullptr)
     return false;
+  counts_->receipts.add(now - (e->deadline - send_timeout_));
   settle(*e, std::move(id));
   pop_settled();
   admit_waiting();
@@ -132,8 +145,8 @@ std::size_t ledger::expire(clock::time_point now) {
   while (!waiting_.empty() && waiting_.front().deadline <= now) {
     auto late = std::move(waiting_.front());
     waiting_.pop_front();
-    late.who->answer(
-      failure(errc::not_sent, "earlier messages took all of " + std::to_string(send_timeout_.count()) + " ms"));
+    answer(*late.who,
+           failure(errc::not_sent, "earlier messages took all of " + std::to_string(send_timeout_.count()) + " ms"));
   }
   admit_waiting();
   return unsent;

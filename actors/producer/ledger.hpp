@@ -3,6 +3,7 @@
 #pragma once
 
 #include "actors/producer/publication.hpp"
+#include "actors/shared/metrics.hpp"
 #include "libstargate/connection/transport.hpp"
 #include "libstargate/protocol/crypto.hpp"
 
@@ -24,9 +25,11 @@ public:
   using clock = std::chrono::steady_clock;
 
   ledger(std::string where, std::size_t max_pending, std::chrono::milliseconds send_timeout,
-         std::shared_ptr<const protocol::encryptor> encrypts = {})
+         std::shared_ptr<const protocol::encryptor> encrypts = {},
+         std::shared_ptr<pipeline_metrics> counts = std::make_shared<pipeline_metrics>())
     : where_{std::move(where)},
       encrypts_{std::move(encrypts)},
+      counts_{std::move(counts)},
       max_pending_{max_pending},
       send_timeout_{send_timeout} {}
 
@@ -40,7 +43,7 @@ public:
   [[nodiscard]] std::vector<connection::frame> take_all();
 
   /// The broker stored the message of this sequence. False when nobody waits for it (any more), which harms nothing.
-  bool stored(std::uint64_t sequence, message_id id);
+  bool stored(std::uint64_t sequence, message_id id, clock::time_point now = {});
   /// The broker refused it. If an earlier connection had sent it, that one may have stored it: the outcome is unknown.
   bool rejected(std::uint64_t sequence, const std::string& why);
 
@@ -76,6 +79,7 @@ private:
 
   entry* find(std::uint64_t sequence);
   void settle(entry& e, caf::expected<message_id> answer);
+  void answer(publication& whom, caf::expected<message_id> what);
   void pop_settled();
   void admit(publication_ptr p, clock::time_point deadline);
   void admit_waiting();
@@ -83,6 +87,7 @@ private:
 
   const std::string where_;
   const std::shared_ptr<const protocol::encryptor> encrypts_; ///< Empty when payloads go out as they are.
+  const std::shared_ptr<pipeline_metrics> counts_;
   const std::size_t max_pending_;
   const std::chrono::milliseconds send_timeout_;
   std::deque<entry> pending_; ///< The sequence of the first is `first_sequence_`.

@@ -69,7 +69,8 @@ struct producer_ack_state {
       options{std::move(with)},
       encrypts{std::move(by)},
       supervisor{std::move(below)},
-      ledger{to_string(keys.topic()), options.max_pending, options.send_timeout, encrypts},
+      ledger{to_string(keys.topic()), options.max_pending, options.send_timeout, encrypts,
+             tree->metrics.of(socket_key)},
       desk{producing_of(*tree, options)} {
     if (!options.effectively_once)
       return;
@@ -186,6 +187,7 @@ struct producer_ack_state {
   void on_frames(frames_in& m) {
     if (m.connection != connection)
       return;
+    const auto came = now();
     for (auto& frame : m.frames) {
       auto answer = protocol::decode_receipt(frame);
       if (!answer)
@@ -197,7 +199,7 @@ struct producer_ack_state {
       if (numbers && receipt.sequence > ledger.first())
         return begin_anew(make_error(errc::protocol_violation, "a receipt overtook one before it"));
       if (receipt.failure.empty()) {
-        if (ledger.stored(receipt.sequence, std::move(receipt.id)) && !std::exchange(progressed, true))
+        if (ledger.stored(receipt.sequence, std::move(receipt.id), came) && !std::exchange(progressed, true))
           send(self, socket, progress{connection});
         continue;
       }

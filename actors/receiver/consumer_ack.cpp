@@ -35,6 +35,7 @@ struct consumer_ack_state {
   const receiver_ptr receiver;
   const caf::actor supervisor;
 
+  const std::shared_ptr<pipeline_metrics> counts = tree->metrics.of(receiver->keys.socket());
   caf::actor dispatcher;
   caf::actor socket;
   std::uint64_t connection = 0; ///< 0 while there is none.
@@ -92,6 +93,7 @@ struct consumer_ack_state {
     if (!done.settle(message.sequence, std::move(message.id)))
       return;
     ++done_count;
+    (message.what == disposition::nack ? counts->negative_acknowledged : counts->acknowledged).add();
     kept.erase(message.sequence);
     awaited.erase(message.sequence);
     unsent.push_back(std::make_shared<const std::string>(std::move(frame)));

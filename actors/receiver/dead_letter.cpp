@@ -163,6 +163,7 @@ struct burial_state {
     if (answer.failure)
       return failed(answer.failure);
     original.acknowledge();
+    tree->metrics.of(receiver->keys.socket())->dead_lettered.add();
     tree->events.tell({.what = event::kind::dead_lettered,
                        .key = receiver->keys.supervisor(),
                        .why = make_error(errc::handler_failed, why),

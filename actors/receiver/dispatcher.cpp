@@ -49,6 +49,7 @@ struct dispatcher_state {
   const caf::actor supervisor;
   const std::shared_ptr<const topic_name> topic = std::make_shared<const topic_name>(receiver->keys.topic());
 
+  const std::shared_ptr<pipeline_metrics> counts = tree->metrics.of(receiver->keys.socket());
   caf::actor socket;
   caf::actor acknowledger;
   std::uint64_t connection = 0; ///< 0 while there is none.
@@ -150,13 +151,16 @@ struct dispatcher_state {
       return;
     heard_at = self->clock().now();
     absences = 0;
+    std::uint64_t came = 0;
     for (auto& frame : m.frames) {
       if (const auto end = protocol::decode_end_of_topic(frame)) {
         questions.answer_end_of_topic(*end);
         continue;
       }
       distribution.add(std::move(frame));
+      ++came;
     }
+    counts->delivered.add(came);
     dispatch();
   }
 

@@ -50,10 +50,12 @@ struct processor_state {
   const std::string key = receiver->keys.processor(index);
   const caf::actor supervisor;
 
+  const std::shared_ptr<pipeline_metrics> counts = tree->metrics.of(receiver->keys.socket());
   std::unique_ptr<message_handler> handler; ///< Empty where messages go to an actor.
   taking_handler* taker = nullptr;          ///< The handler, if it is one to which messages are given away.
   caf::actor dispatcher;
   std::deque<queued> queue;
+  internal::environment::clock::time_point now; ///< Of the slice: as late as was looked.
   std::size_t owed = 0; ///< Asked for and not handled yet: at the dispatcher, on the way, or in the queue.
   bool scheduled = false;
   bool ended = false;
@@ -72,6 +74,7 @@ struct processor_state {
   std::vector<received_message> delivered;        ///< What it has in hand.
   std::uint64_t batch_number = 0;                 ///< Of that; what is said of another one comes too late.
   std::chrono::steady_clock::time_point deadline; ///< Of that.
+  internal::environment::clock::time_point delivered_at;
   bool alarm_is_set = false;
   bool looking = false; ///< For an actor under the name.
   bool told_nobody_is_there = false;
@@ -151,12 +154,13 @@ struct processor_state {
 
   void handle_slice() {
     scheduled = false;
-    const auto until = tree->now() + slice;
+    now = tree->now();
+    const auto until = now + slice;
     while (!queue.empty() && !ended && !is_with_actor()) {
       auto next = std::move(queue.front());
       queue.pop_front();
       take(next);
-      if (tree->now() >= until)
+      if (now >= until)
         break;
     }
     if (ended)
@@ -188,6 +192,8 @@ struct processor_state {
       --owed;
       return;
     }
+    if (message->redelivery_count > 0)
+      counts->redelivered.add();
     gathered.push_back(std::move(*message));
     if (gathered.size() >= full)
       handle_gathered();
@@ -242,6 +248,7 @@ struct processor_state {
       kept = kept_of(gathered);
     if (limited)
       in_hand->begin(std::move(kept), tree->now() + receiver->handler_timeout);
+    const auto began = tree->now();
     const own_handler inside{tree.get()};
     std::vector<disposition> answers;
     const auto failure = thrown_by([&] {
@@ -250,6 +257,8 @@ struct processor_state {
         throw std::runtime_error{"it gave " + std::to_string(answers.size()) + " answers for " + std::to_string(count)
                                  + " messages"};
     });
+    now = tree->now();
+    counts->handlers.add(now - began);
     const auto handled = std::exchange(gathered, {});
     owed -= count;
     if (limited)
@@ -298,7 +307,8 @@ struct processor_state {
     message_batch batch{std::exchange(gathered, {})};
     delivered = kept_of(batch.messages);
     const auto number = ++batch_number;
-    deadline = tree->now() + receiver->handler_timeout;
+    delivered_at = tree->now();
+    deadline = delivered_at + receiver->handler_timeout;
     set_alarm();
     request_for_ever(self, target, std::move(batch))
       .then(
@@ -341,6 +351,7 @@ struct processor_state {
 
   void on_dispositions(dispositions& answer) {
     const auto count = delivered.size();
+    counts->handlers.add(tree->now() - delivered_at);
     if (answer.each.size() == 1)
       answer.each.resize(count, answer.each.front());
     if (answer.each.size() != count)
@@ -377,6 +388,7 @@ struct processor_state {
   }
 
   void fail(const std::vector<received_message>& messages, const caf::error& why) {
+    counts->handler_failures.add();
     for (const auto& m : messages)
       tree->events.tell({.what = event::kind::handler_failed, .key = key, .why = why, .message = m.id});
     if (receiver->on_failure == failure_action::crash)

@@ -7,6 +7,7 @@ namespace stargate::internal {
 tree_context::tree_context(caf::actor_system& system_, options o, std::shared_ptr<environment> in)
   : system{system_},
     world{in ? std::move(in) : real_environment(system_)},
+    last_lines{o.monitor.port ? std::make_shared<log_tail>() : nullptr},
     description{[&] {
       auto own = o;
       own.producers.clear();
@@ -15,6 +16,11 @@ tree_context::tree_context(caf::actor_system& system_, options o, std::shared_pt
       own.templates.clear();
       if (!own.log)
         own.log = caf_log(system_);
+      if (last_lines)
+        own.log = [tail = last_lines, next = own.log](log_level level, std::string_view source, std::string_view text) {
+          tail->add(level, source, text);
+          next(level, source, text);
+        };
       return own;
     }()},
     plan{description, pipelines{std::move(o.producers), std::move(o.consumers), std::move(o.readers)},
@@ -88,6 +94,7 @@ void tree_context::note_give_up(const std::string& supervisor, const caf::error&
       return; // and its successor may have begun
     given_up_[supervisor] = why;
   }
+  metrics.give_ups.add();
   changed_.notify_all();
 }
 

@@ -6,6 +6,8 @@
 #include "actors/shared/census.hpp"
 #include "actors/shared/environment.hpp"
 #include "actors/shared/event_bus.hpp"
+#include "actors/shared/log_tail.hpp"
+#include "actors/shared/metrics.hpp"
 #include "actors/shared/plan.hpp"
 #include "actors/shared/roster.hpp"
 #include "actors/shared/socket_board.hpp"
@@ -37,7 +39,8 @@ public:
 
   caf::actor_system& system;
   const std::shared_ptr<environment> world;
-  const options description; ///< As it was given, without what runs on topics: that is in the plan.
+  const std::shared_ptr<log_tail> last_lines; ///< Of the log; empty unless there is a monitor.
+  const options description;                  ///< As it was given, without what runs on topics: that is in the plan.
   internal::plan plan;
   const std::shared_ptr<connection::transport> transport;
   socket_board board;
@@ -45,6 +48,8 @@ public:
   internal::roster roster;
   topic_holds holds;
   event_bus events;
+  internal::metrics metrics;
+  std::atomic<std::uint16_t> monitor_port{0}; ///< 0 while there is no monitor.
 
   [[nodiscard]] environment::clock::time_point now() const { return system.clock().now(); }
 

@@ -69,6 +69,7 @@ struct socket_state {
   const socket_config config;
   const caf::actor starter;
   const std::string key = config.keys.socket();
+  const std::shared_ptr<pipeline_metrics> counts = tree->metrics.of(key);
   const caf::actor_id id = self->id();
 
   caf::actor owner;
@@ -173,6 +174,7 @@ struct socket_state {
       return;
     connected = true;
     connected_at = now();
+    counts->connects.add();
     refusals = 0;
     last_refusal = {};
     if (!config.owner_says_ready) {
@@ -189,6 +191,7 @@ struct socket_state {
     if (closing)
       return self->quit(make_error(exit_code::shutdown, "closed"));
     const bool was_connected = connected;
+    counts->disconnects.add();
     drop_link();
     if (was_connected && now() - connected_at >= tree->description.backoff.stable)
       attempt = 0;

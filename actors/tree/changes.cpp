@@ -53,8 +53,10 @@ caf::error start_added(internal::tree_context& tree, const internal::plan::items
   if (outcome)
     static_cast<void>(reconcile(tree));
   for (const auto& item : added)
-    for (const auto& socket : item->sockets())
+    for (const auto& socket : item->sockets()) {
       tree.board.forget(socket);
+      tree.metrics.forget(socket);
+    }
   return failure;
 }
 

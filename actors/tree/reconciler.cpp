@@ -95,6 +95,7 @@ struct reconciler_state {
       if (!failure)
         for (const auto& socket : gone) {
           tree->board.forget(socket);
+          tree->metrics.forget(socket);
           tree->events.tell({.what = event::kind::removed, .key = socket});
         }
     });

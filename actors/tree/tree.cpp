@@ -173,6 +173,11 @@ caf::error tree::wait_ready(std::chrono::milliseconds timeout) const {
   return context_->board.wait_connected(*context_->world, context_->now() + timeout);
 }
 
+std::optional<std::uint16_t> tree::monitor_port() const {
+  const auto port = context_ ? context_->monitor_port.load() : std::uint16_t{0};
+  return port == 0 ? std::nullopt : std::optional{port};
+}
+
 caf::actor tree::supervisor() const {
   return guard_ ? guard_->supervisor : caf::actor{};
 }

@@ -1,6 +1,7 @@
 #include "actors/tree/tree_guard.hpp"
 
 #include "actors/receiver/own_handler.hpp"
+#include "actors/shared/apart.hpp"
 #include "actors/shared/messages.hpp"
 #include "actors/tree/wiring.hpp"
 
@@ -185,6 +186,8 @@ tree_guard::ending tree_guard::begin_to_stop(std::chrono::milliseconds timeout, 
   if (ending_)
     return ending_;
   inspection.reset();
+  if (monitoring) // it waits for what it has asked of actors, which may need this thread
+    run_apart(tree_context, [gone = std::make_shared<decltype(monitoring)>(std::move(monitoring))] { gone->reset(); });
   ending_ = std::make_shared<outcome<caf::error>>();
   apart_ = nobody_waits;
   if (is_over() && !nobody_waits)

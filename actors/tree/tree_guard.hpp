@@ -5,6 +5,7 @@
 #include "actors/shared/outcome.hpp"
 #include "actors/shared/tree_context.hpp"
 #include "actors/tree/inspection.hpp"
+#include "actors/tree/monitoring.hpp"
 
 #include <stargate/caf.hpp>
 
@@ -33,7 +34,8 @@ public:
 
   const tree_context_ptr tree_context;
   const caf::actor supervisor;
-  std::unique_ptr<inspection_server> inspection; ///< Empty unless `options::inspection_socket` is set.
+  std::unique_ptr<internal::monitoring> monitoring; ///< Empty unless `options::monitor` has a port.
+  std::unique_ptr<inspection_server> inspection;    ///< Empty unless `options::inspection_socket` is set.
 
   /// Sees to it, without waiting, that nothing is left of a tree whose supervisor has ended.
   void clean_up();

@@ -42,8 +42,10 @@ supervisor_options supervisor_for(const tree_context_ptr& tree, std::string name
   o.kill_timeout = tree->description.shutdown;
   o.log = tree->description.log;
   o.on_report = [tree, pipelines = std::move(pipelines)](const supervisor_report& r) {
-    if (r.what == supervisor_report::event::started && r.restarts > 0)
+    if (r.what == supervisor_report::event::started && r.restarts > 0) {
+      tree->metrics.restarts.add();
       tree->events.tell({.what = event::kind::restarted, .key = r.child});
+    }
     if (r.what != supervisor_report::event::gave_up)
       return;
     for (const auto& key : pipelines)

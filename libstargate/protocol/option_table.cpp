@@ -181,6 +181,28 @@ std::span<const option_row<options>> rows() {
     o::option("inspection_socket", &options::inspection_socket,
               "A Unix domain socket that tells this user what the tree looks like: `stargate tree`.")
       .allowed("a path of at most 107 bytes", [](const options& t) { return t.inspection_socket.size() <= 107; }),
+    o::option(
+      "monitor.port", [](auto& t) -> auto& { return t.monitor.port; },
+      "An HTTP face for operators on this port: `/metrics` for Prometheus, `/healthz`, `/readyz`, `/tree.json`, and a "
+      "live page at `/`; 0 is any free port, which the log says.")
+      .between(0, 65'535)
+      .otherwise("none"),
+    o::option(
+      "monitor.address", [](auto& t) -> auto& { return t.monitor.address; },
+      "The address on which the monitor listens; all of this machine's are `0.0.0.0`.")
+      .not_empty()
+      .allowed("with a token unless it is 127.0.0.1, ::1 or localhost",
+               [](const options& t) {
+                 const auto& a = t.monitor.address;
+                 return !t.monitor.port || !t.monitor.token.empty() || a == "localhost" || a == "::1"
+                        || a.starts_with("127.");
+               }),
+    o::option(
+      "monitor.token", [](auto& t) -> auto& { return t.monitor.token; },
+      "What who asks the monitor has to show as `Authorization: Bearer`; the probes need none."),
+    o::option(
+      "monitor.control", [](auto& t) -> auto& { return t.monitor.control; },
+      "Whether the page may restart and remove producers, consumers and readers."),
   };
   return table;
 }

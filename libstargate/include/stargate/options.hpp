@@ -40,6 +40,17 @@ struct tls_options {
   bool dangerously_trust_any_certificate = false;
 };
 
+/// An HTTP face of a tree: metrics for Prometheus (`/metrics`), probes (`/healthz`, `/readyz`), the tree as JSON
+/// (`/tree.json`), and a page that shows it live (`/`). It speaks no TLS: beyond this machine, put a proxy in front.
+struct monitor_options {
+  std::string address = "127.0.0.1";
+  std::optional<std::uint16_t> port = {}; ///< Unset: there is none. 0: any that is free, which the log says.
+  /// Who asks shows it as `Authorization: Bearer`; the probes need none. It is demanded of an address that is not this
+  /// machine's own.
+  std::string token = {};
+  bool control = false; ///< Whether who asks may restart and remove producers, consumers and readers.
+};
+
 /// Where the token comes from that is sent with each handshake as `Authorization: Bearer`. It has no text form: a
 /// token never appears in a log, an error or a listing.
 class token_source {
@@ -237,7 +248,8 @@ struct options {
   /// A Unix domain socket that tells whoever connects, which only this user may, what the tree looks like:
   /// `stargate tree`. Empty: none.
   std::string inspection_socket = {};
-  log_hook log = {}; ///< Unset: CAF's logger.
+  monitor_options monitor = {}; ///< An HTTP face for operators; off unless it has a port.
+  log_hook log = {};            ///< Unset: CAF's logger.
 };
 
 /// Checks a whole description; nothing is started.

@@ -204,6 +204,8 @@ public:
   /// What the tree looks like now. A supervisor that does not answer within `timeout` is listed without its children;
   /// what other actors do not answer within a quarter of it is left out.
   [[nodiscard]] tree_snapshot inspect(std::chrono::milliseconds timeout = std::chrono::seconds{2}) const;
+  /// Where the monitor listens, which `options::monitor` may leave to the system; nothing where there is none.
+  [[nodiscard]] std::optional<std::uint16_t> monitor_port() const;
   /// The top supervisor, for those who supervise or monitor the tree themselves.
   [[nodiscard]] caf::actor supervisor() const;
   [[nodiscard]] const std::string& name() const;
