@@ -2,6 +2,7 @@
 #include "cli/common.hpp"
 #include "cli/description.hpp"
 #include "cli/log.hpp"
+#include "cli/notify.hpp"
 #include "libstargate/protocol/frames.hpp"
 
 #include <fstream>
@@ -87,8 +88,10 @@ public:
     if (const auto port = started->monitor_port())
       say("the monitor is at http://" + host_of(now_.tree.monitor) + ":" + std::to_string(*port) + "/");
     say("running " + file_ + "; end it with Control-C, have it read again with SIGHUP");
+    notify("READY=1\nSTATUS=" + summary(now_.tree));
     int status = done;
     while (!is_interrupted() && status == done) {
+      notify_watchdog();
       std::this_thread::sleep_for(std::chrono::milliseconds{100}); // a signal wakes nobody
       if (was_hung_up())
         read_again(*started);
@@ -96,6 +99,7 @@ public:
         status = fail(std::string{"the tree has given up"});
     }
     say("stopping");
+    notify("STOPPING=1");
     const auto unclean = started->stop();
     stop();
     return unclean ? fail(unclean) : status;
