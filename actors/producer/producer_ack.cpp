@@ -17,6 +17,7 @@
 #include "actors/producer/numbering.hpp"
 #include "actors/producer/room_desk.hpp"
 #include "actors/shared/join.hpp"
+#include "actors/shared/spans.hpp"
 #include "libstargate/protocol/frames.hpp"
 #include "libstargate/protocol/option_table.hpp"
 #include "libstargate/protocol/percent.hpp"
@@ -104,6 +105,7 @@ struct producer_ack_state {
 
   void take(const caf::actor_addr& of, message content, receipt_handler answer) {
     const bool fits = desk.enter(of);
+    answer = traced(*tree, options.topic, content, std::move(answer));
     auto item = std::make_shared<publication>(std::move(content), std::move(answer), desk.of(), fits);
     if (fits)
       ledger.publish(std::move(item), true, now());

@@ -15,6 +15,7 @@
 #include "actors/receiver/messages.hpp"
 #include "actors/receiver/own_handler.hpp"
 #include "actors/shared/join.hpp"
+#include "actors/shared/spans.hpp"
 #include "libstargate/protocol/crypto.hpp"
 #include "libstargate/protocol/frames.hpp"
 
@@ -57,6 +58,7 @@ struct processor_state {
   std::deque<queued> queue;
   internal::environment::clock::time_point now; ///< Of the slice: as late as was looked.
   std::size_t owed = 0; ///< Asked for and not handled yet: at the dispatcher, on the way, or in the queue.
+  handling_spans spans; ///< Of what is in hand.
   bool scheduled = false;
   bool ended = false;
   std::shared_ptr<handling> in_hand = std::make_shared<handling>();
@@ -251,7 +253,9 @@ struct processor_state {
     const auto began = tree->now();
     const own_handler inside{tree.get()};
     std::vector<disposition> answers;
+    spans.begin(tree, gathered);
     const auto failure = thrown_by([&] {
+      const trace_in_hand traced{spans};
       answers = run_handler();
       if (answers.size() != count)
         throw std::runtime_error{"it gave " + std::to_string(answers.size()) + " answers for " + std::to_string(count)
@@ -259,6 +263,7 @@ struct processor_state {
     });
     now = tree->now();
     counts->handlers.add(now - began);
+    spans.end(failure ? make_error(errc::handler_failed, *failure) : caf::error{});
     const auto handled = std::exchange(gathered, {});
     owed -= count;
     if (limited)
@@ -304,6 +309,7 @@ struct processor_state {
       target = who;
       monitor(self, target);
     }
+    spans.begin(tree, gathered);
     message_batch batch{std::exchange(gathered, {})};
     delivered = kept_of(batch.messages);
     const auto number = ++batch_number;
@@ -352,6 +358,7 @@ struct processor_state {
   void on_dispositions(dispositions& answer) {
     const auto count = delivered.size();
     counts->handlers.add(tree->now() - delivered_at);
+    spans.end({});
     if (answer.each.size() == 1)
       answer.each.resize(count, answer.each.front());
     if (answer.each.size() != count)
@@ -363,6 +370,7 @@ struct processor_state {
   }
 
   void on_delivery_failed(const std::string& what) {
+    spans.end(make_error(errc::handler_failed, what));
     fail(delivered, make_error(errc::handler_failed, key + ": the actor that has the messages failed: " + what));
     if (!ended)
       end_delivery();

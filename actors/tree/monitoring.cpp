@@ -401,7 +401,8 @@ response monitor_answers::metrics() {
     const auto parsed = parse_registry_key(key);
     const auto socket = sockets.find(key);
     if (parsed && socket != sockets.end())
-      pipelines.push_back({labels_of(tree_->description.name, *parsed), counts, parsed->component == row_of(role::producer).socket,
+      pipelines.push_back({labels_of(tree_->description.name, *parsed), counts,
+                           parsed->component == row_of(role::producer).socket,
                            socket->second.phase == socket_phase::connected});
   }
   out.family("stargate_connected", exposition::type::gauge, "Whether the socket is connected.");
@@ -427,8 +428,9 @@ response monitor_answers::metrics() {
   std::vector<std::pair<labels, vitals>> actors;
   for (const auto& e : snapshot().entries)
     if (const auto key = parse_registry_key(e.key); key && e.how)
-      actors.emplace_back(labels{{"tree", tree_->description.name}, {"component", key->component}, {"topic", to_string(key->topic)}},
-                          *e.how);
+      actors.emplace_back(
+        labels{{"tree", tree_->description.name}, {"component", key->component}, {"topic", to_string(key->topic)}},
+        *e.how);
   constexpr std::tuple<const char*, const char*, std::size_t vitals::*> gauges[] = {
     {"stargate_mailbox_messages", "Messages that wait in an actor's mailbox.", &vitals::mailbox},
     {"stargate_in_flight_messages", "What an actor has taken and not finished.", &vitals::in_flight},

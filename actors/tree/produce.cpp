@@ -2,6 +2,7 @@
 #include "actors/producer/messages.hpp"
 #include "actors/receiver/messages.hpp"
 #include "actors/shared/roles.hpp"
+#include "actors/shared/spans.hpp"
 #include "actors/shared/tree_context.hpp"
 #include "actors/tree/calls.hpp"
 
@@ -103,6 +104,14 @@ caf::expected<caf::actor> wait_for_acknowledger(internal::tree_context& tree, co
   return who || code_of(who.error()) != errc::timed_out ? std::move(who) : no_acknowledger(tree, key);
 }
 
+/// A message on its way, and its span where there is a hook.
+template <class... More>
+internal::publication_ptr publication_of(const internal::tree_context& tree, const topic_name& topic, message what,
+                                         receipt_handler answer, More&&... more) {
+  answer = internal::traced(tree, topic, what, std::move(answer));
+  return std::make_shared<internal::publication>(std::move(what), std::move(answer), std::forward<More>(more)...);
+}
+
 /// Hands messages to the acknowledger, and on to the socket, where nothing streams: that wakes no thread.
 void carry(const internal::tree_context& tree, internal::producing& to, const caf::actor& acknowledger,
            internal::publications batch) {
@@ -132,8 +141,9 @@ std::vector<caf::expected<message_id>> tree::produce_list(const registry_key& pr
   batch.waits_for_room = true;
   batch.items.reserve(contents.size());
   for (std::size_t i = 0; i < contents.size(); ++i)
-    batch.items.push_back(std::make_shared<internal::publication>(
-      std::move(contents[i]), [waiting, i](caf::expected<message_id> answer) { waiting->set(i, std::move(answer)); }));
+    batch.items.push_back(
+      publication_of(*context_, producer.topic, std::move(contents[i]),
+                     [waiting, i](caf::expected<message_id> answer) { waiting->set(i, std::move(answer)); }));
   carry(*context_, **to, *acknowledger, std::move(batch));
   return waiting->wait(world, deadline + answer_grace);
 }
@@ -167,7 +177,8 @@ void tree::hand_over(const registry_key& producer, std::vector<message> contents
     else if (!to->entrance.enter())
       refused.add(std::make_shared<internal::publication>(message{}, answer(i), to), internal::queue_full(*to));
     else
-      batch.items.push_back(std::make_shared<internal::publication>(std::move(contents[i]), answer(i), to, true, true));
+      batch.items.push_back(
+        publication_of(*context_, producer.topic, std::move(contents[i]), answer(i), to, true, true));
   }
   if (!batch.items.empty())
     carry(*context_, *to, acknowledger, std::move(batch));
@@ -229,7 +240,7 @@ disposition weak_tree::produce_and_ack(const received_message& in, const registr
     post(in.origin->acknowledger, internal::will_settle{in.origin->connection, in.sequence});
   internal::publications batch;
   batch.waits_for_room = true;
-  batch.items.push_back(std::make_shared<internal::publication>(std::move(out), settle, *known));
+  batch.items.push_back(publication_of(*context, to.topic, std::move(out), settle, *known));
   post(*acknowledger, std::move(batch));
   return disposition::continue_;
 }

@@ -13,11 +13,14 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 namespace STARGATE_API stargate {
+
+class span_hook;
 
 /// A broker's web port.
 struct host {
@@ -248,8 +251,9 @@ struct options {
   /// A Unix domain socket that tells whoever connects, which only this user may, what the tree looks like:
   /// `stargate tree`. Empty: none.
   std::string inspection_socket = {};
-  monitor_options monitor = {}; ///< An HTTP face for operators; off unless it has a port.
-  log_hook log = {};            ///< Unset: CAF's logger.
+  monitor_options monitor = {};          ///< An HTTP face for operators; off unless it has a port.
+  std::shared_ptr<span_hook> spans = {}; ///< For distributed tracing (`<stargate/tracing.hpp>`). Unset: none.
+  log_hook log = {};                     ///< Unset: CAF's logger.
 };
 
 /// Checks a whole description; nothing is started.

@@ -14,6 +14,7 @@
 #include <stargate/registry.hpp>
 #include <stargate/supervisor.hpp>
 #include <stargate/temporary.hpp>
+#include <stargate/tracing.hpp>
 #include <stargate/tree.hpp>
 #include <stargate/version.hpp>
 #include <stargate/vitals.hpp>
