@@ -73,8 +73,11 @@ enum class exit_code : std::uint8_t {
   owner_down, ///< The actor it worked for has ended.
 };
 
+/// The code in words, such as `not registered`. @par Threads any thread
 [[nodiscard]] std::string_view name_of(errc code) noexcept;
+/// The code in words. @par Threads any thread
 [[nodiscard]] std::string_view name_of(exit_code code) noexcept;
+/// What there is to be done about it. @par Threads any thread
 [[nodiscard]] error_class class_of(errc code) noexcept;
 
 /// The code of an error, `errc::none` if it is none of ours. @par Threads any thread
@@ -88,12 +91,18 @@ enum class exit_code : std::uint8_t {
 /// `caf::exit_reason::user_shutdown` and `exit_code::shutdown` are `shutdown`.
 [[nodiscard]] bool is_normal_exit(const caf::error& reason) noexcept;
 
+/// As `name_of`; for CAF.
 std::string to_string(errc code);
+/// As `name_of`; for CAF.
 std::string to_string(exit_code code);
+/// Reads what `to_string` gives; false when it is not that. For CAF.
 bool from_string(std::string_view text, errc& code);
+/// Reads what `to_string` gives; false when it is not that. For CAF.
 bool from_string(std::string_view text, exit_code& code);
+/// For CAF.
 template <class Inspector>
 bool inspect(Inspector& f, errc& code);
+/// For CAF.
 template <class Inspector>
 bool inspect(Inspector& f, exit_code& code);
 
@@ -133,6 +142,7 @@ bool inspect(Inspector& f, exit_code& code) {
 [[nodiscard]] inline caf::error make_error(errc code, std::string text) {
   return caf::make_error(code, std::move(text));
 }
+/// An error with a text for people.
 [[nodiscard]] inline caf::error make_error(exit_code code, std::string text) {
   return caf::make_error(code, std::move(text));
 }

@@ -47,6 +47,7 @@ struct event {
   std::uint64_t lost = 0; ///< How many events before this one were dropped, since the listener was slow.
 };
 
+/// In words, such as `gave up`. @par Threads any thread
 [[nodiscard]] std::string_view name_of(event::kind what) noexcept;
 
 /// An event in one line. @par Threads any thread

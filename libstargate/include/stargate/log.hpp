@@ -11,8 +11,10 @@
 
 namespace STARGATE_API stargate {
 
+/// How important a line of a log is.
 enum class log_level : std::uint8_t { debug, info, warning, error };
 
+/// `debug`, `info`, `warning` or `error`. @par Threads any thread
 [[nodiscard]] std::string_view name_of(log_level level) noexcept;
 
 /// Takes one line of a log: how important it is, the actor's key or name, and a sentence. It never sees a token.

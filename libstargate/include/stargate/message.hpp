@@ -56,6 +56,7 @@ struct delivery {
 
 /// How a message was encrypted, where it could not be decrypted on this side.
 struct encryption_context {
+  /// A data key, as it was encrypted for one owner of a private key.
   struct key {
     std::string value; ///< The message's key, encrypted for the owner of this one; any bytes.
     stargate::properties metadata;

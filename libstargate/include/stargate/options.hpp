@@ -123,8 +123,11 @@ struct producer_options {
   stargate::encryption encryption = {};                      ///< Encrypts on this side.
 };
 
+/// How the consumers of one subscription share its messages. @par Source Pulsar: `subscriptionType`
 enum class subscription_type : std::uint8_t { exclusive, failover, shared, key_shared };
+/// Whether a subscription outlives its consumers. @par Source Pulsar: `subscriptionMode`
 enum class subscription_mode : std::uint8_t { durable, non_durable };
+/// Where a new subscription begins. @par Source Pulsar: `subscriptionInitialPosition`
 enum class initial_position : std::uint8_t { latest, earliest };
 
 /// What becomes of a message whose handler threw, or took longer than `handler_timeout`.

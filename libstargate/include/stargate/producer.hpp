@@ -41,6 +41,7 @@ struct published {
 struct wait_for_room {
   std::size_t messages = 1; ///< At most; at least one.
 };
+/// The answer to `wait_for_room`: so many messages may be produced now.
 struct room {
   std::size_t messages = 0; ///< At least one.
 };

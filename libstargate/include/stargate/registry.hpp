@@ -41,6 +41,7 @@ struct registration {
   std::any value;
 };
 
+/// What kind of registry it is.
 struct registry_options {
   registry_keys keys = registry_keys::unique;
   /// Are sent `name_registered` and `name_unregistered`. @par Source Elixir's `Registry`, `:listeners`.
@@ -94,6 +95,7 @@ struct await_name {
   std::string name;
   std::chrono::milliseconds timeout;
 };
+/// The answer to `whereis_name` and `await_name`: who has the name; an empty handle when nobody does.
 struct found {
   caf::actor who;
 };
@@ -101,6 +103,7 @@ struct found {
 struct select_names {
   name_pattern pattern;
 };
+/// Asks for the names that an actor has; answered with `names`.
 struct keys_of {
   caf::actor who;
 };
@@ -111,6 +114,8 @@ struct names {
 /// @}
 
 /// @name Messages that listeners are sent @{
+
+/// An actor has taken a name.
 struct name_registered {
   std::string registry;
   registration entry;

@@ -31,6 +31,7 @@
 
 namespace STARGATE_API stargate {
 
+/// What a child is called within its supervisor.
 using child_id = std::string;
 
 /// When a child that ended is started again. @par Source OTP's `restart`.
@@ -57,6 +58,7 @@ enum class auto_shutdown : std::uint8_t {
   all_significant, ///< When the last of them has.
 };
 
+/// Whether a child has children of its own. @par Source OTP: `type` of a child specification
 enum class child_type : std::uint8_t { worker, supervisor };
 
 /// How a child is stopped. @par Source OTP's `shutdown`.
@@ -127,6 +129,7 @@ struct supervisor_report {
   std::uint64_t restarts = 0; ///< How often the child was started again.
 };
 
+/// In words. @par Threads any thread
 [[nodiscard]] std::string_view name_of(supervisor_report::event what) noexcept;
 
 /// A supervisor's own settings. @par Source OTP's `sup_flags()`, with its defaults.
@@ -230,9 +233,11 @@ struct change_supervisor {
   supervisor_options to;
 };
 struct supervisor_changed {};
+/// The answer to what starts or looks up a child: who it is.
 struct found_child {
   caf::actor who;
 };
+/// The answer to what was asked of a child: it is done.
 struct child_done {
   child_id id;
 };
@@ -243,6 +248,7 @@ struct which_children {};
 /// Asks how many children there are: answered with `child_counts`. @par Errors none
 struct count_children {};
 
+/// What a supervisor is doing with a child.
 enum class child_state : std::uint8_t {
   starting,   ///< Its start function has run, and it has not reported yet.
   running,    ///
@@ -251,6 +257,7 @@ enum class child_state : std::uint8_t {
   stopped,    ///< It ended, or was stopped, and will not be started by itself.
 };
 
+/// In words. @par Threads any thread
 [[nodiscard]] std::string_view name_of(child_state state) noexcept;
 
 /// One child as its supervisor sees it.
@@ -264,6 +271,7 @@ struct child_info {
   std::chrono::steady_clock::time_point since; ///< When it entered its state, on the actor system's clock.
 };
 
+/// The answer to `which_children`.
 struct children {
   std::vector<child_info> list;
   std::uint64_t restarts = 0; ///< How many failures this supervisor has answered with a restart.

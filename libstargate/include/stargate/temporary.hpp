@@ -15,6 +15,7 @@
 
 namespace STARGATE_API stargate {
 
+/// How producing to URLs goes.
 struct temporary_options {
   tls_options tls = {};                           ///< For `wss://`.
   token_source token = {};                        ///< Unset: none is sent.

@@ -26,6 +26,7 @@ struct trace_context {
 
 /// Reads `traceparent: 00-…-…-01`. Nothing when it is not that, as the standard has it. @par Threads any thread
 [[nodiscard]] std::optional<trace_context> parse_traceparent(std::string_view text);
+/// Writes what `parse_traceparent` reads. @par Threads any thread
 [[nodiscard]] std::string to_traceparent(const trace_context& context);
 
 /// What a message's properties `traceparent` and `tracestate` say. @par Threads any thread
@@ -37,6 +38,7 @@ void set_trace_context(properties& of, const trace_context& context);
 /// without a hook. @par Threads any thread
 [[nodiscard]] std::optional<trace_context> current_trace();
 
+/// Whether a span is that of producing a message or of handling one.
 enum class span_kind : std::uint8_t { producer, consumer };
 
 /// A piece of work that is traced: producing a message until its receipt, or handling one.

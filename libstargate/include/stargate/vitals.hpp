@@ -13,6 +13,7 @@ namespace STARGATE_API stargate {
 /// busy answers late. @par Errors none
 struct report_vitals {};
 
+/// The answer to `report_vitals`.
 struct vitals {
   std::size_t mailbox = 0;   ///< Messages that wait in its mailbox.
   std::size_t in_flight = 0; ///< What it has taken and not finished: messages without a receipt, or not handled yet.
