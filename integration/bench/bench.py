@@ -53,6 +53,22 @@ def peer(name, topic, count, size=100):
     return run(sys.executable, HERE / "peers.py", name, PORT, BINARY_PORT, topic, count, size)
 
 
+RIVALS = arguments.build / "bench-rivals"  # what scripts/bench could build of them
+
+
+def rivals(mode, path, topic, count, size, outstanding=1000):
+    """Clients of others, in their own languages; each where there is a compiler for it."""
+    found = {}
+    if (RIVALS / "rust").exists():
+        found["tokio-tungstenite"] = lambda i: run(RIVALS / "rust", mode, PORT, path(i), count, size, outstanding)
+    if (RIVALS / "go").exists():
+        found["gorilla"] = lambda i: run(RIVALS / "go", f"gorilla-{mode}", PORT, path(i), count, size, outstanding)
+        found["pulsar-client-go"] = lambda i: run(RIVALS / "go", f"native-{mode}", BINARY_PORT, topic, count, size, outstanding, f"g{i}")
+    if (RIVALS / "node").exists():
+        found["Node's ws"] = lambda i: run("node", HERE / "rivals/node/client.mjs", mode, PORT, path(i), count, size, outstanding)
+    return found
+
+
 def producer(topic, query=""):
     return f"/ws/v2/producer/persistent/public/default/{topic}{query}"
 
@@ -72,9 +88,10 @@ def rows():
         topic = f"bench-{size}-{STAMP}"
         return {
             "limit": lambda i: limit("produce", producer(topic), count, size, 300),
+            "limit, kept": lambda i: limit("kept", producer(topic), count, size, 300),
             "floor": lambda i: floor("produce", producer(topic), count, size, 300),
             "ours": lambda i: ours("produce", topic, "-m", count, "-s", size, "-o", 300),
-        }
+        } | (rivals("produce", lambda i: producer(topic), topic, count, size, 300) if size > 10_000 else {})
 
     yield "produce, 100 bytes", {
         "limit": lambda i: limit("produce", producer(produce), n),
@@ -83,7 +100,7 @@ def rows():
         "pulsar-client": lambda i: peer("pulsar-client", produce, n),
         "websockets": lambda i: peer("websockets", produce, n),
         "websocket-client": lambda i: peer("websocket-client", produce, n // 5),
-    }
+    } | rivals("produce", lambda i: producer(produce), produce, n, 100)
     yield "produce, batching", {
         "limit": lambda i: limit("produce", producer(produce, "?batchingEnabled=true"), n),
         "floor": lambda i: floor("produce", producer(produce, "?batchingEnabled=true"), n),
@@ -129,9 +146,11 @@ def rows():
         "ours, 4 processors": lambda i: ours("consume", source, "-m", n, "-s", f"p{i}", "--position", "earliest",
                                              "--processors", 4),
         "pulsar-client": lambda i: peer("pulsar-client-consume", f"{source}:c{i}", n),
-    }
+    } | rivals("consume", lambda i: subscribed(source, f"r{i}{time.monotonic_ns()}"), source, n, 100)
     for name, size, count in (("10 bytes", 10, n), ("1 KB", 1_000, n // 2), ("100 KB", 100_000, n // 50)):
-        yield f"consume and acknowledge, {name}", consuming(stored(size, count), count)
+        topic = stored(size, count)
+        yield f"consume and acknowledge, {name}", consuming(topic, count) | (
+            rivals("consume", lambda i, t=topic: subscribed(t, f"r{i}{time.monotonic_ns()}"), topic, count, size) if size > 10_000 else {})
     yield "read", {
         "limit": lambda i: limit("read", f"/ws/v2/reader/persistent/public/default/{source}?messageId=earliest", n),
         "floor": lambda i: floor("read", f"/ws/v2/reader/persistent/public/default/{source}?messageId=earliest", n),
@@ -151,6 +170,13 @@ def latencies():
                                   ("ours", lambda: ours("produce", topic, "-m", n, "-s", 100, "-r", rate))):
                 seen.setdefault((rate, name), []).append(measure())
             print(f"\rbench: {rate:,} a second, round {i + 1} of {arguments.runs}      ", end="", file=sys.stderr, flush=True)
+        # From the broker's stamp, in whole milliseconds, until a handler has it.
+        for i in range(arguments.runs):
+            there = subprocess.Popen([str(c) for c in (arguments.build / "stargate", "--url", URL, "perf", "consume", topic, "-m", n,
+                                                       "-s", f"h{rate}-{i}", "--format", "json")], stdout=subprocess.PIPE, text=True)
+            time.sleep(1.5)  # until it has its subscription, which begins at the end
+            ours("produce", topic, "-m", n, "-s", 100, "-r", rate)
+            seen.setdefault((rate, "ours, to a handler"), []).append(json.loads(there.communicate(timeout=120)[0].splitlines()[-1]))
     print("", file=sys.stderr)
     print("| messages a second | contestant | p50, us | p99, us | p99.9, us | processor time, us |")
     print("|---|---|---|---|---|---|")

@@ -1,8 +1,9 @@
 // The limit: what no client can be cheaper than that does the work. One thread and one socket, as many frames a call as
 // there are; payloads are encoded and decoded, JSON is written and looked through; nothing else is done.
 //
-//     stargate-limit produce|pingpong|paced|consume|read PORT PATH COUNT SIZE OUTSTANDING
+//     stargate-limit produce|kept|pingpong|paced|consume|read PORT PATH COUNT SIZE OUTSTANDING
 //
+// `kept` produces as one that loses nothing has to: each payload is another, and its frame is kept until its receipt.
 // `paced` produces at a rate, OUTSTANDING messages a second, and tells how long receipts took.
 // As stargate-floor, which is what a plain client does.
 #include "libstargate/connection/frame_reader.hpp"
@@ -29,6 +30,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 using namespace stargate;
@@ -135,11 +137,13 @@ private:
     while ((mode_ != "paced" || due() <= clock_type::now()) && sent_ < count_ && sent_ - got_ < outstanding_
            && out_.size() < most_written_at_once) {
       text_ = R"({"payload":")";
-      protocol::append_base64(text_, payload_);
+      protocol::append_base64(text_, mode_ == "kept" ? std::string(payload_.size(), 'x') : payload_);
       text_ += R"(","context":")";
       text_ += std::to_string(sent_++);
       text_ += "\"}";
       connection::append_masked_frame(out_, text_);
+      if (mode_ == "kept")
+        kept_.push_back(std::exchange(text_, {}));
       sent_at_.push_back(mode_ == "paced" ? due_before() : clock_type::now());
     }
   }
@@ -153,7 +157,9 @@ private:
       if (is_producer()) {
         if (text.find("\"ok\"") == std::string::npos)
           fail("a message was refused");
-        if (mode_ != "produce")
+        if (mode_ == "kept")
+          kept_.pop_front();
+        if (mode_ == "pingpong" || mode_ == "paced")
           latencies.push_back(static_cast<long>(
             std::chrono::duration_cast<std::chrono::microseconds>(clock_type::now() - sent_at_.front()).count()));
         sent_at_.pop_front();
@@ -168,7 +174,9 @@ private:
     }
   }
 
-  [[nodiscard]] bool is_producer() const { return mode_ == "produce" || mode_ == "pingpong" || mode_ == "paced"; }
+  [[nodiscard]] bool is_producer() const {
+    return mode_ == "produce" || mode_ == "kept" || mode_ == "pingpong" || mode_ == "paced";
+  }
   /// When the next message is to be sent; and when the last one was to be, which is when its wait begins.
   [[nodiscard]] clock_type::time_point due() const { return began + pace_ * static_cast<std::int64_t>(sent_); }
   [[nodiscard]] clock_type::time_point due_before() const { return due() - pace_; }
@@ -193,6 +201,7 @@ private:
   const std::chrono::nanoseconds pace_;
   const std::string payload_;
   std::string text_, decoded_;
+  std::deque<std::string> kept_;
   connection::byte_buffer out_;
   std::size_t written_ = 0, sent_ = 0, got_ = 0;
   std::deque<clock_type::time_point> sent_at_;
@@ -206,7 +215,7 @@ private:
 int main(int argc, char** argv) {
   if (argc != 7) {
     std::fprintf(stderr,
-                 "usage: stargate-limit produce|pingpong|paced|consume|read PORT PATH COUNT SIZE OUTSTANDING\n");
+                 "usage: stargate-limit produce|kept|pingpong|paced|consume|read PORT PATH COUNT SIZE OUTSTANDING\n");
     return 2;
   }
   const auto port = static_cast<std::uint16_t>(std::atoi(argv[2]));
