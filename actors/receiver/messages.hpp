@@ -98,7 +98,7 @@ struct look_idle {};
 /// Whether the broker still has the consumer or reader of a connection.
 struct presence_checked {
   std::uint64_t connection;
-  caf::expected<bool> present;
+  caf::expected<bool> present = false;
 };
 
 } // namespace stargate::internal

@@ -11,8 +11,9 @@ namespace {
 
 constexpr std::chrono::milliseconds patience{5'000};
 
-caf::expected<bool> is_present(const tree_context& tree, const receiver& p) {
-  const auto broker = tree.world->make_admin(tree.description, patience);
+constexpr std::chrono::milliseconds lingering{1'000}; // of whoever asks, for more questions
+
+caf::expected<bool> is_present(const admin& broker, const receiver& p) {
   for (const auto& topic : p.topics) {
     auto present = broker.has_consumer(topic, p.name_at_broker);
     if (!present || !*present)
@@ -21,11 +22,30 @@ caf::expected<bool> is_present(const tree_context& tree, const receiver& p) {
   return true;
 }
 
+bool is_silence(const caf::error& why) {
+  const auto code = code_of(why);
+  return code == errc::timed_out || code == errc::connection_failed || code == errc::unresolved_host;
+}
+
 } // namespace
 
 void check_presence(const tree_context_ptr& tree, const receiver_ptr& receiver, std::uint64_t connection,
                     const caf::actor& answer_to) {
-  run_apart(tree, [=] { post(answer_to, presence_checked{connection, is_present(*tree, *receiver)}); });
+  const bool nobody_asks = tree->errands.add(
+    [=](const admin& broker) {
+      auto present = is_present(broker, *receiver);
+      auto silent = !present && is_silence(present.error()) ? present.error() : caf::error{};
+      post(answer_to, presence_checked{connection, std::move(present)});
+      return silent;
+    },
+    [=](const caf::error& why) {
+      post(answer_to, presence_checked{connection, why});
+    });
+  if (nobody_asks)
+    run_apart(tree, [tree] {
+      tree->errands.run([&] { return tree->world->make_admin(tree->description, patience); },
+                        tree->world->has_threads() ? lingering : std::chrono::milliseconds{0});
+    });
 }
 
 } // namespace stargate::internal

@@ -53,7 +53,7 @@ struct handshake_wanted {
 /// The path and query of the handshake, from what the owner has settled until now.
 struct handshake {
   std::uint64_t connection;
-  caf::expected<std::string> path;
+  caf::expected<std::string> path = std::string{};
 };
 struct transmit {
   std::uint64_t connection;

@@ -5,6 +5,7 @@
 
 #include "actors/shared/census.hpp"
 #include "actors/shared/environment.hpp"
+#include "actors/shared/errands.hpp"
 #include "actors/shared/event_bus.hpp"
 #include "actors/shared/log_tail.hpp"
 #include "actors/shared/metrics.hpp"
@@ -49,6 +50,7 @@ public:
   topic_holds holds;
   event_bus events;
   internal::metrics metrics;
+  internal::errands errands;
   std::atomic<std::uint16_t> monitor_port{0}; ///< 0 while there is no monitor.
 
   [[nodiscard]] environment::clock::time_point now() const { return system.clock().now(); }
