@@ -450,8 +450,9 @@ response monitor_answers::metrics() {
 monitoring::monitoring(const std::shared_ptr<tree_context>& tree, const caf::actor& top)
   : tree_{tree},
     answers_{tree, top},
-    server_{tree->description.monitor.address, tree->description.monitor.port.value_or(0),
-            [this](const request& r) { return answers_.to(r); }} {
+    // libwebsockets takes addresses, and names of interfaces.
+    server_{tree->description.monitor.address == "localhost" ? "127.0.0.1" : tree->description.monitor.address,
+            tree->description.monitor.port.value_or(0), [this](const request& r) { return answers_.to(r); }} {
   const auto& o = tree_->description.monitor;
   tree_->say(log_level::info, tree_->description.name,
              "the monitor is at http://"

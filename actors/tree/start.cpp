@@ -44,7 +44,7 @@ caf::error complete(const std::shared_ptr<internal::tree_guard>& guard) {
   try {
     if (!guard->tree_context->description.inspection_socket.empty())
       guard->inspection = std::make_unique<internal::inspection_server>(guard->tree_context, guard->supervisor);
-    if (guard->tree_context->description.monitor.port)
+    if (guard->tree_context->description.monitor.port && guard->tree_context->world->has_threads())
       guard->monitoring = std::make_unique<internal::monitoring>(guard->tree_context, guard->supervisor);
   } catch (const std::exception& e) {
     return make_error(errc::invalid_option, e.what()); // and the tree is stopped with the last handle to it

@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -184,6 +185,24 @@ check("… and its details", browser.until("document.getElementById('details').t
 check("… and is not run", browser.run("document.title !== 'owned' && document.querySelectorAll('img').length === 0"))
 browser.close()
 check("its token is in no log", tree.stop()[0] == 0 and "let me see" not in "".join(tree.lines))
+
+# -- where it listens, and what systemd is told -----------------------------------------------------------------------------
+
+told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+told.bind(str(scratch / "notify"))
+told.settimeout(10)
+tree = Running({"consumers": [{"topic": "out", "subscription": "s", "command": "cat"}]}, monitor="localhost:0",
+               env={"NOTIFY_SOCKET": str(scratch / "notify"), "WATCHDOG_USEC": "400000"})
+tree.at = tree.at.replace("localhost", "127.0.0.1")
+check("it listens on localhost by its name", tree.ask("/healthz")[0] == 200, tree.at)
+check("systemd is told that it is ready", told.recv(1000).startswith(b"READY=1\n"))
+check("… that it is alive", told.recv(1000) == b"WATCHDOG=1")
+check("it ends", tree.stop()[0] == 0)
+rest = b""
+while not rest.startswith(b"STOPPING=1"):
+    rest = told.recv(1000)
+check("… which systemd is told", rest == b"STOPPING=1")
+told.close()
 
 # -- wrong uses -----------------------------------------------------------------------------------------------------------
 
