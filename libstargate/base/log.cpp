@@ -3,6 +3,7 @@
 #include <caf/logger.hpp>
 
 #include <string>
+#include <thread>
 
 namespace stargate {
 
@@ -30,8 +31,10 @@ log_hook caf_log(caf::actor_system& system) {
     const auto chosen = levels[static_cast<int>(level)];
     auto& logger = system.logger();
     if (logger.accepts(chosen, caf::atom("stargate")))
-      logger.log(
-        CAF_LOG_MAKE_EVENT(caf::actor_id{0}, "stargate", chosen, std::string{source} + ": " + std::string{text}));
+      // CAF's macro would put into the program where this file was compiled.
+      logger.log(caf::logger::event{chosen, __LINE__, caf::atom("stargate"), "stargate::caf_log", "caf_log", "log.cpp",
+                                    std::string{source} + ": " + std::string{text}, std::this_thread::get_id(),
+                                    caf::actor_id{0}, caf::make_timestamp()});
   };
 #endif
 }
