@@ -6,6 +6,7 @@
 #include "box/settings.hpp"
 
 #include "libstargate/protocol/percent.hpp"
+#include "web/status.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -112,24 +113,6 @@ receiver_topics topics_in(const query& q) {
 
 } // namespace
 
-std::string_view reason_of(int status) {
-  switch (status) {
-    case 200: return "OK";
-    case 204: return "No Content";
-    case 400: return "Bad Request";
-    case 401: return "Unauthorized";
-    case 403: return "Forbidden";
-    case 404: return "Not Found";
-    case 405: return "Method Not Allowed";
-    case 409: return "Conflict";
-    case 412: return "Precondition Failed";
-    case 500: return "Server Error";
-    case 501: return "Not Implemented";
-    case 503: return "Service Unavailable";
-    default: return "Error";
-  }
-}
-
 answer error_page(int status, std::string_view message, std::string_view target) {
   const auto code = std::to_string(status);
   const auto text = escaped(message);
@@ -174,7 +157,7 @@ std::shared_ptr<connection> broker::open(std::string_view target, std::shared_pt
     return refuse(404, "Not Found: this broker in a box has no API of version 1, use /ws/v2");
   const auto kind = is_ws ? parts[3] : std::string{};
   if ((kind != "producer" && kind != "reader" && kind != "consumer") || (parts[2] == "v3" && kind != "consumer"))
-    return refuse(404, reason_of(404));
+    return refuse(404, web::phrase_of(404));
   const auto who = caller_with(authorization, target);
   if (!who)
     return refuse(401, authentication_required);

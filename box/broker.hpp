@@ -66,9 +66,6 @@ private:
   std::optional<access_rules> access_;
 };
 
-/// What a status is called.
-[[nodiscard]] std::string_view reason_of(int status);
-
 /// The error page of Pulsar's web server.
 [[nodiscard]] answer error_page(int status, std::string_view message, std::string_view target);
 

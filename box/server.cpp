@@ -1,6 +1,8 @@
 #include "box/server.hpp"
 
 #include "libstargate/protocol/percent.hpp"
+#include "web/header.hpp"
+#include "web/status.hpp"
 
 #include <libwebsockets.h>
 #include <openssl/err.h>
@@ -15,6 +17,8 @@
 #include <utility>
 
 namespace stargate::box {
+
+using web::header;
 
 namespace {
 
@@ -60,16 +64,6 @@ struct session final : peer {
   bool is_asked = false, is_answered = false;
 };
 
-std::string header(lws* wsi, lws_token_indexes which) {
-  const auto size = lws_hdr_total_length(wsi, which);
-  if (size <= 0)
-    return {};
-  std::string text(static_cast<std::size_t>(size) + 1, '\0');
-  const auto copied = lws_hdr_copy(wsi, text.data(), static_cast<int>(text.size()), which);
-  text.resize(copied < 0 ? 0 : static_cast<std::size_t>(copied));
-  return text;
-}
-
 /// The path and the query. libwebsockets has taken their encoding off, so that a slash within a part is one between
 /// parts.
 std::string target_of(lws* wsi, lws_token_indexes uri) {
@@ -113,7 +107,7 @@ void check_tls_files(const server::settings& s) {
 bool write_answer(lws* wsi, const answer& a, bool stays) {
   std::string text(LWS_PRE, '\0');
   text += "HTTP/1.1 " + std::to_string(a.status) + " "
-          + (a.phrase.empty() ? std::string{reason_of(a.status)} : a.phrase) + "\r\n";
+          + (a.phrase.empty() ? std::string{web::phrase_of(a.status)} : a.phrase) + "\r\n";
   if (a.status != 204)
     text += "Content-Type: " + a.type + "\r\nContent-Length: " + std::to_string(a.body.size()) + "\r\n";
   text += std::string{stays ? "" : "Connection: close\r\n"} + "\r\n" + a.body;

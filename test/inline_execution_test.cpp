@@ -80,6 +80,14 @@ struct system_fixture {
   }
 };
 
+/// Waits until an actor has nothing to do: from then on, whoever tells it something wakes it.
+void until_asleep(const caf::actor& who) {
+  auto* actor = dynamic_cast<caf::scheduled_actor*>(caf::actor_cast<caf::abstract_actor*>(who));
+  REQUIRE(actor != nullptr);
+  while (!actor->mailbox().blocked())
+    std::this_thread::yield();
+}
+
 } // namespace
 
 TEST_CASE_METHOD(system_fixture, "who is woken runs on the thread that woke it, and so do those that it wakes") {
@@ -88,18 +96,15 @@ TEST_CASE_METHOD(system_fixture, "who is woken runs on the thread that woke it, 
   const auto a = runner(true, b, first);
   while (second.count() < 2) // the round that made `a` sure reached it
     std::this_thread::yield();
-  // An actor may still be on its way to sleep; then the scheduler keeps it, and the next try finds it asleep.
-  bool ran_here = false;
-  for (int tries = 0; tries < 1000 && !ran_here; ++tries) {
-    std::atomic<bool> ran = false;
+  for (int round = 0; round < 100; ++round) {
+    until_asleep(a);
+    until_asleep(b);
+    bool ran = false;
     post_and_run(a, inline_host::caller, deferred{[&] { ran = true; }});
-    const bool at_once = ran;
-    while (!ran)
-      std::this_thread::yield();
-    ran_here = at_once && first.was_last_here() && second.was_last_here();
-    std::this_thread::sleep_for(1ms);
+    REQUIRE(ran);
+    REQUIRE(first.was_last_here());
+    REQUIRE(second.was_last_here());
   }
-  CHECK(ran_here);
 }
 
 TEST_CASE_METHOD(system_fixture, "who may not be run by others is run by the scheduler") {
@@ -108,6 +113,7 @@ TEST_CASE_METHOD(system_fixture, "who may not be run by others is run by the sch
     auto& seen = is_inline ? of_transport : plain;
     const auto who = runner(is_inline, {}, seen);
     for (int i = 0; i < 100; ++i) {
+      until_asleep(who);
       std::promise<void> done;
       post_and_run(who, is_inline ? inline_host::transport : inline_host::caller, deferred{[&] { done.set_value(); }});
       done.get_future().wait();
@@ -120,20 +126,21 @@ TEST_CASE_METHOD(system_fixture, "what must not be done on a stack is done elsew
   trace seen, inner_seen;
   const auto inner = runner(true, {}, inner_seen);
   const auto outer = runner(true, {}, seen);
+  until_asleep(inner);
+  until_asleep(outer);
   std::promise<place> done;
-  std::atomic<bool> inner_ran = false, nested = false;
+  std::atomic<bool> inner_ran = false;
+  bool nested = true;
   post_and_run(outer, inline_host::caller, deferred{[&] {
-                 auto* const here = inline_execution::current();
-                 if (here == nullptr) // the scheduler has run it
-                   return done.set_value(place{});
-                 here->elsewhere([&] { done.set_value(std::this_thread::get_id()); });
+                 inline_execution::current()->elsewhere([&] { done.set_value(std::this_thread::get_id()); });
                  post_and_run(inner, inline_host::caller, deferred{[&] { inner_ran = true; }});
-                 nested = inner_ran.load() && inner_seen.was_last_here();
+                 nested = inner_ran && inner_seen.was_last_here();
                }});
+  CHECK(seen.was_last_here());
+  CHECK_FALSE(nested);
   CHECK(done.get_future().get() != std::this_thread::get_id());
   while (!inner_ran)
     std::this_thread::yield();
-  CHECK_FALSE(nested);
 }
 
 TEST_CASE_METHOD(system_fixture, "an actor that throws or quits while others run it ends as it would otherwise") {

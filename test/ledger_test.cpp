@@ -13,7 +13,8 @@ struct fixture {
   std::vector<caf::expected<message_id>> answers;
   std::vector<int> order;
   ledger::clock::time_point now{};
-  ledger l{"persistent://t/n/x", 3, 10s}; // the first to go: it answers what it still has
+  std::shared_ptr<pipeline_metrics> counts = std::make_shared<pipeline_metrics>();
+  ledger l{"persistent://t/n/x", 3, 10s, {}, counts}; // the first to go: it answers what it still has
 
   void publish(int name, bool waits = false, std::string payload = "p") {
     l.publish(std::make_shared<publication>(message{.payload = std::move(payload)},
@@ -32,19 +33,19 @@ TEST_CASE_METHOD(fixture, "a receipt answers the message it names") {
   publish(1);
   publish(2);
   CHECK(l.take_new().size() == 2);
-  CHECK(l.stored(1, {"b"}));
+  CHECK(l.stored(1, {"b"}, now));
   CHECK(order == std::vector{2});
   CHECK(answers[0]->value == "b");
-  CHECK(l.stored(0, {"a"}));
+  CHECK(l.stored(0, {"a"}, now));
   CHECK(l.is_empty());
 }
 
 TEST_CASE_METHOD(fixture, "a receipt that comes twice, late or for nobody harms nothing") {
   publish(1);
   static_cast<void>(l.take_new());
-  CHECK_FALSE(l.stored(5, {"x"}));
-  CHECK(l.stored(0, {"a"}));
-  CHECK_FALSE(l.stored(0, {"a"}));
+  CHECK_FALSE(l.stored(5, {"x"}, now));
+  CHECK(l.stored(0, {"a"}, now));
+  CHECK_FALSE(l.stored(0, {"a"}, now));
   CHECK_FALSE(l.rejected(0, "no"));
   CHECK(answers.size() == 1);
 }
@@ -57,9 +58,9 @@ TEST_CASE_METHOD(fixture, "beyond max_pending a message is refused, or waits for
   publish(4, true);
   CHECK(answers.size() == 1);
   CHECK(l.take_new().size() == 3);
-  l.stored(1, {"x"});
+  l.stored(1, {"x"}, now);
   CHECK(l.take_new().size() == 1);
-  CHECK(l.stored(3, {"y"}));
+  CHECK(l.stored(3, {"y"}, now));
   CHECK(order == std::vector{3, 1, 4});
 }
 
@@ -75,7 +76,7 @@ TEST_CASE_METHOD(fixture, "a new connection gets everything that is unanswered, 
   for (int i = 0; i < 3; ++i)
     publish(i, false, std::string(1, static_cast<char>('a' + i)));
   const auto first = l.take_new();
-  l.stored(1, {"x"});
+  l.stored(1, {"x"}, now);
   const auto again = l.take_all();
   REQUIRE(again.size() == 2);
   CHECK(*again[0] == *first[0]);
@@ -97,7 +98,7 @@ TEST_CASE_METHOD(fixture, "time tells the unknown from the unsent") {
   CHECK(last() == errc::not_sent);
   CHECK(l.is_empty());
   CHECK_FALSE(l.next_expiry());
-  CHECK_FALSE(l.stored(0, {"late"}));
+  CHECK_FALSE(l.stored(0, {"late"}, now));
 }
 
 TEST_CASE_METHOD(fixture, "what waits for room expires too") {
@@ -115,7 +116,7 @@ TEST_CASE_METHOD(fixture, "a message that expired is not sent again") {
   publish(2);
   l.expire(now + 5s);
   CHECK(l.take_all().size() == 1);
-  CHECK(l.stored(1, {"b"}));
+  CHECK(l.stored(1, {"b"}, now));
 }
 
 TEST_CASE_METHOD(fixture, "a message that cannot be encoded is answered at once and takes no room") {
@@ -138,7 +139,7 @@ TEST_CASE_METHOD(fixture, "a closed ledger takes nothing more, and drains") {
   l.close();
   publish(2);
   CHECK(last() == errc::stopping);
-  l.stored(0, {"a"});
+  l.stored(0, {"a"}, now);
   CHECK(l.is_empty());
 }
 
@@ -159,8 +160,8 @@ TEST_CASE("a callback that throws takes nobody along") {
   int answered = 0;
   l.publish(std::make_shared<publication>(message{}, [](caf::expected<message_id>) { throw 1; }), false, {});
   l.publish(std::make_shared<publication>(message{}, [&](caf::expected<message_id>) { ++answered; }), false, {});
-  CHECK(l.stored(0, {"a"}));
-  CHECK(l.stored(1, {"b"}));
+  CHECK(l.stored(0, {"a"}, {}));
+  CHECK(l.stored(1, {"b"}, {}));
   CHECK(answered == 1);
 }
 
@@ -190,4 +191,37 @@ TEST_CASE_METHOD(fixture, "a ledger that was closed can be opened again") {
   l.open();
   publish(2);
   CHECK(l.pending() == 1);
+}
+
+TEST_CASE("every message is counted once as it comes and once as it is answered, whatever becomes of its ledger") {
+  const auto counts = std::make_shared<pipeline_metrics>();
+  ledger::clock::time_point now{};
+  int answers = 0;
+  {
+    ledger l{"persistent://t/n/x", 4, 10s, {}, counts};
+    const auto publish = [&](bool waits, std::optional<std::string> key = {}) {
+      l.publish(std::make_shared<publication>(message{.payload = "p", .key = std::move(key)},
+                                              [&](const caf::expected<message_id>&) { ++answers; }),
+                waits, now);
+    };
+    for (int i = 0; i < 3; ++i)
+      publish(false);
+    CHECK(l.take_new().size() == 3);
+    publish(false);
+    publish(false);                        // too many
+    publish(true);                         // waits for room
+    publish(true, "\xff");                 // and turns out to be none
+    CHECK(l.stored(0, {"a"}, now + 30ms)); // makes room for the one that waits
+    CHECK(l.rejected(1, "no"));            // and for the one that is none
+    CHECK(counts->produced.value() == 7);
+    CHECK(counts->stored.value() == 1);
+    CHECK(counts->failed.value() == 3);
+    CHECK(counts->unknown.value() == 0);
+  } // one was transmitted and two were not
+  CHECK(answers == 7);
+  CHECK(counts->unknown.value() == 1);
+  CHECK(counts->failed.value() == 5);
+  CHECK(counts->stored.value() + counts->failed.value() + counts->unknown.value() == counts->produced.value());
+  CHECK(counts->receipts.seconds() == Approx(0.03));
+  CHECK(counts->receipts.in_bucket(8) == 1); // 25 to 50 ms
 }

@@ -1,5 +1,7 @@
 #include "testing/network.hpp"
 
+#include "web/status.hpp"
+
 #include <algorithm>
 #include <utility>
 
@@ -22,7 +24,7 @@ private:
 
 /// As it would stand on the wire: the reason is read out of it.
 std::string as_http(const box::answer& a) {
-  return "HTTP/1.1 " + std::to_string(a.status) + " " + std::string{box::reason_of(a.status)}
+  return "HTTP/1.1 " + std::to_string(a.status) + " " + std::string{web::phrase_of(a.status)}
          + "\r\nContent-Length: " + std::to_string(a.body.size()) + "\r\n\r\n" + a.body;
 }
 

@@ -1,5 +1,7 @@
 #include "web/http_server.hpp"
 
+#include "web/header.hpp"
+#include "web/status.hpp"
 #include <libwebsockets.h>
 
 #include <algorithm>
@@ -35,16 +37,6 @@ struct exchange {
 };
 using exchange_ptr = std::shared_ptr<exchange>;
 
-std::string header(lws* wsi, lws_token_indexes which) {
-  const auto size = lws_hdr_total_length(wsi, which);
-  if (size <= 0)
-    return {};
-  std::string text(static_cast<std::size_t>(size) + 1, '\0');
-  const auto copied = lws_hdr_copy(wsi, text.data(), static_cast<int>(text.size()), which);
-  text.resize(copied < 0 ? 0 : static_cast<std::size_t>(copied));
-  return text;
-}
-
 std::string own_header(lws* wsi, std::string_view name) {
   const auto size = lws_hdr_custom_length(wsi, name.data(), static_cast<int>(name.size()));
   if (size <= 0)
@@ -54,22 +46,6 @@ std::string own_header(lws* wsi, std::string_view name) {
     lws_hdr_custom_copy(wsi, text.data(), static_cast<int>(text.size()), name.data(), static_cast<int>(name.size()));
   text.resize(copied < 0 ? 0 : static_cast<std::size_t>(copied));
   return text;
-}
-
-std::string_view phrase_of(int status) {
-  switch (status) {
-    case 200: return "OK";
-    case 202: return "Accepted";
-    case 400: return "Bad Request";
-    case 401: return "Unauthorized";
-    case 403: return "Forbidden";
-    case 404: return "Not Found";
-    case 405: return "Method Not Allowed";
-    case 409: return "Conflict";
-    case 413: return "Content Too Large";
-    case 503: return "Service Unavailable";
-    default: return "Internal Server Error";
-  }
 }
 
 /// The page runs only what is in it, asks only whence it came, and is in nobody's frame.

@@ -7,6 +7,13 @@
 
 namespace stargate::internal {
 
+ledger::~ledger() {
+  for (const auto& e : pending_)
+    if (e.who)
+      (e.who->is_transmitted() ? counts_->unknown : counts_->failed).add();
+  counts_->failed.add(waiting_.size());
+}
+
 caf::error ledger::failure(errc code, const std::string& why) const {
   return make_error(code, where_ + ": " + why);
 }

@@ -33,6 +33,10 @@ public:
       max_pending_{max_pending},
       send_timeout_{send_timeout} {}
 
+  ledger(const ledger&) = delete;
+  ledger& operator=(const ledger&) = delete;
+  ~ledger(); ///< What it still has answers itself; it is counted here.
+
   /// Accepts a publication. Refused ones are answered.
   void publish(publication_ptr p, bool waits_for_room, clock::time_point now);
 
@@ -43,7 +47,7 @@ public:
   [[nodiscard]] std::vector<connection::frame> take_all();
 
   /// The broker stored the message of this sequence. False when nobody waits for it (any more), which harms nothing.
-  bool stored(std::uint64_t sequence, message_id id, clock::time_point now = {});
+  bool stored(std::uint64_t sequence, message_id id, clock::time_point now);
   /// The broker refused it. If an earlier connection had sent it, that one may have stored it: the outcome is unknown.
   bool rejected(std::uint64_t sequence, const std::string& why);
 

@@ -35,6 +35,7 @@ struct burial_state {
   const receiver_ptr receiver;
   const received_message original;
   const std::string why;
+  const std::shared_ptr<pipeline_metrics> counts = tree->metrics.of(receiver->keys.socket());
   std::chrono::milliseconds wait = first_wait;
   std::unique_ptr<connection::link> holding;
   bool is_held = false;
@@ -163,7 +164,7 @@ struct burial_state {
     if (answer.failure)
       return failed(answer.failure);
     original.acknowledge();
-    tree->metrics.of(receiver->keys.socket())->dead_lettered.add();
+    counts->dead_lettered.add();
     tree->events.tell({.what = event::kind::dead_lettered,
                        .key = receiver->keys.supervisor(),
                        .why = make_error(errc::handler_failed, why),

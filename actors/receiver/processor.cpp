@@ -161,7 +161,10 @@ struct processor_state {
     while (!queue.empty() && !ended && !is_with_actor()) {
       auto next = std::move(queue.front());
       queue.pop_front();
+      const auto before = now;
       take(next);
+      if (now == before) // nothing was handled
+        now = tree->now();
       if (now >= until)
         break;
     }

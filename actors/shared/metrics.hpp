@@ -39,12 +39,11 @@ public:
     std::chrono::microseconds{1'000'000}, std::chrono::microseconds{2'500'000}, std::chrono::microseconds{10'000'000},
     std::chrono::microseconds{60'000'000}};
 
-  void add(duration took, std::uint64_t count = 1) {
+  void add(duration took) {
     const auto place = std::lower_bound(bounds.begin(), bounds.end(), took) - bounds.begin();
-    buckets_[static_cast<std::size_t>(place)].add(count);
+    buckets_[static_cast<std::size_t>(place)].add();
     nanoseconds_.add(static_cast<std::uint64_t>(
-                       std::max<std::int64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(took).count(), 0))
-                     * count);
+      std::max<std::int64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(took).count(), 0)));
   }
   [[nodiscard]] std::uint64_t in_bucket(std::size_t place) const { return buckets_[place].value(); }
   [[nodiscard]] double seconds() const { return static_cast<double>(nanoseconds_.value()) / 1e9; }
@@ -60,7 +59,7 @@ struct pipeline_metrics {
   counter connects;
   counter disconnects; ///< Of connections that stood, and attempts that came to nothing.
   // Of a producer:
-  counter produced; ///< Messages that were handed over. Each is answered: `stored`, `failed` or `unknown`.
+  counter produced; ///< Messages that reached its acknowledger. Each is answered: `stored`, `failed` or `unknown`.
   counter stored, failed, unknown;
   time_histogram receipts; ///< From when a message was taken until the broker had it, or had refused it.
   // Of a receiver:

@@ -36,15 +36,23 @@ std::optional<span> begin_span(const tree_context& tree, span_kind kind, const t
   return std::nullopt;
 }
 
-void end_span(const tree_context& tree, const span& which, const caf::error& failure) {
-  try {
-    tree.description.spans->end(which, failure);
-  } catch (const std::exception& e) {
-    say_thrown(tree, e.what());
-  } catch (...) {
-    say_thrown(tree, "what is not a std::exception");
+/// Apart from the tree, which it may outlive.
+struct span_end {
+  std::shared_ptr<span_hook> hook;
+  log_hook log;
+  std::string name;
+
+  explicit span_end(const options& o) : hook{o.spans}, log{o.log}, name{o.name} {}
+  void operator()(const span& which, const caf::error& failure) const {
+    try {
+      hook->end(which, failure);
+    } catch (const std::exception& e) {
+      log(log_level::error, name, std::string{"the span hook threw: "} + e.what());
+    } catch (...) {
+      log(log_level::error, name, "the span hook threw what is not a std::exception");
+    }
   }
-}
+};
 
 } // namespace
 
@@ -56,13 +64,9 @@ receipt_handler traced(const tree_context& tree, const topic_name& topic, messag
   if (!begun)
     return answer;
   set_trace_context(what.properties, begun->context);
-  return [hook = tree.description.spans, which = std::move(*begun), log = tree.description.log,
-          name = tree.description.name, answer = std::move(answer)](caf::expected<message_id> result) {
-    try {
-      hook->end(which, result ? caf::error{} : result.error());
-    } catch (...) {
-      log(log_level::error, name, "the span hook threw");
-    }
+  return [end = span_end{tree.description}, which = std::move(*begun),
+          answer = std::move(answer)](caf::expected<message_id> result) {
+    end(which, result ? caf::error{} : result.error());
     if (answer)
       answer(std::move(result));
   };
@@ -78,8 +82,11 @@ void handling_spans::begin(const std::shared_ptr<tree_context>& tree, const std:
 }
 
 void handling_spans::end(const caf::error& failure) {
+  if (spans_.empty())
+    return;
+  const span_end tell{tree_->description};
   for (const auto& which : std::exchange(spans_, {}))
-    end_span(*tree_, which, failure);
+    tell(which, failure);
 }
 
 trace_in_hand::trace_in_hand(const handling_spans& of) {

@@ -286,9 +286,7 @@ monitor_answers::totals monitor_answers::add_up() const {
     sum.stored += m->stored.value();
     sum.failed += m->failed.value() + m->unknown.value() + m->handler_failures.value();
     sum.delivered += m->delivered.value();
-    sum.under_way += produced - std::min(produced, answered);
-    const auto settled = m->acknowledged.value() + m->negative_acknowledged.value();
-    sum.under_way += m->delivered.value() - std::min(m->delivered.value(), settled);
+    sum.awaited += produced - std::min(produced, answered);
     for (std::size_t i = 0; i < sum.receipts.size(); ++i) {
       sum.receipts[i] += m->receipts.in_bucket(i);
       sum.handlers[i] += m->handlers.in_bucket(i);
@@ -316,7 +314,7 @@ std::string monitor_answers::take_sample() {
   append_number(out, "stored", rate(now.stored, last_.stored));
   append_number(out, "delivered", rate(now.delivered, last_.delivered));
   append_number(out, "failures", rate(now.failed, last_.failed));
-  append_number(out, "underWay", static_cast<double>(now.under_way));
+  append_number(out, "awaited", static_cast<double>(now.awaited));
   append_number(out, "receiptP50", quantile(now.receipts, last_.receipts, 0.5));
   append_number(out, "receiptP99", quantile(now.receipts, last_.receipts, 0.99));
   append_number(out, "handlerP50", quantile(now.handlers, last_.handlers, 0.5));

@@ -41,7 +41,7 @@ private:
   [[nodiscard]] const tree_snapshot& snapshot();
 
   struct totals {
-    std::uint64_t stored = 0, failed = 0, delivered = 0, under_way = 0;
+    std::uint64_t stored = 0, failed = 0, delivered = 0, awaited = 0;
     std::array<std::uint64_t, time_histogram::bounds.size() + 1> receipts{}, handlers{};
   };
   [[nodiscard]] totals add_up() const;

@@ -1,4 +1,5 @@
 // What each step of a message's way costs by itself. Google Benchmark's flags apply: --benchmark_filter=registry …
+#include "actors/shared/metrics.hpp"
 #include "libstargate/protocol/base64.hpp"
 #include "libstargate/protocol/frames.hpp"
 #include "supervisor/restart.hpp"
@@ -29,6 +30,29 @@ const std::string receipt =
 message sample(std::size_t size) {
   return {.payload = std::string(size, 'x'), .key = "key-7", .properties = {{"number", "12345"}}};
 }
+
+// -- counting, for the monitor
+
+void count_produced(benchmark::State& state) { // all that is counted of one
+  internal::pipeline_metrics m;
+  auto took = 1'000us;
+  for (auto _ : state) {
+    m.produced.add();
+    m.stored.add();
+    m.receipts.add(took);
+    took = took == 1'000us ? 3'000us : 1'000us;
+  }
+}
+BENCHMARK(count_produced);
+
+void count_consumed(benchmark::State& state) { // with the look at the clock that is there for it
+  internal::pipeline_metrics m;
+  for (auto _ : state) {
+    m.acknowledged.add();
+    m.handlers.add(std::chrono::steady_clock::now().time_since_epoch() % 5'000us);
+  }
+}
+BENCHMARK(count_consumed);
 
 // -- frames
 

@@ -1,7 +1,13 @@
 #include "integration/tests/support.hpp"
 
+#include <sys/resource.h>
+
+#include <atomic>
 #include <future>
+#include <mutex>
 #include <set>
+#include <thread>
+#include <tuple>
 
 using namespace stargate;
 using namespace stargate::integration;
@@ -173,4 +179,53 @@ TEST_CASE_METHOD(fixture, "stopping flushes what was handed over") {
   t.produce(producer, message{.payload = "x"},
             [&](caf::expected<message_id> a) { late.set_value(a ? errc::none : code_of(a.error())); });
   CHECK(late.get_future().get() == errc::stopping);
+}
+
+TEST_CASE_METHOD(fixture, "whoever produces may hold a lock that the functions which take receipts want") {
+  const auto t = run_connected(with_producer());
+  constexpr int threads = 3, rounds = 150;
+  std::mutex held;
+  std::atomic<int> good = 0, wrong = 0;
+  std::atomic<bool> here = false; // an answer came on the stack of who produced
+  std::vector<std::thread> callers;
+  for (int n = 0; n < threads; ++n)
+    callers.emplace_back([&] {
+      for (int i = 0; i < rounds; ++i) {
+        const auto caller = std::this_thread::get_id();
+        {
+          const std::lock_guard guard{held};
+          for (const char* key : {"k", "\xff"}) // the second is refused at once, by whoever runs the acknowledger
+            t.produce(producer, message{.payload = "x", .key = key}, [&, caller](caf::expected<message_id> a) {
+              here = here || std::this_thread::get_id() == caller;
+              const std::lock_guard inner{held};
+              ++(a ? good : wrong);
+            });
+        }
+        if (i % 3 == 0) // a pause in which all falls asleep, so that the next is carried by its caller
+          std::ignore = t.produce(producer, "pause");
+      }
+    });
+  for (auto& c : callers)
+    c.join();
+  REQUIRE(wait_until(within(30s), [&] { return good + wrong == 2 * threads * rounds; }));
+  CHECK(good == threads * rounds);
+  CHECK_FALSE(here);
+}
+
+TEST_CASE_METHOD(fixture, "a call that blocks wakes the event loop and the caller, and hardly anybody else") {
+  const auto t = run_connected(with_producer());
+  constexpr int calls = 300;
+  const auto waits = [] { // of all threads: each has been woken as often
+    rusage used{};
+    getrusage(RUSAGE_SELF, &used);
+    return used.ru_nvcsw;
+  };
+  for (int i = 0; i < 20; ++i)
+    REQUIRE(t.produce(producer, "warm"));
+  const auto before = waits();
+  for (int i = 0; i < calls; ++i)
+    REQUIRE(t.produce(producer, "x"));
+  const auto each = static_cast<double>(waits() - before) / calls;
+  INFO(each << " waits a call");
+  CHECK(each < 10); // two or three; 105 when the scheduler runs the actors, whose idle threads look for work
 }
