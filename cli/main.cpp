@@ -5,7 +5,6 @@
 
 int main(int argc, char** argv) {
   using namespace stargate;
-  init_caf();
 
   CLI::App app{
     "Apache Pulsar over its WebSocket API: produces, consumes, reads, administers, and runs supervised pipelines.",

@@ -47,7 +47,6 @@ child_spec named(const registry& names, std::string name, Arguments... arguments
 } // namespace
 
 int main(int argc, char** argv) {
-  init_caf();
   caf::actor_system_config config;
   caf::actor_system system{config};
   const auto names = registry::spawn(system, "mine");

@@ -7,7 +7,6 @@
 using namespace std::chrono_literals;
 
 int main(int argc, char** argv) {
-  stargate::init_caf();
   caf::actor_system_config config;
   caf::actor_system system{config};
 

@@ -2,7 +2,6 @@
 //
 // A worker that fails is started again and found under its old name, and its neighbours do not notice. What was asked
 // of it is asked again. In the end the pool stops, in reverse order.
-#include <stargate/init.hpp>
 #include <stargate/registry.hpp>
 #include <stargate/supervisor.hpp>
 
@@ -54,7 +53,6 @@ caf::behavior worker(caf::event_based_actor* self, const std::string& name, cons
 } // namespace
 
 int main() {
-  stargate::init_supervision();
 #if STARGATE_CAF_1
   caf::init_global_meta_objects<caf::id_block::pool>();
 #endif

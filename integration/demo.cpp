@@ -135,7 +135,6 @@ int demo(const host& where, std::size_t count, const std::string& prefix) {
 } // namespace
 
 int main(int argc, char** argv) {
-  init_caf();
   CLI::App app{"Runs a supervised pipeline of two topics on a Pulsar broker and kills two of its actors half-way.",
                "stargate-demo"};
   host where;

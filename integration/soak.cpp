@@ -53,8 +53,6 @@ int main(int argc, char** argv) {
   app.add_option("--minutes", minutes);
   app.add_option("--seed", seed);
   CLI11_PARSE(app, argc, argv);
-
-  init_caf();
   caf::actor_system_config config;
   set_scheduler_sharing(config);
   caf::actor_system system{config};

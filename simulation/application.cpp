@@ -95,7 +95,7 @@ handler_factory world::to_sink(std::string where, bool is_reader) {
   return deliver_to(handler_factory::finder{[=, this](const registry&) {
     auto& sink = sinks_[where];
     if (!sink || has_ended(sink))
-      sink = system_->spawn([this, where, is_reader](caf::event_based_actor* self) -> caf::behavior {
+      sink = system_.actors().spawn([this, where, is_reader](caf::event_based_actor* self) -> caf::behavior {
         const auto by =
           std::make_shared<handler>(*this, where, is_reader, run_on::scheduler, std::chrono::milliseconds{0});
         return behave(self, {}, [by](const message_batch& batch) {
@@ -289,7 +289,7 @@ void world::publish_by_request(const deed& d) {
     const auto identity = books_.publish(topic, once, lane);
     return std::pair{identity, make_message(identity, d.which / 7 + i, once)};
   };
-  system_->spawn([=, this, names = tree_.registry()](caf::event_based_actor* self) -> caf::behavior {
+  system_.actors().spawn([=, this, names = tree_.registry()](caf::event_based_actor* self) -> caf::behavior {
     const auto left = std::make_shared<std::size_t>(d.count);
     const auto patience = std::chrono::hours{1};
     const auto publish_one = [=, this](std::size_t i, const std::function<void(const caf::error&)>& see) {
@@ -353,7 +353,7 @@ void world::publish_by_request(const deed& d) {
 }
 
 caf::actor world::receiving_actor(const std::string& topic) {
-  return system_->spawn([this, topic](caf::event_based_actor* self) -> caf::behavior {
+  return system_.actors().spawn([this, topic](caf::event_based_actor* self) -> caf::behavior {
     return behave(self, {}, [this, topic, self](const produced& p) {
       caf::expected<message_id> a{p.id};
       if (p.failure)

@@ -31,8 +31,8 @@ void world::embed() {
   expect_description();
   supervisor_options above{.name = "app", .intensity = 1'000'000};
   above.children = {tree_as_child()};
-  const auto top = spawn_supervisor(*system_, std::move(above));
-  const auto find = [this] { return find_tree(*system_, "sim"); };
+  const auto top = spawn_supervisor(system_.actors(), std::move(above));
+  const auto find = [this] { return find_tree(system_.actors(), "sim"); };
   for (std::size_t n = 0; n < s_.embedded; ++n) {
     go_on(random.between(0, 500_ms), [] { return false; });
     tree_ = find();

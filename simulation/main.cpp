@@ -1,7 +1,6 @@
 // Runs worlds from seeds, on as many processes as there are processors; says what was tried, and what was found.
 #include "simulation/world.hpp"
 
-#include <stargate/init.hpp>
 
 #include <CLI/CLI.hpp>
 
@@ -398,7 +397,6 @@ int main(int argc, char** argv) {
   app.add_flag("--first", with.first, "ends with the first violation, and says only that");
   app.add_flag("--quiet", with.quiet, "no progress and no tables");
   CLI11_PARSE(app, argc, argv);
-  stargate::init_caf();
   if (!seeds.empty()) {
     const auto dots = seeds.find("..");
     try {

@@ -3,7 +3,6 @@
 #include "actors/shared/environment.hpp"
 
 #include <caf/detail/test_actor_clock.hpp>
-#include <caf/scheduler/test_coordinator.hpp>
 
 #include <algorithm>
 #include <ostream>
@@ -99,12 +98,6 @@ world::world(const scenario& s, coverage& covered, std::ostream* trace, void (*o
     on_permitted(w, permits, unsettled);
   };
   broker_.on_violation = [this](const std::string& what) { violate(what); };
-  config_.set("scheduler.policy", caf::atom("testing"));
-  system_.emplace(config_);
-  scheduler_ = dynamic_cast<caf::scheduler::test_coordinator*>(&system_->scheduler());
-  if (scheduler_ == nullptr)
-    throw std::logic_error{"CAF did not take the deterministic scheduler"};
-  begin_ = scheduler_->clock().now();
 }
 
 world::~world() {
@@ -164,34 +157,33 @@ void world::violate(const std::string& what) {
 void world::set_time(micros to) {
   now_ = std::max(now_, to);
   net_->now = now_;
-  scheduler_->clock().current_time = begin_ + std::chrono::microseconds{now_};
+  system_.set_time(begin_ + std::chrono::microseconds{now_});
 }
 
 bool world::run_actor() {
-  auto& jobs = scheduler_->jobs;
-  if (jobs.empty())
+  const auto waiting = system_.waiting();
+  if (waiting == 0)
     return false;
-  const auto chosen = jobs.begin() + static_cast<std::ptrdiff_t>(actor_order_.below(jobs.size()));
-  std::rotate(jobs.begin(), chosen, chosen + 1);
+  const auto chosen = actor_order_.below(waiting);
   if (++result_.steps > most_steps)
     violate("the actors never come to rest");
   const bool before = std::exchange(may_wait_, false);
-  scheduler_->run_once();
+  system_.run_one(chosen);
   may_wait_ = before;
   return true;
 }
 
 micros world::next_timer() {
-  const auto& timers = scheduler_->clock().schedule();
-  if (timers.empty())
+  const auto next = system_.next_timer();
+  if (!next)
     return never;
-  return std::max<micros>(0, std::chrono::ceil<std::chrono::microseconds>(timers.begin()->first - begin_).count());
+  return std::max<micros>(0, std::chrono::ceil<std::chrono::microseconds>(*next - begin_).count());
 }
 
 bool world::step(micros limit) {
-  if (!scheduler_->jobs.empty() && !actor_order_.chance(s_.yields))
+  if (system_.waiting() != 0 && !actor_order_.chance(s_.yields))
     return run_actor();
-  const auto actors_wait = !scheduler_->jobs.empty();
+  const auto actors_wait = system_.waiting() != 0;
   auto due = std::min({net_->next_due(), broker_.next_due(), next_timer(), next_event(), next_end_});
   // Actors that could go on are not kept for long: a moment, now and then much longer.
   if (actors_wait && due > now_ + (actor_order_.chance(0.1) ? 100_ms : 1_ms))
@@ -209,7 +201,7 @@ bool world::step(micros limit) {
   else if (next_event() <= now_)
     next_thing();
   else if (next_timer() <= now_)
-    scheduler_->clock().trigger_expired_timeouts();
+    system_.ring();
   else if (!net_->deliver())
     broker_.act();
   if (++result_.steps > most_steps)
@@ -297,7 +289,7 @@ void world::start_tree() {
   for (int attempt = 0; attempt < 50; ++attempt) {
     say("start");
     ended_.clear();
-    auto started = internal::start_in(*system_, description(), environment_);
+    auto started = internal::start_in(system_.actors(), description(), environment_);
     if (started) {
       tree_ = std::move(*started);
       expect_description();
@@ -364,7 +356,7 @@ std::size_t world::living() {
   std::size_t ours = 0; // the application's, which outlive a tree
   for (const auto& [where, sink] : sinks_)
     ours += sink && !has_ended(sink) ? 1 : 0;
-  return system_->registry().running() - ours;
+  return system_.actors().registry().running() - ours;
 }
 
 void world::nothing_is_left(const std::string& of) {

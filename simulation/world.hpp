@@ -1,5 +1,5 @@
 /// @file
-/// A world from a seed: a tree on CAF's deterministic scheduler, in virtual time, on a simulated network, before a
+/// A world from a seed: a tree on one thread, in virtual time, on a simulated network, before a
 /// model of the broker, with an application that produces and handles; and the judge of what they promise.
 ///
 /// One class in five files: world.cpp has time and the tree, application.cpp what its users do, faults.cpp what goes
@@ -13,6 +13,7 @@
 #include "simulation/network.hpp"
 #include "simulation/randomness.hpp"
 #include "simulation/scenario.hpp"
+#include "testing/virtual_system.hpp"
 
 #include <stargate/stargate.hpp>
 
@@ -28,10 +29,6 @@
 #include <string>
 #include <utility>
 #include <vector>
-
-namespace caf::scheduler {
-class test_coordinator;
-} // namespace caf::scheduler
 
 namespace stargate::internal {
 class tree_context;
@@ -210,10 +207,8 @@ private:
   std::shared_ptr<environment> environment_;
   std::shared_ptr<connection::transport> transport_;
   books books_{[this](const std::string& what) { violate(what); }};
-  caf::actor_system_config config_;
-  std::optional<caf::actor_system> system_;
-  caf::scheduler::test_coordinator* scheduler_ = nullptr;
-  std::chrono::steady_clock::time_point begin_;
+  testing::virtual_system system_;
+  const testing::virtual_system::time_point begin_ = system_.now();
   std::size_t depth_ = 0;
   bool may_wait_ = true;
   bool calm_ = false, handing_over_ = false, changing_ = false, stopping_ = false, struck_ = false;

@@ -21,4 +21,12 @@ void init_supervision() {
 #endif
 }
 
+#if STARGATE_CAF_1
+namespace {
+
+[[maybe_unused]] const bool known = (init_supervision(), true);
+
+} // namespace
+#endif
+
 } // namespace stargate

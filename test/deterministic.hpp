@@ -1,54 +1,43 @@
 /// @file
-/// An actor system on CAF's deterministic scheduler, with a clock that stands still until a test moves it.
+/// An actor system on one thread, with a clock that stands still until a test moves it, and the test among the actors.
 #pragma once
 
-#include <stargate/caf.hpp>
-#include <stargate/error.hpp>
-#include <stargate/init.hpp>
+#include "testing/virtual_system.hpp"
 
-#include <caf/scheduler/test_coordinator.hpp>
+#include <stargate/error.hpp>
 
 #include <chrono>
 #include <optional>
-#include <stdexcept>
 
 namespace stargate::test {
 
 class deterministic {
 public:
-  deterministic() {
-    // The packaged CAF takes the policy as an atom only.
-    config_.set("scheduler.policy", caf::atom("testing"));
-    system_.emplace(config_);
-    scheduler_ = dynamic_cast<caf::scheduler::test_coordinator*>(&system_->scheduler());
-    if (scheduler_ == nullptr)
-      throw std::logic_error{"CAF did not take the deterministic scheduler"};
-    self_.emplace(*system_);
-  }
   ~deterministic() {
     run();
     self_.reset();
   }
 
-  caf::actor_system& system() { return *system_; }
+  caf::actor_system& system() { return virtual_.actors(); }
   caf::scoped_actor& self() { return *self_; }
   caf::actor me() { return caf::actor_cast<caf::actor>(*self_); }
 
   /// Runs everything that can run without time passing.
-  void run() { scheduler_->run(); }
+  void run() { virtual_.run(); }
 
   /// Runs one actor, once, before all others; false when it has nothing to do.
-  bool run_only(const caf::actor& who) { return scheduler_->prioritize(who) && scheduler_->try_run_once(); }
+  bool run_only(const caf::actor& who) { return virtual_.run_only(who); }
 
   /// Lets time pass, and runs what it brings.
   void advance(std::chrono::milliseconds time) {
     run();
-    scheduler_->advance_time(time);
+    virtual_.set_time(virtual_.now() + time);
+    virtual_.ring();
     run();
   }
 
   /// How many time-outs and delayed messages are under way.
-  std::size_t timers() { return scheduler_->clock().schedule().size(); }
+  std::size_t timers() { return virtual_.timers(); }
 
   /// Asks an actor, which answers without time passing.
   template <class Answer, class Content>
@@ -70,10 +59,8 @@ public:
   }
 
 private:
-  caf::actor_system_config config_;
-  std::optional<caf::actor_system> system_;
-  caf::scheduler::test_coordinator* scheduler_ = nullptr;
-  std::optional<caf::scoped_actor> self_;
+  testing::virtual_system virtual_;
+  std::optional<caf::scoped_actor> self_{virtual_.actors()};
 };
 
 } // namespace stargate::test

@@ -2,7 +2,21 @@
 
 #include <catch2/catch.hpp>
 
+#include <utility>
+
 using namespace stargate;
+
+namespace {
+
+const caf::error of_static_variable = make_error(errc::not_found, "before main");
+
+} // namespace
+
+TEST_CASE("an error may be the first thing that a program makes, and it may go again") {
+  CHECK(describe(of_static_variable) == "not found: before main");
+  auto copy = of_static_variable;
+  CHECK(describe(std::exchange(copy, {})) == "not found: before main");
+}
 
 TEST_CASE("an error is described by its name and its sentence") {
   CHECK(describe(make_error(errc::not_found, "no topic x")) == "not found: no topic x");

@@ -23,10 +23,10 @@ ALLOWED = {
     "box": {"libstargate/include", "libstargate/protocol", "web", "box"},
     "testing": BELOW_ACTORS | {"libstargate/rest", "web", "box", "testing", *ACTORS},
     "cli": {"libstargate/include", "libstargate/protocol", "box", "cli"},
-    "simulation": {"libstargate/include", "libstargate/protocol", "libstargate/connection", "registry", "supervisor", "simulation", *ACTORS},
+    "simulation": {"libstargate/include", "libstargate/protocol", "libstargate/connection", "registry", "supervisor", "simulation", "testing", *ACTORS},
     "integration": {"libstargate/include", "libstargate/protocol", "libstargate/connection", "supervisor", "integration", "test", "actors/shared"},
     "examples": {"libstargate/include"},
-    "test": {"libstargate/include", "libstargate/protocol", "libstargate/connection", "registry", "supervisor", "test", "box", "cli", "web", *ACTORS},
+    "test": {"libstargate/include", "libstargate/protocol", "libstargate/connection", "registry", "supervisor", "test", "testing", "box", "cli", "web", *ACTORS},
 }
 # Of CAF, only one header may know that there are two generations; the connection knows no CAF at all.
 FORBIDDEN = {

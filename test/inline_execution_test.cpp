@@ -1,6 +1,5 @@
 // Actors that whoever wakes them runs.
 #include <stargate/caf.hpp>
-#include <stargate/init.hpp>
 
 #include <catch2/catch.hpp>
 

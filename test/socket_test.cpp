@@ -67,6 +67,35 @@ TEST_CASE_METHOD(fixture, "a socket asks its owner before each attempt how the h
   CHECK(world->last()->to.path == "/second");
 }
 
+TEST_CASE_METHOD(fixture, "what is lost is counted by its reason, and so is an attempt that comes to nothing") {
+  const auto lost = [this] { return tree->metrics.of(keys.socket())->disconnects.values(); };
+  using counts = std::map<errc, std::uint64_t>;
+  answer("/");
+  world->last()->who->on_open();
+  run();
+  CHECK(lost().empty());
+  lose();
+  CHECK(lost() == counts{{errc::connection_lost, 1}});
+  advance(100ms);
+  answer("/");
+  world->last()->who->on_end({connection::end::refused, 409, ""});
+  run();
+  CHECK(lost() == counts{{errc::connection_lost, 1}, {errc::conflict, 1}});
+  advance(5s);
+  const auto wanted = take<handshake_wanted>();
+  REQUIRE(wanted);
+  post(socket, handshake{wanted->connection, make_error(errc::no_token, "the file is not there")});
+  run();
+  advance(10s);
+  const auto number = answer("/");
+  world->last()->who->on_open();
+  run();
+  post(socket, reset_connection{number, make_error(errc::protocol_violation, "a frame that is none")});
+  run();
+  CHECK(lost()
+        == counts{{errc::connection_lost, 1}, {errc::conflict, 1}, {errc::no_token, 1}, {errc::protocol_violation, 1}});
+}
+
 TEST_CASE_METHOD(fixture, "progress ends a backoff, and a connection that only stands does not") {
   auto wait = 100ms;
   for (int i = 0; i < 4; ++i, wait *= 2) { // a peer that accepts and cuts at once is backed off from

@@ -97,20 +97,13 @@ private:
 } // namespace
 
 world::implementation::implementation(std::uint64_t seed) : random{seed}, broker{began} {
-  config.set("scheduler.policy", caf::atom("testing"));
-  system.emplace(config);
-  system->await_actors_before_shutdown(false); // those of the test may be left
-  scheduler = dynamic_cast<caf::scheduler::test_coordinator*>(&system->scheduler());
-  if (scheduler == nullptr)
-    throw std::logic_error{"CAF did not take the deterministic scheduler"};
-  begin = scheduler->clock().now();
+  system.actors().await_actors_before_shutdown(false); // those of the test may be left
   environment = std::make_shared<environment_of_world>(*this);
 }
 
 world::implementation::~implementation() {
-  stop_all(*system);
-  while (!scheduler->jobs.empty())
-    scheduler->run_once();
+  stop_all(system.actors());
+  system.run();
   events.clear();
 }
 
@@ -118,26 +111,23 @@ world::implementation::~implementation() {
 
 void world::implementation::set_time(box::micros to) {
   now = std::max(now, to);
-  scheduler->clock().current_time = begin + std::chrono::microseconds{now};
+  system.set_time(begin + std::chrono::microseconds{now});
 }
 
 box::micros world::implementation::next_timer() const {
-  const auto& timers = scheduler->clock().schedule();
-  if (timers.empty())
+  const auto next = system.next_timer();
+  if (!next)
     return box::never;
-  return std::max<box::micros>(0, std::chrono::ceil<std::chrono::microseconds>(timers.begin()->first - begin).count());
+  return std::max<box::micros>(0, std::chrono::ceil<std::chrono::microseconds>(*next - begin).count());
 }
 
 bool world::implementation::step(box::micros limit) {
-  auto& jobs = scheduler->jobs;
   const auto next_event = events.empty() ? box::never : events.begin()->first;
   const auto due = std::min({next_event, broker.next_due(), next_timer()});
   // What is due goes on beside the actors, in any order.
-  if (!jobs.empty() && (due > now || below(2) == 0)) {
-    const auto chosen = jobs.begin() + static_cast<std::ptrdiff_t>(below(jobs.size()));
-    std::rotate(jobs.begin(), chosen, chosen + 1);
+  if (system.waiting() != 0 && (due > now || below(2) == 0)) {
     const bool before = std::exchange(may_wait, false);
-    scheduler->run_once();
+    system.run_one(below(system.waiting()));
     may_wait = before;
     return true;
   }
@@ -151,7 +141,7 @@ bool world::implementation::step(box::micros limit) {
     first.mapped()();
     broker.advance(now);
   } else if (next_timer() <= now) {
-    scheduler->clock().trigger_expired_timeouts();
+    system.ring();
   } else {
     broker.advance(now);
   }
@@ -187,11 +177,11 @@ world::world(std::uint64_t seed) : inside_{std::make_shared<implementation>(seed
 world::~world() = default;
 
 caf::actor_system& world::system() {
-  return *inside_->system;
+  return inside_->system.actors();
 }
 
 caf::expected<tree> world::start(options o) {
-  return internal::start_in(*inside_->system, std::move(o), inside_->environment);
+  return internal::start_in(inside_->system.actors(), std::move(o), inside_->environment);
 }
 
 child_spec world::tree_spec(options o, child_id id, stargate::restart restart) {
@@ -335,7 +325,7 @@ world::watched world::make_received(message content, const topic_name& topic) {
   w.message.publish_time =
     std::chrono::system_clock::time_point{std::chrono::milliseconds{inside_->broker.all().time.wall()}};
   w.message.sequence = ++inside_->watched_messages;
-  const auto recorder = inside_->system->spawn([seen = std::weak_ptr{w.seen}](caf::event_based_actor*) {
+  const auto recorder = inside_->system.actors().spawn([seen = std::weak_ptr{w.seen}](caf::event_based_actor*) {
     return caf::behavior{[seen](const internal::settle& s) {
                            if (const auto to = seen.lock())
                              for (const auto& one : s.messages)
@@ -352,7 +342,7 @@ world::watched world::make_received(message content, const topic_name& topic) {
   w.message.origin = std::move(from);
   w.seen->settle = [in = std::weak_ptr{inside_}] {
     if (const auto inside = in.lock())
-      while (!inside->scheduler->jobs.empty())
+      while (inside->system.waiting() != 0)
         inside->step(inside->now);
   };
   return w;

@@ -5,10 +5,9 @@
 #include "actors/shared/environment.hpp"
 #include "box/broker.hpp"
 #include "libstargate/connection/transport.hpp"
+#include "testing/virtual_system.hpp"
 
 #include <stargate/testing.hpp>
-
-#include <caf/scheduler/test_coordinator.hpp>
 
 #include <cstdint>
 #include <functional>
@@ -41,10 +40,8 @@ struct world::implementation : std::enable_shared_from_this<world::implementatio
   [[nodiscard]] std::vector<std::shared_ptr<wire>> open_wires();
 
   std::mt19937_64 random;
-  caf::actor_system_config config;
-  std::optional<caf::actor_system> system;
-  caf::scheduler::test_coordinator* scheduler = nullptr;
-  caf::actor_clock::time_point begin;
+  virtual_system system;
+  const virtual_system::time_point begin = system.now();
   box::micros now = 0;
   std::multimap<box::micros, std::function<void()>> events;
   box::broker broker;

@@ -3,6 +3,8 @@
 /// counting where its predecessor was killed.
 #pragma once
 
+#include <stargate/error.hpp>
+
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -53,11 +55,28 @@ private:
   counter nanoseconds_;
 };
 
+/// Only grows, of what is rare: each of its reasons by itself. @par Threads any thread
+class counter_by_reason {
+public:
+  void add(errc why) {
+    const std::lock_guard guard{mutex_};
+    ++values_[why];
+  }
+  [[nodiscard]] std::map<errc, std::uint64_t> values() const {
+    const std::lock_guard guard{mutex_};
+    return values_;
+  }
+
+private:
+  mutable std::mutex mutex_;
+  std::map<errc, std::uint64_t> values_; // guarded by mutex_
+};
+
 /// Of one producer, consumer or reader.
 struct pipeline_metrics {
   // Of its socket:
   counter connects;
-  counter disconnects; ///< Of connections that stood, and attempts that came to nothing.
+  counter_by_reason disconnects; ///< Of connections that stood, and attempts that came to nothing.
   // Of a producer:
   counter produced; ///< Messages that reached its acknowledger. Each is answered: `stored`, `failed` or `unknown`.
   counter stored, failed, unknown;

@@ -142,6 +142,8 @@ struct socket_state {
     if (given_up)
       return;
     // Receipts that are still to come on this connection belong to a ledger that is gone.
+    if (connected)
+      counts->disconnects.add(errc::connection_lost);
     drop_link();
     tree->board.set(key, id, socket_phase::waiting,
                     make_error(errc::connection_lost, "the acknowledger was restarted"));
@@ -191,7 +193,6 @@ struct socket_state {
     if (closing)
       return self->quit(make_error(exit_code::shutdown, "closed"));
     const bool was_connected = connected;
-    counts->disconnects.add();
     drop_link();
     if (was_connected && now() - connected_at >= tree->description.backoff.stable)
       attempt = 0;
@@ -210,8 +211,10 @@ struct socket_state {
         tree->board.set(key, id, socket_phase::refused, why);
         tree->events.tell({.what = event::kind::refused, .key = key, .why = why});
       }
-      if (refusals >= refusals_to_give_up * hosts)
+      if (refusals >= refusals_to_give_up * hosts) {
+        counts->disconnects.add(code);
         return self->quit(why);
+      }
     }
     wait_and_connect(why);
   }
@@ -220,6 +223,7 @@ struct socket_state {
   void give_up(const caf::error& why) {
     given_up = true;
     last_refusal = why;
+    counts->disconnects.add(code_of(why));
     tree->say(log_level::error, key, describe(why) + "; given up, since to try again would not help");
     tree->board.set(key, id, socket_phase::refused, why);
     tree->events.tell({.what = event::kind::refused, .key = key, .why = why});
@@ -247,6 +251,7 @@ struct socket_state {
     const auto chance = static_cast<double>(tree->world->random() >> 11) / whole;
     const auto delay = protocol::backoff_delay(b.first, most, attempt++, chance);
     number = 0; // what is still said of this attempt comes too late
+    counts->disconnects.add(code_of(why));
     if (!last_refusal)
       tree->board.set(key, id, socket_phase::waiting, why);
     const auto level = class_of(code_of(why)) == error_class::configuration ? log_level::error : log_level::warning;

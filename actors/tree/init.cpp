@@ -24,4 +24,12 @@ void init_caf() {
 #endif
 }
 
+#if STARGATE_CAF_1
+namespace {
+
+[[maybe_unused]] const bool known = (init_caf(), true);
+
+} // namespace
+#endif
+
 } // namespace stargate

@@ -153,8 +153,6 @@ struct counter_row {
 };
 constexpr counter_row counter_rows[] = {
   {"connects", "stargate_connects_total", "Connections that stood.", &pipeline_metrics::connects, true, true},
-  {"disconnects", "stargate_disconnects_total", "Connections that were lost, and attempts that failed.",
-   &pipeline_metrics::disconnects, true, true},
   {"produced", "stargate_produced_messages_total", "Messages that were handed over to be produced.",
    &pipeline_metrics::produced, true, false},
   {"stored", "stargate_stored_messages_total", "Messages of which the broker sent a receipt.",
@@ -373,6 +371,8 @@ std::string monitor_answers::pipelines(const std::string& key) {
     for (const auto& row : counter_rows)
       if (keys.role() == role::producer ? row.of_producers : row.of_receivers)
         append_number(out, row.name, static_cast<double>(((*found->second).*row.which).value()));
+    for (const auto& [why, count] : found->second->disconnects.values())
+      append_number(out, "disconnects: " + std::string{name_of(why)}, static_cast<double>(count));
     out += "}}";
   }
   return out + "]";
@@ -412,6 +412,14 @@ response monitor_answers::metrics() {
       if (p.is_producer ? row.of_producers : row.of_receivers)
         out.sample(p.names, ((*p.counts).*row.which).value());
   }
+  out.family("stargate_disconnects_total", exposition::type::counter,
+             "Connections that were lost, and attempts that failed, by the error's name.");
+  for (const auto& p : pipelines)
+    for (const auto& [why, count] : p.counts->disconnects.values()) {
+      auto names = p.names;
+      names.emplace_back("reason", name_of(why));
+      out.sample(names, count);
+    }
   const auto bounds = seconds_of_bounds();
   out.family("stargate_receipt_seconds", exposition::type::histogram,
              "From when a message was handed over until the broker's receipt.");

@@ -6,6 +6,7 @@
 #include "libstargate/connection/tls.hpp"
 #include "libstargate/protocol/option_table.hpp"
 
+#include <stargate/init.hpp>
 #include <stargate/tree.hpp>
 
 #include <chrono>
@@ -22,6 +23,7 @@ constexpr std::chrono::minutes patience{10}; // for a tree to stand; each of its
 /// A tree that is about to be started.
 caf::expected<internal::tree_context_ptr> describe_tree(caf::actor_system& system, options o,
                                                         std::shared_ptr<internal::environment> world) {
+  init_caf(); // it was done before `main`, in a file that a static library leaves out where nobody asks for it
   if (auto wrong = validate(o))
     return wrong;
   internal::tree_context_ptr result;

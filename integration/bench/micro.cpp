@@ -228,7 +228,6 @@ BENCHMARK(actor_hop)->UseRealTime();
 } // namespace
 
 int main(int argc, char** argv) {
-  init_caf();
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv))
     return 2;

@@ -85,7 +85,6 @@ int main(int argc, char** argv) {
     return 2;
   }
   const auto pipelines = std::strtoull(argv[2], nullptr, 10);
-  init_caf();
   caf::actor_system_config config;
   set_scheduler_sharing(config);
   caf::actor_system system{config};

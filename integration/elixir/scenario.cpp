@@ -136,7 +136,6 @@ private:
 } // namespace
 
 int main(int argc, char** argv) {
-  init_supervision();
   std::ifstream in{argc > 1 ? argv[1] : ""};
   if (!in) {
     std::cerr << "registry-scenario FILE\n";

@@ -564,7 +564,6 @@ int main(int argc, char** argv) {
     std::cerr << "usage: otp-scenario FILE...\n";
     return 2;
   }
-  init_supervision();
   for (int i = 1; i < argc; ++i) {
     std::ifstream file{argv[i]};
     if (!file) {

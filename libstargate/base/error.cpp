@@ -1,4 +1,5 @@
 #include <stargate/error.hpp>
+#include <stargate/init.hpp>
 
 #include <array>
 #include <utility>
@@ -88,7 +89,22 @@ std::string with_text(std::string_view name, std::string text) {
   return text.empty() ? std::string{name} : std::string{name} + ": " + std::move(text);
 }
 
+/// @param text of an error that may be the first thing that a program makes, in a static variable of its own
+template <class Code>
+caf::error error_of(Code code, std::string text) {
+  [[maybe_unused]] static const bool known = (init_supervision(), true);
+  return caf::make_error(code, std::move(text));
+}
+
 } // namespace
+
+caf::error make_error(errc code, std::string text) {
+  return error_of(code, std::move(text));
+}
+
+caf::error make_error(exit_code code, std::string text) {
+  return error_of(code, std::move(text));
+}
 
 std::string_view name_of(errc code) noexcept {
   return row_of(code).name;

@@ -1,6 +1,11 @@
 #include "libstargate/base/scheduler.hpp"
 
-#if !STARGATE_CAF_1
+#if STARGATE_CAF_1
+#include <array>
+#include <string_view>
+
+#include <pthread.h>
+#else
 #include <caf/policy/work_sharing.hpp>
 #include <caf/policy/work_stealing.hpp>
 #include <caf/scheduler/coordinator.hpp>
@@ -11,8 +16,11 @@
 namespace stargate::internal {
 
 #if STARGATE_CAF_1
+// The workers are out of sight; what tells them from others is the name that CAF gives to their threads.
 bool is_scheduler_thread(caf::actor_system&) {
-  return false;
+  std::array<char, 16> name{};
+  return pthread_getname_np(pthread_self(), name.data(), name.size()) == 0
+         && std::string_view{name.data()} == "caf.worker";
 }
 #else
 namespace {

@@ -3,7 +3,6 @@
 #include <iostream>
 
 int main() {
-  stargate::init_caf();
   caf::actor_system_config config;
   caf::actor_system system{config};
   stargate::options o;

@@ -138,13 +138,9 @@ bool inspect(Inspector& f, exit_code& code) {
 }
 #endif
 
-/// An error of ours with its sentence.
-[[nodiscard]] inline caf::error make_error(errc code, std::string text) {
-  return caf::make_error(code, std::move(text));
-}
-/// An error with a text for people.
-[[nodiscard]] inline caf::error make_error(exit_code code, std::string text) {
-  return caf::make_error(code, std::move(text));
-}
+/// An error of ours with its sentence. @par Threads any thread, also before `main`
+[[nodiscard]] caf::error make_error(errc code, std::string text);
+/// An error with a text for people. @par Threads any thread, also before `main`
+[[nodiscard]] caf::error make_error(exit_code code, std::string text);
 
 } // namespace stargate
