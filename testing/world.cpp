@@ -102,7 +102,7 @@ world::implementation::implementation(std::uint64_t seed) : random{seed}, broker
 }
 
 world::implementation::~implementation() {
-  stop_all(system.actors());
+  static_cast<void>(stop_all(system.actors()));
   system.run();
   events.clear();
 }

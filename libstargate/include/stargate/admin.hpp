@@ -36,9 +36,12 @@ public:
   /// an error comes back.
   using sender = std::function<caf::expected<std::string>(std::string_view method, const std::string& path,
                                                           const std::string& json)>;
+  /// Sends by a function.
   explicit admin(sender send);
   ~admin();
+  /// One moves, and is not copied.
   admin(admin&&) noexcept;
+  /// One moves, and is not copied.
   admin& operator=(admin&&) noexcept;
 
   /// Nothing when the broker says that it is healthy.
@@ -48,13 +51,19 @@ public:
 
   // -- tenants and namespaces; a namespace is `tenant/name`
 
+  /// The clusters of the instance.
   [[nodiscard]] caf::expected<std::vector<std::string>> clusters() const;
+  /// All tenants.
   [[nodiscard]] caf::expected<std::vector<std::string>> tenants() const;
   /// On all clusters that there are.
   [[nodiscard]] caf::error create_tenant(const std::string& tenant) const;
+  /// One that has no namespaces.
   [[nodiscard]] caf::error delete_tenant(const std::string& tenant) const;
+  /// Those of a tenant, as `tenant/name`.
   [[nodiscard]] caf::expected<std::vector<std::string>> namespaces(const std::string& tenant) const;
+  /// With the broker's settings.
   [[nodiscard]] caf::error create_namespace(const std::string& ns) const;
+  /// One that has no topics.
   [[nodiscard]] caf::error delete_namespace(const std::string& ns) const;
   /// What `effectively once` needs: the broker drops what a producer sends twice.
   [[nodiscard]] caf::error set_deduplication(const std::string& ns, bool on) const;
@@ -63,6 +72,7 @@ public:
   /// Lets a role do things, such as `produce` and `consume`.
   [[nodiscard]] caf::error grant(const std::string& ns, const std::string& role,
                                  const std::vector<std::string>& actions) const;
+  /// Takes back all that a role was granted.
   [[nodiscard]] caf::error revoke(const std::string& ns, const std::string& role) const;
   /// As JSON: each role with what it may do.
   [[nodiscard]] caf::expected<std::string> permissions(const std::string& ns) const;
@@ -72,7 +82,9 @@ public:
   /// The full names, partitions as topics of their own.
   [[nodiscard]] caf::expected<std::vector<std::string>> topics(const std::string& ns,
                                                                persistence p = persistence::persistent) const;
+  /// One that has no partitions.
   [[nodiscard]] caf::error create_topic(const topic_name& topic) const;
+  /// With so many partitions, 1 at least.
   [[nodiscard]] caf::error create_partitioned_topic(const topic_name& topic, std::uint32_t partitions) const;
   /// 0 when it is not partitioned.
   [[nodiscard]] caf::expected<std::uint32_t> partitions(const topic_name& topic) const;
@@ -88,13 +100,17 @@ public:
 
   // -- subscriptions
 
+  /// Their names.
   [[nodiscard]] caf::expected<std::vector<std::string>> subscriptions(const topic_name& topic) const;
+  /// It keeps what is published from `at` on.
   [[nodiscard]] caf::error create_subscription(const topic_name& topic, const std::string& subscription,
                                                initial_position at = initial_position::latest) const;
   /// With `force`, also when it has consumers.
   [[nodiscard]] caf::error delete_subscription(const topic_name& topic, const std::string& subscription,
                                                bool force = false) const;
+  /// Acknowledges so many messages unseen.
   [[nodiscard]] caf::error skip(const topic_name& topic, const std::string& subscription, std::uint64_t messages) const;
+  /// Acknowledges all there are unseen.
   [[nodiscard]] caf::error skip_all(const topic_name& topic, const std::string& subscription) const;
   /// What was published from then on is delivered again. It closes the subscription's consumers, which reconnect.
   [[nodiscard]] caf::error reset(const topic_name& topic, const std::string& subscription,

@@ -18,9 +18,12 @@ namespace STARGATE_API stargate {
 class key_source {
 public:
   key_source() = default;
+  /// Of a file, which is read at each use.
   [[nodiscard]] static key_source file(std::string path);
+  /// Of a function, which is called at each use.
   [[nodiscard]] static key_source call(std::function<std::string()> make) { return key_source{std::move(make)}; }
 
+  /// Whether there is one.
   [[nodiscard]] explicit operator bool() const { return static_cast<bool>(make_); }
   /// The PEM text. @throws std::exception when there is none
   [[nodiscard]] std::string operator()() const { return make_(); }
@@ -32,8 +35,8 @@ private:
 
 /// A public key, and the name under which a receiver finds the private one.
 struct encryption_key {
-  std::string name;
-  key_source public_key;
+  std::string name;      ///< As receivers know it.
+  key_source public_key; ///< RSA, in PEM.
 };
 
 /// What a producer encrypts for: every key's owner can read the messages. Empty: nothing is encrypted.
@@ -41,8 +44,8 @@ using encryption = std::vector<encryption_key>;
 
 /// A private key, under the name that the producer gave it.
 struct decryption_key {
-  std::string name;
-  key_source private_key;
+  std::string name;       ///< As the producer gave it.
+  key_source private_key; ///< RSA, in PEM.
 };
 
 /// What a consumer or reader can open.

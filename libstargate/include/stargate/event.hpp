@@ -25,6 +25,7 @@ namespace STARGATE_API stargate {
 
 /// Something that happened. An actor that subscribed takes it as a message.
 struct event {
+  /// What happened.
   enum class kind : std::uint8_t {
     connected,      ///< A socket stands; `key` is its key.
     disconnected,   ///< It does not, or no attempt was good, for `why`; it tries again in `next_attempt`.
@@ -38,12 +39,12 @@ struct event {
     handler_slow,   ///< A handler has had `message` for longer than `handler_timeout`; `key` is the processor's.
     stopped,        ///< The tree has ended, for `why`; `key` is its name. It is the last.
   };
-  kind what = kind::connected;
-  std::string key = {};
-  caf::error why = {};
-  std::optional<std::chrono::milliseconds> next_attempt = {};
-  message_id message = {};
-  std::chrono::system_clock::time_point at = {}; ///< When it happened.
+  kind what = kind::connected;                                ///< What happened.
+  std::string key = {};                                       ///< Of whom; see `kind`.
+  caf::error why = {};                                        ///< The reason, where there is one.
+  std::optional<std::chrono::milliseconds> next_attempt = {}; ///< When a socket tries again.
+  message_id message = {};                                    ///< Which message, where it is about one.
+  std::chrono::system_clock::time_point at = {};              ///< When it happened.
   std::uint64_t lost = 0; ///< How many events before this one were dropped, since the listener was slow.
 };
 

@@ -21,7 +21,7 @@ namespace STARGATE_API stargate {
 
 /// Where a handler runs.
 struct handler_context {
-  topic_name topic;
+  topic_name topic;          ///< Of the consumer or reader.
   std::string component;     ///< The processor's component in the registry, such as `processor/billing/0`.
   std::size_t processor = 0; ///< Counts the processors of one consumer or reader.
   weak_tree tree = {};       ///< The tree that it is part of.
@@ -140,6 +140,7 @@ public:
     };
     make_ = [handle = std::move(handle)] { return std::make_unique<stateless>(handle); };
   }
+  /// From a function of a message that it may move from, and of the context.
   template <class F>
   requires internal::takes_messages<F, handler_context> handler_factory(F handle) {
     class with_context final : public taking_handler {
@@ -172,12 +173,14 @@ public:
     make_ = [handle = std::move(handle)] { return std::make_unique<stateless>(handle); };
   }
 
+  /// Whether there is one.
   [[nodiscard]] explicit operator bool() const { return make_ || find_; }
   /// A handler, or nothing where messages go to an actor. @throws what the factory throws
   [[nodiscard]] std::unique_ptr<message_handler> operator()() const { return make_ ? make_() : nullptr; }
 
   /// Where messages go to an actor: finds it now. Empty for handlers.
   using finder = std::function<caf::actor(const registry& own)>;
+  /// How the actor is found, where messages go to one.
   [[nodiscard]] const finder& actor() const { return find_; }
 
 private:
@@ -195,7 +198,9 @@ struct dispositions {
   std::vector<disposition> each; ///< In the order of the messages; with a single one, it is that of all.
 
   dispositions() = default;
+  /// The same for every message.
   dispositions(disposition all) : each{all} {}
+  /// One for each message.
   explicit dispositions(std::vector<disposition> of_each) : each{std::move(of_each)} {}
 };
 

@@ -20,11 +20,12 @@ enum class persistence : std::uint8_t { persistent, non_persistent };
 
 /// A topic's full name. Any part may hold any character; the parts are escaped where a URL or a key is made.
 struct topic_name {
-  std::string tenant = "public";
-  std::string ns = "default"; ///< The namespace, which is a keyword of C++.
-  std::string topic;
-  stargate::persistence persistence = stargate::persistence::persistent;
+  std::string tenant = "public"; ///< Which tenant.
+  std::string ns = "default";    ///< The namespace, which is a keyword of C++.
+  std::string topic;             ///< The topic's own name, a partition's number included.
+  stargate::persistence persistence = stargate::persistence::persistent; ///< Whether it is stored.
 
+  /// Part by part.
   friend bool operator==(const topic_name&, const topic_name&) = default;
 };
 
@@ -39,26 +40,28 @@ struct topic_name {
 
 /// The key of an actor in a tree's registry: `<component, persistence, tenant, namespace, topic>`.
 struct registry_key {
-  std::string component = "producer";
-  topic_name topic;
-  std::string name = "default"; ///< The tree's name: which registry the key belongs to. Not part of the entry.
+  std::string component = "producer"; ///< What the actor is, such as `producer` or `consumer/<subscription>`.
+  topic_name topic;                   ///< Which topic it works on.
+  std::string name = "default";       ///< The tree's name: which registry the key belongs to. Not part of the entry.
 
   registry_key() = default;
   /// The key of a topic's producer in the default tree.
   registry_key(topic_name topic_) : topic{std::move(topic_)} {}
+  /// The key of any actor.
   registry_key(std::string component_, topic_name topic_, std::string name_ = "default")
     : component{std::move(component_)},
       topic{std::move(topic_)},
       name{std::move(name_)} {}
 
+  /// Part by part.
   friend bool operator==(const registry_key&, const registry_key&) = default;
 };
 
 /// What `make_registry_key` takes besides the topic, each with the default that the original gives it.
 struct key_options {
-  std::string name = "default";
-  std::string component = "producer";
-  stargate::persistence persistence = stargate::persistence::persistent;
+  std::string name = "default";                                          ///< The tree's.
+  std::string component = "producer";                                    ///< What the actor is.
+  stargate::persistence persistence = stargate::persistence::persistent; ///< Whether the topic is stored.
 };
 
 /// The key of an actor; by default that of a persistent topic's producer in the default tree.

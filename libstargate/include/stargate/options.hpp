@@ -24,8 +24,10 @@ class span_hook;
 
 /// A broker's web port.
 struct host {
-  std::string name = "localhost";
-  std::uint16_t port = 8080;
+  std::string name = "localhost"; ///< A name or an address.
+  std::uint16_t port = 8080;      ///< Of HTTP or HTTPS, on which WebSocket is served as well.
+
+  /// Member by member.
   friend bool operator==(const host&, const host&) = default;
 };
 
@@ -38,6 +40,7 @@ struct tls_options {
   std::string ca_file = {};          ///< PEM. Empty: the certificate authorities of the operating system.
   std::string certificate_file = {}; ///< PEM, the chain of this side, for mutual TLS. Empty: none is shown.
   std::string key_file = {};         ///< PEM, without a passphrase; it belongs to the certificate.
+
   /// Takes any certificate of anybody for the broker's: who sits on the way reads and changes everything, tokens
   /// included. For experiments on one's own machine.
   bool dangerously_trust_any_certificate = false;
@@ -46,8 +49,9 @@ struct tls_options {
 /// An HTTP face of a tree: metrics for Prometheus (`/metrics`), probes (`/healthz`, `/readyz`), the tree as JSON
 /// (`/tree.json`), and a page that shows it live (`/`). It speaks no TLS: beyond this machine, put a proxy in front.
 struct monitor_options {
-  std::string address = "127.0.0.1";
+  std::string address = "127.0.0.1";      ///< Where it listens; any other than this machine's own needs a token.
   std::optional<std::uint16_t> port = {}; ///< Unset: there is none. 0: any that is free, which the log says.
+
   /// Who asks shows it as `Authorization: Bearer`; the probes need none. It is demanded of an address that is not this
   /// machine's own.
   std::string token = {};
@@ -69,6 +73,7 @@ public:
   /// again at the next attempt. @par Threads called on a socket's actor, so it must not block for long
   [[nodiscard]] static token_source call(std::function<std::string()> make);
 
+  /// Whether there is one.
   [[nodiscard]] explicit operator bool() const { return static_cast<bool>(make_); }
   /// @par Errors errc::no_token when the file cannot be read, the function throws, or what it gave cannot be a token
   [[nodiscard]] caf::expected<std::string> operator()() const;
@@ -80,8 +85,8 @@ private:
 /// How long a socket waits before it connects again: the wait doubles from `first` up to `most`, and a random part of
 /// it, up to a half, is taken off so that many sockets do not return at the same moment.
 struct backoff_options {
-  std::chrono::milliseconds first{100};
-  std::chrono::milliseconds most{30'000};
+  std::chrono::milliseconds first{100};     ///< The first wait.
+  std::chrono::milliseconds most{30'000};   ///< The longest.
   std::chrono::milliseconds stable{10'000}; ///< A connection that lived this long starts the count anew.
 };
 
@@ -100,12 +105,14 @@ enum class hashing_scheme : std::uint8_t { java_string_hash, murmur3_32_hash };
 
 /// A producer: `{.topic = {.topic = "orders"}}` is enough. What is not set is the broker's to choose.
 struct producer_options {
-  topic_name topic = {};
+  topic_name topic = {}; ///< Required.
+
   /// How long a message may wait for its receipt, reconnects included; after it, the answer is an error.
   std::chrono::milliseconds send_timeout{30'000};
   /// How many messages may await their receipts: then a blocking produce waits, an asynchronous one is refused.
   std::size_t max_pending = 1000;
   std::optional<std::string> producer_name = {}; ///< Unset: the broker makes one up.
+
   /// Each message is stored once, in order, also when the connection is lost in between: what is sent again has the
   /// number it had, and the broker drops it. The namespace needs deduplication, which is checked at the first
   /// connection; the topic must have no partitions. The producer's name becomes `producer_name`, or `stargate`, with a
@@ -146,10 +153,10 @@ enum class crypto_failure_action : std::uint8_t {
 
 /// A consumer: a topic (or topics, or a pattern), a subscription and a handler are required.
 struct consumer_options {
-  topic_name topic = {};
+  topic_name topic = {};               ///< Required, or one of the next two.
   std::vector<topic_name> topics = {}; ///< Instead of `topic`: several, by one socket.
   std::string topics_pattern = {};     ///< Instead of `topic`: `persistent://tenant/namespace/regular-expression`.
-  std::string subscription = {};
+  std::string subscription = {};       ///< Required.
   std::optional<subscription_type> type = {};                ///< Unset: exclusive.
   std::optional<subscription_mode> mode = {};                ///< Unset: durable.
   std::optional<initial_position> position = {};             ///< Where a new subscription begins. Unset: latest.
@@ -159,6 +166,7 @@ struct consumer_options {
   std::optional<std::chrono::milliseconds> negative_ack_redelivery_delay = {}; ///< Unset: the broker's, a minute.
   std::optional<std::uint32_t> max_redeliver_count = {}; ///< After so many deliveries the broker gives a message up.
   std::optional<std::string> dead_letter_topic = {};     ///< Unset: `<topic>-<subscription>-DLQ`.
+
   /// Made on the dead-letter topic before the first message, so that the broker keeps the topic; empty: none is made.
   std::string dead_letter_subscription = "dead-letters";
   bool pull_mode = false; ///< The broker sends only what the processors asked for.
@@ -182,8 +190,11 @@ struct consumer_options {
 class start_at {
 public:
   start_at() = default;
+  /// Behind the message of this id.
   start_at(message_id id) : text_{std::move(id.value)} {}
+  /// At what is published from now on.
   [[nodiscard]] static start_at latest() { return start_at{message_id{"latest"}}; }
+  /// At the oldest message that is there.
   [[nodiscard]] static start_at earliest() { return start_at{message_id{"earliest"}}; }
   /// As the broker's parameter `messageId` has it.
   [[nodiscard]] const std::string& text() const { return text_; }
@@ -195,8 +206,8 @@ private:
 /// A reader: a topic and a handler are required. It has no subscription: it begins where `start` says, and after a
 /// lost connection behind the last message up to which all were acknowledged.
 struct reader_options {
-  topic_name topic = {};
-  start_at start = {};
+  topic_name topic = {};                       ///< Required.
+  start_at start = {};                         ///< Where it begins when it has no place of its own yet.
   std::optional<std::string> reader_name = {}; ///< Unset: the broker makes one up. Two readers of one topic need names.
   std::optional<stargate::crypto_failure_action> crypto_failure_action = {}; ///< Unset: fail.
   std::size_t processors = 1;                             ///< How many handlers work at the same time.
@@ -207,6 +218,7 @@ struct reader_options {
   stargate::run_on run_on = stargate::run_on::own_thread; ///< Where the handlers run.
   failure_action on_failure = failure_action::crash;      ///< When a handler throws or takes too long; never `nack`.
   std::optional<std::string> dead_letter_topic = {};      ///< Required for `failure_action::dead_letter`.
+
   /// Made on the dead-letter topic before the first message, so that the broker keeps the topic; empty: none is made.
   std::string dead_letter_subscription = "dead-letters";
   std::chrono::milliseconds handler_timeout{0}; ///< For one message or batch; 0 is as long as it takes.
@@ -218,9 +230,9 @@ struct reader_options {
 
 /// What runs on topics: the part of a description that can be added to a running tree.
 struct pipelines {
-  std::vector<producer_options> producers = {};
-  std::vector<consumer_options> consumers = {};
-  std::vector<reader_options> readers = {};
+  std::vector<producer_options> producers = {}; ///< Of which topics.
+  std::vector<consumer_options> consumers = {}; ///< Of which topics and subscriptions.
+  std::vector<reader_options> readers = {};     ///< Of which topics.
 };
 
 /// Makes pipelines that belong together, such as all of one tenant, from an argument, such as the tenant's name.
@@ -232,9 +244,9 @@ struct options {
   std::string name = "default";       ///< Tells trees in one actor system apart.
   std::vector<host> hosts = {host{}}; ///< Tried in turn.
   std::string base_path = {};         ///< Before every path, WebSocket's and REST's: `/pulsar` behind an ingress.
-  std::vector<producer_options> producers = {};
-  std::vector<consumer_options> consumers = {};
-  std::vector<reader_options> readers = {};
+  std::vector<producer_options> producers = {};            ///< At the start; `tree::add` adds others.
+  std::vector<consumer_options> consumers = {};            ///< At the start; `tree::add` adds others.
+  std::vector<reader_options> readers = {};                ///< At the start; `tree::add` adds others.
   std::map<std::string, pipeline_template> templates = {}; ///< For `tree::start_child`, by name.
   url_scheme scheme = url_scheme::ws;                      ///< Of all hosts.
   tls_options tls = {};                                    ///< For `url_scheme::wss`.
@@ -242,15 +254,17 @@ struct options {
   std::chrono::milliseconds connect_timeout{10'000};       ///< Bounds one attempt to connect, the handshake included.
   std::chrono::seconds ping_interval{10};                  ///< A ping is sent when nothing was heard for so long.
   std::chrono::seconds pong_timeout{5};                    ///< A ping unanswered for so long is a lost connection.
-  backoff_options backoff = {};
+  backoff_options backoff = {};                            ///< Between attempts to connect.
+
   /// A consumer or reader that nothing came for, for so long, has the broker asked whether it still has it: behind a
   /// connection that stands, a topic may have been deleted and made again. If not, it connects anew. 0: never asked.
   std::chrono::milliseconds idle_check{10'000};
-  std::uint32_t intensity = 3; ///< More restarts than this within `period` make a supervisor give up.
-  std::chrono::seconds period{5};
+  std::uint32_t intensity = 3;               ///< More restarts than this within `period` make a supervisor give up.
+  std::chrono::seconds period{5};            ///< In which restarts are counted.
   std::uint32_t max_frame_size = 8u << 20;   ///< Bytes: a message in a larger frame is logged, and not handled.
   std::uint32_t event_loops = 1;             ///< Threads for the sockets of the tree, which are spread over them.
   std::chrono::milliseconds shutdown{5'000}; ///< How long each actor may take to drain when the tree stops.
+
   /// A Unix domain socket that tells whoever connects, which only this user may, what the tree looks like:
   /// `stargate tree`. Empty: none.
   std::string inspection_socket = {};

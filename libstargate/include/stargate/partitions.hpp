@@ -27,6 +27,7 @@ public:
   /// @param with its other settings: those of its children and its strategy are replaced
   [[nodiscard]] supervisor_options supervisor(supervisor_options with = {}) const;
 
+  /// How many there are.
   [[nodiscard]] std::size_t size() const;
   /// The actor of a partition; empty while it does not run. Look it up again instead of keeping it.
   /// @param index is taken modulo `size()`

@@ -22,15 +22,15 @@ namespace STARGATE_API stargate {
 /// is then not stored. Whoever sends it without a request gets the answer as a message of its own with CAF 0.17, and
 /// none with 1.x.
 struct publish {
-  message content;
+  message content; ///< What to produce.
 };
 /// Produces messages in order; answered with `published` when there is an answer for each. @par Errors none
 struct publish_all {
-  std::vector<message> contents;
+  std::vector<message> contents; ///< What to produce, in order.
 };
 /// The answers to `publish_all`, in the order of the messages.
 struct published {
-  std::vector<caf::expected<message_id>> answers;
+  std::vector<caf::expected<message_id>> answers; ///< One for each message.
 };
 
 /// Asks for room for messages: answered with `room` when there is some, be it for fewer. As many `publish` of whoever

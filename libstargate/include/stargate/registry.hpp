@@ -36,96 +36,99 @@ enum class registry_keys : std::uint8_t {
 
 /// A name, who holds it, and what that actor registered along with it.
 struct registration {
-  std::string name;
-  caf::actor who;
-  std::any value;
+  std::string name; ///< The name.
+  caf::actor who;   ///< Who holds it.
+  std::any value;   ///< What was registered along with it; may be empty.
 };
 
 /// What kind of registry it is.
 struct registry_options {
-  registry_keys keys = registry_keys::unique;
+  registry_keys keys = registry_keys::unique; ///< Whether a name has one holder or many.
+
   /// Are sent `name_registered` and `name_unregistered`. @par Source Elixir's `Registry`, `:listeners`.
   std::vector<caf::actor> listeners = {};
   /// The names of the living stay when the registry's actor ends, for `registry::succeed`.
   bool keeps_names = false;
 };
 
-/// @name Messages that the registry actor accepts @{
+/// @name Messages that the registry actor accepts
+/// @{
 
 /// Registers `who` under `name`. Answered with `registered`.
 /// @par Errors errc::already_registered when names are unique and a living actor holds this one, and still does after
 /// `wait`; the text names the holder. errc::start_failed when `who` has ended itself.
 /// @par Source Elixir's `Registry.register/3`; waiting for a holder that is on its way out is ours.
 struct register_name {
-  std::string name;
-  caf::actor who;
-  std::chrono::milliseconds wait{0};
-  std::any value = {}; ///< For those who look the name up.
+  std::string name;                  ///< The name.
+  caf::actor who;                    ///< Who is to hold it, which need not be the sender.
+  std::chrono::milliseconds wait{0}; ///< How long to wait for a holder that is on its way out.
+  std::any value = {};               ///< For those who look the name up.
 };
 /// The answer to `register_name`, `unregister_name` and `update_value`.
 struct registered {
-  std::string name;
+  std::string name; ///< The name.
 };
 /// Takes a name away from `who`, or from whoever holds it if that is empty.
 /// @par Errors errc::not_registered when it is not held so.
 struct unregister_name {
-  std::string name;
-  caf::actor who = {};
+  std::string name;    ///< The name.
+  caf::actor who = {}; ///< Empty: whoever holds it.
 };
 /// Replaces the value with which `who` holds `name`. @par Errors errc::not_registered when it does not hold it.
 /// @par Source Elixir's `Registry.update_value/3`.
 struct update_value {
-  std::string name;
-  caf::actor who;
-  std::any value;
+  std::string name; ///< The name.
+  caf::actor who;   ///< Its holder.
+  std::any value;   ///< What is there from now on.
 };
 /// Stores something about the registry itself, for `registry::meta`; answered with `registered`.
 /// @par Errors none
 /// @par Source Elixir's `Registry.put_meta/3`; an empty value deletes.
 struct put_meta {
-  std::string key;
-  std::any value;
+  std::string key; ///< What it is stored under.
+  std::any value;  ///< Empty: deletes it.
 };
 /// Asks for an actor under a name: answered with `found`. @par Errors errc::not_registered when nobody holds it.
 struct whereis_name {
-  std::string name;
+  std::string name; ///< The name.
 };
 /// As `whereis_name`, but waits for the name to appear. @par Errors errc::timed_out when it does not in time.
 struct await_name {
-  std::string name;
-  std::chrono::milliseconds timeout;
+  std::string name;                  ///< The name.
+  std::chrono::milliseconds timeout; ///< How long to wait.
 };
 /// The answer to `whereis_name` and `await_name`: who has the name; an empty handle when nobody does.
 struct found {
-  caf::actor who;
+  caf::actor who; ///< Empty when nobody does.
 };
 /// Asks for the names that match a pattern, or those of one actor: answered with `names`.
 struct select_names {
-  name_pattern pattern;
+  name_pattern pattern; ///< Which names.
 };
 /// Asks for the names that an actor has; answered with `names`.
 struct keys_of {
-  caf::actor who;
+  caf::actor who; ///< Of whom.
 };
 /// Registrations, sorted by name.
 struct names {
-  std::vector<registration> entries;
+  std::vector<registration> entries; ///< By name, and for one name in the order in which they came.
 };
 /// @}
 
-/// @name Messages that listeners are sent @{
+/// @name Messages that listeners are sent
+/// @{
 
 /// An actor has taken a name.
 struct name_registered {
-  std::string registry;
-  registration entry;
+  std::string registry; ///< Its name.
+  registration entry;   ///< Who took which name.
 };
 /// The name was taken away, or its holder has ended. Of a holder that had it several times, it is told once when it is
 /// taken away.
 struct name_unregistered {
-  std::string registry;
-  std::string name;
-  caf::actor_addr who;
+  std::string registry; ///< Its name.
+  std::string name;     ///< The name that is free.
+  caf::actor_addr who;  ///< Who had it.
 };
 /// @}
 
@@ -151,7 +154,9 @@ public:
 
   /// The actor, for messages and supervision. When it ends, its names are gone, unless it `keeps_names`.
   [[nodiscard]] const caf::actor& actor() const { return actor_; }
+  /// As it was given to `spawn`.
   [[nodiscard]] const std::string& name() const;
+  /// Whether there is one: not for a default-made handle.
   [[nodiscard]] explicit operator bool() const { return table_ != nullptr; }
 
   /// @name Looking up

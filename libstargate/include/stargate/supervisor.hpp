@@ -46,6 +46,7 @@ enum class strategy : std::uint8_t {
   one_for_one,  ///< The one that ended.
   one_for_all,  ///< All of them.
   rest_for_one, ///< It and those that were started after it.
+
   /// The one that ended, of any number of children that are all made from one template by `start_dynamic_child`.
   simple_one_for_one,
 };
@@ -71,8 +72,11 @@ public:
   /// Asks the child to end and waits for as long as it takes: for supervisors, which bound it themselves.
   [[nodiscard]] static shutdown infinity() { return shutdown{std::chrono::milliseconds::max()}; }
 
+  /// Whether it is `brutal_kill`.
   [[nodiscard]] bool kills() const { return timeout_ == std::chrono::milliseconds::min(); }
+  /// Whether it is `infinity`.
   [[nodiscard]] bool waits_for_ever() const { return timeout_ == std::chrono::milliseconds::max(); }
+  /// As it was given; the least there is for `brutal_kill`, the most for `infinity`.
   [[nodiscard]] std::chrono::milliseconds timeout() const { return timeout_; }
 
 private:
@@ -81,8 +85,8 @@ private:
 
 /// What a start function is given.
 struct start_context {
-  caf::actor_system& system;
-  caf::actor supervisor;  ///< Who starts the child: a child with a `start_timeout` sends it `child_started`.
+  caf::actor_system& system; ///< In which to spawn.
+  caf::actor supervisor;     ///< Who starts the child: a child with a `start_timeout` sends it `child_started`.
   std::any argument = {}; ///< For a child of a template: what `start_dynamic_child` brought, the same at each restart.
 };
 
@@ -93,21 +97,23 @@ using start_function = std::function<caf::expected<caf::actor>(const start_conte
 /// How long a child waits before it is started again: `first`, and twice as long each time, up to `most`. One that has
 /// run for `most` begins with `first` again. @par Source not of OTP; Akka's `BackoffSupervisor`
 struct restart_backoff {
-  std::chrono::milliseconds first;
-  std::chrono::milliseconds most;
+  std::chrono::milliseconds first; ///< The first wait.
+  std::chrono::milliseconds most;  ///< The longest.
 };
 
 /// How to start, restart and stop one child. @par Source OTP's `child_spec()`.
 struct child_spec {
-  child_id id = {};
-  start_function start = {};
-  stargate::restart restart = stargate::restart::permanent;
-  std::optional<stargate::shutdown> shutdown = {}; ///< Unset: 5 s for a worker, infinity for a supervisor.
-  child_type type = child_type::worker;
+  child_id id = {};                                         ///< Unique below its supervisor.
+  start_function start = {};                                ///< Required.
+  stargate::restart restart = stargate::restart::permanent; ///< After which ends it is started again.
+  std::optional<stargate::shutdown> shutdown = {};          ///< Unset: 5 s for a worker, infinity for a supervisor.
+  child_type type = child_type::worker;                     ///< Decides on the default of `shutdown`.
+
   /// Unset: the child has started when `start` returns. Set: when it sends `child_started` to its supervisor; if that
   /// does not come in time the child is killed, and the start has failed. (OTP: `proc_lib:init_ack`)
   std::optional<std::chrono::milliseconds> start_timeout = {};
   bool significant = false; ///< Counts for `auto_shutdown`. Not for a permanent child, which is always restarted.
+
   /// Unset: it is restarted at once, as in OTP. Set: it waits, as `restarting`, with those that are restarted with it.
   /// Each restart counts for the supervisor's intensity, whether it waits or not.
   std::optional<restart_backoff> backoff = {};
@@ -115,6 +121,7 @@ struct child_spec {
 
 /// What a supervisor reports of one of its children. @par Source OTP's progress and supervisor reports (SASL)
 struct supervisor_report {
+  /// What happened.
   enum class event : std::uint8_t {
     started,          ///< It runs, for the first time or again. (OTP: a progress report)
     start_error,      ///< It could not be started, for `why`.
@@ -122,10 +129,10 @@ struct supervisor_report {
     shutdown_error,   ///< It ended badly, for `why`, while it was stopped, or had to be killed.
     gave_up,          ///< Its end, for `why`, was one too many, and the supervisor ends. (OTP: `shutdown`)
   };
-  event what;
-  std::string supervisor; ///< Its name.
-  child_id child;
-  caf::error why = {};
+  event what;                 ///< What happened.
+  std::string supervisor;     ///< Its name.
+  child_id child;             ///< To which child.
+  caf::error why = {};        ///< The reason, where there is one.
   std::uint64_t restarts = 0; ///< How often the child was started again.
 };
 
@@ -134,11 +141,13 @@ struct supervisor_report {
 
 /// A supervisor's own settings. @par Source OTP's `sup_flags()`, with its defaults.
 struct supervisor_options {
-  std::string name = "supervisor"; ///< For people: it appears in errors and listings.
-  stargate::strategy strategy = stargate::strategy::one_for_one;
+  std::string name = "supervisor";                               ///< For people: it appears in errors and listings.
+  stargate::strategy strategy = stargate::strategy::one_for_one; ///< Who is restarted with one that ended.
   std::uint32_t intensity = 1;    ///< More restarts than this within `period` make the supervisor give up.
   std::chrono::seconds period{5}; ///< At least one second.
-  stargate::auto_shutdown auto_shutdown = stargate::auto_shutdown::never;
+  stargate::auto_shutdown auto_shutdown =
+    stargate::auto_shutdown::never; ///< Whether it ends with its significant children.
+
   /// Started in this order, stopped in reverse. For `simple_one_for_one` the one template, of which none is started;
   /// its children are stopped all at once.
   std::vector<child_spec> children = {};
@@ -147,6 +156,7 @@ struct supervisor_options {
   std::optional<std::size_t> max_children = {};
   std::chrono::milliseconds kill_timeout{5'000}; ///< How long a killed child may keep its supervisor waiting.
   log_hook log = {};                             ///< Unset: CAF's logger.
+
   /// Is told what happens to its children; that it gave up, before it stops those that it has. @par Threads the supervisor's own: it must not block or throw
   std::function<void(const supervisor_report&)> on_report = {};
 };
@@ -178,7 +188,7 @@ struct supervisor_options {
 
 /// From a child with a `start_timeout` to its supervisor: it has started.
 struct child_started {
-  caf::actor who;
+  caf::actor who; ///< The child itself.
 };
 
 /// Adds a child and starts it; answered with `found_child`, whose handle is empty if the start function gave none.
@@ -186,23 +196,23 @@ struct child_started {
 /// (`already_present`) when the id is taken; errc::start_failed or errc::start_timeout, and the specification is not
 /// kept; errc::simple_one_for_one
 struct start_child {
-  child_spec spec;
+  child_spec spec; ///< How to start it, now and later.
 };
 /// Stops a child; its specification stays, unless it is temporary. Answered with `child_done`.
 /// @par Errors errc::child_not_found; errc::simple_one_for_one
 struct terminate_child {
-  child_id id;
+  child_id id; ///< Which child.
 };
 /// Starts a child that was stopped; answered with `found_child`.
 /// @par Errors errc::child_not_found; errc::child_running; errc::child_restarting; errc::start_failed or
 /// errc::start_timeout; errc::simple_one_for_one
 struct restart_child {
-  child_id id;
+  child_id id; ///< Which child.
 };
 /// Forgets a child that was stopped; answered with `child_done`.
 /// @par Errors errc::child_not_found; errc::child_running; errc::child_restarting; errc::simple_one_for_one
 struct delete_child {
-  child_id id;
+  child_id id; ///< Which child.
 };
 /// Starts a child of a `simple_one_for_one` supervisor's template; answered with `found_child`.
 /// @par Errors errc::start_failed or errc::start_timeout; errc::max_children; errc::invalid_child_spec from a supervisor
@@ -216,11 +226,11 @@ struct start_dynamic_child {
 /// @par Errors errc::child_not_found for a living actor that is none of its children
 /// @par Source OTP's `terminate_child(Sup, Pid)`.
 struct terminate_dynamic_child {
-  caf::actor who;
+  caf::actor who; ///< Which child.
 };
 /// Asks for a child's specification; answered with `child_spec`. @par Errors errc::child_not_found
 struct get_child_spec {
-  child_id id;
+  child_id id; ///< Which child.
 };
 /// Replaces the strategy, the bounds and the child specifications of a running supervisor; answered with
 /// `supervisor_changed`. Children that are specified anew go on, and follow their new specification from now on; those
@@ -230,16 +240,16 @@ struct get_child_spec {
 /// changed then
 /// @par Source OTP's `code_change`.
 struct change_supervisor {
-  supervisor_options to;
+  supervisor_options to; ///< As for `spawn_supervisor`.
 };
 struct supervisor_changed {};
 /// The answer to what starts or looks up a child: who it is.
 struct found_child {
-  caf::actor who;
+  caf::actor who; ///< Empty where the start function gave none.
 };
 /// The answer to what was asked of a child: it is done.
 struct child_done {
-  child_id id;
+  child_id id; ///< Which child.
 };
 
 /// Asks for a supervisor's children, in start order: answered with `children`. The children of a template have its id
@@ -262,10 +272,10 @@ enum class child_state : std::uint8_t {
 
 /// One child as its supervisor sees it.
 struct child_info {
-  child_id id;
-  caf::actor who; ///< Empty unless it is starting, running or stopping.
-  child_state state = child_state::stopped;
-  child_type type = child_type::worker;
+  child_id id;                                 ///< Its specification's.
+  caf::actor who;                              ///< Empty unless it is starting, running or stopping.
+  child_state state = child_state::stopped;    ///< What its supervisor does with it.
+  child_type type = child_type::worker;        ///< Its specification's.
   std::uint64_t restarts = 0;                  ///< How often it was started again, its siblings' failures included.
   caf::error last_exit;                        ///< Why it last ended; empty also if it never did.
   std::chrono::steady_clock::time_point since; ///< When it entered its state, on the actor system's clock.
@@ -273,16 +283,16 @@ struct child_info {
 
 /// The answer to `which_children`.
 struct children {
-  std::vector<child_info> list;
-  std::uint64_t restarts = 0; ///< How many failures this supervisor has answered with a restart.
+  std::vector<child_info> list; ///< In start order.
+  std::uint64_t restarts = 0;   ///< How many failures this supervisor has answered with a restart.
 };
 
 /// @par Source OTP's `count_children`; `specs` is 1 for `simple_one_for_one`.
 struct child_counts {
-  std::size_t specs = 0;
-  std::size_t active = 0;
-  std::size_t supervisors = 0;
-  std::size_t workers = 0;
+  std::size_t specs = 0;       ///< Child specifications.
+  std::size_t active = 0;      ///< Children that run.
+  std::size_t supervisors = 0; ///< Children that are supervisors, whether they run or not.
+  std::size_t workers = 0;     ///< Children that are workers, whether they run or not.
 };
 
 } // namespace stargate

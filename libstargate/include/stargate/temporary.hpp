@@ -32,6 +32,7 @@ struct temporary_options {
 /// @par Source `Stargate.produce/2` of the Elixir original
 class temporary_producers {
 public:
+  /// The actor system must outlive it.
   explicit temporary_producers(caf::actor_system& system, temporary_options options = {});
   ~temporary_producers();
   temporary_producers(const temporary_producers&) = delete;

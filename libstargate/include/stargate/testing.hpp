@@ -84,9 +84,11 @@ public:
   void half_open();
   /// Answers every handshake with this status, until `accept`.
   void refuse(int status);
+  /// Answers handshakes as it should.
   void accept();
   /// The broker ends, and with it all connections; nobody listens until `come_back`. What is stored stays.
   void go_down();
+  /// The broker is there again.
   void come_back();
   /// What each frame takes, each way; 1 ms in the beginning.
   void delay(std::chrono::milliseconds each_way);
@@ -95,13 +97,15 @@ public:
 
   /// A message that is watched: what was said of it later.
   struct watched {
-    received_message message;
+    received_message message; ///< To give to a handler.
+
     /// How often it was acknowledged, or refused, by its methods. What the handler answers, it answers to you.
     [[nodiscard]] std::size_t acknowledged() const;
+    /// How often it was negatively acknowledged, by its methods.
     [[nodiscard]] std::size_t negatively_acknowledged() const;
 
     struct counts;
-    std::shared_ptr<counts> seen;
+    std::shared_ptr<counts> seen; ///< The library's own.
   };
   /// `context` is the topic that it is said to be of.
   [[nodiscard]] watched make_received(message content, const topic_name& topic);

@@ -21,6 +21,8 @@ struct trace_context {
   std::string span_id;    ///< 16 of them, not all 0.
   std::uint8_t flags = 1; ///< Bit 0: it is recorded.
   std::string state = {}; ///< What vendors add, as it came.
+
+  /// Member by member.
   friend bool operator==(const trace_context&, const trace_context&) = default;
 };
 

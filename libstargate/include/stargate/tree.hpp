@@ -46,14 +46,14 @@ using receipt_handler = std::function<void(caf::expected<message_id>)>;
 
 /// One line of a tree's listing: a supervisor or a child of one.
 struct tree_entry {
-  std::size_t depth = 0; ///< 0 for the top supervisor.
-  std::string key;       ///< The actor's name in the registry.
-  child_type type = child_type::worker;
-  child_state state = child_state::stopped;
-  std::string connection; ///< For a socket: `connected`, or what it does about it.
-  std::uint64_t restarts = 0;
-  std::string last_exit; ///< Why it last ended, if it did.
-  std::chrono::milliseconds uptime{0};
+  std::size_t depth = 0;                    ///< 0 for the top supervisor.
+  std::string key;                          ///< The actor's name in the registry.
+  child_type type = child_type::worker;     ///< Whether it has children.
+  child_state state = child_state::stopped; ///< What its supervisor does with it.
+  std::string connection;                   ///< For a socket: `connected`, or what it does about it.
+  std::uint64_t restarts = 0;               ///< How often it was started again.
+  std::string last_exit;                    ///< Why it last ended, if it did.
+  std::chrono::milliseconds uptime{0};      ///< How long it has run.
   std::optional<vitals> how; ///< What the actor says of itself; empty if it is not running, or too busy to answer.
 };
 
@@ -73,11 +73,11 @@ struct tree_snapshot {
 
 /// Selects keys: unset parts match any.
 struct key_pattern {
-  std::optional<std::string> component = {};
-  std::optional<stargate::persistence> persistence = {};
-  std::optional<std::string> tenant = {};
-  std::optional<std::string> ns = {};
-  std::optional<std::string> topic = {};
+  std::optional<std::string> component = {};             ///< What the actor is.
+  std::optional<stargate::persistence> persistence = {}; ///< Of the topic.
+  std::optional<std::string> tenant = {};                ///< Of the topic.
+  std::optional<std::string> ns = {};                    ///< Of the topic: its namespace.
+  std::optional<std::string> topic = {};                 ///< The topic's own name.
 };
 
 /// A handle to a running tree; an empty one answers every call with an error. The last copy to go stops the tree, and waits until it has stopped; on a thread on which
@@ -157,8 +157,11 @@ public:
   /// @par Errors errc::invalid_option with every mistake, such as a second producer of a topic: nothing is added then;
   /// errc::start_failed or errc::stopping
   [[nodiscard]] caf::error add(const pipelines& what) const;
+  /// The same for one producer.
   [[nodiscard]] caf::error add(const producer_options& one) const { return add(pipelines{{one}, {}, {}}); }
+  /// The same for one consumer.
   [[nodiscard]] caf::error add(const consumer_options& one) const { return add(pipelines{{}, {one}, {}}); }
+  /// The same for one reader.
   [[nodiscard]] caf::error add(const reader_options& one) const { return add(pipelines{{}, {}, {one}}); }
   /// Adds a child of one's own beside those of the topics: it is restarted as they are, whatever is restarted, and is
   /// shown by `inspect`. Its `start_context::supervisor` is the supervisor of topics.
@@ -208,6 +211,7 @@ public:
   [[nodiscard]] std::optional<std::uint16_t> monitor_port() const;
   /// The top supervisor, for those who supervise or monitor the tree themselves.
   [[nodiscard]] caf::actor supervisor() const;
+  /// The tree's name, `options::name`.
   [[nodiscard]] const std::string& name() const;
 
   // -- stopping ---------------------------------------------------------------
@@ -217,6 +221,7 @@ public:
   /// @par Errors errc::timed_out when it took longer than `timeout`; it was then killed.
   caf::error stop(std::chrono::milliseconds timeout = std::chrono::seconds{30}) const;
 
+  /// Whether it is a handle to a tree, running or not.
   [[nodiscard]] explicit operator bool() const { return context_ != nullptr; }
   /// A handle that does not keep the tree running: for handlers, which the tree itself keeps.
   [[nodiscard]] weak_tree weak() const;
@@ -262,10 +267,11 @@ caf::error stop_all(caf::actor_system& system, std::chrono::milliseconds timeout
 /// @par Threads as `stop_all`
 class [[nodiscard]] tree_scope {
 public:
+  /// Of which actor system.
   explicit tree_scope(caf::actor_system& system) : system_{system} {}
   tree_scope(const tree_scope&) = delete;
   tree_scope& operator=(const tree_scope&) = delete;
-  ~tree_scope() { stop_all(system_); }
+  ~tree_scope() { static_cast<void>(stop_all(system_)); }
 
 private:
   caf::actor_system& system_;
