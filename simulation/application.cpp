@@ -268,7 +268,7 @@ namespace {
 
 /// An answer to a request as one to a call: who has not taken a message has not stored it.
 caf::error answer_of(const caf::error& why) {
-  return why == caf::sec::request_receiver_down ? make_error(errc::not_sent, "the producer has ended") : why;
+  return is_receiver_down(why) ? make_error(errc::not_sent, "the producer has ended") : why;
 }
 
 } // namespace

@@ -2,7 +2,7 @@
 
 #include "actors/shared/environment.hpp"
 
-#include <caf/detail/test_actor_clock.hpp>
+#include <caf/actor_registry.hpp>
 
 #include <algorithm>
 #include <ostream>

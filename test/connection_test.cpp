@@ -660,6 +660,7 @@ TEST_CASE_METHOD(fixture, "what a peer said before it went is heard, although no
   const auto l = loop->connect(to(server->port()), std::make_unique<holder>(r, go.get_future().share()));
   for (int i = 0; i < 50; ++i)
     l->send(frames({std::string(1u << 20, 'x')}));
+  REQUIRE(r.wait([&] { return r.opened == 1; }));
   server.reset(); // it has spoken, and its socket is closed
   go.set_value();
   CHECK(end().how == connection::end::peer_closed);

@@ -45,7 +45,8 @@ public:
     caf::expected<Answer> result = caf::make_error(caf::sec::unexpected_response);
     auto pending = compat::request(self_->ptr(), whom, std::chrono::hours{1}, std::move(content));
     run();
-    pending.receive([&](Answer& a) { result = std::move(a); }, [&](caf::error& e) { result = std::move(e); });
+    std::move(pending).receive([&](Answer& a) { result = std::move(a); },
+                               [&](caf::error& e) { result = std::move(e); });
     return result;
   }
 

@@ -456,7 +456,7 @@ TEST_CASE_METHOD(narrow, "a list is answered when there is an answer for each") 
   run();
   receipt(1);
   receipt(0);
-  pending.receive(
+  std::move(pending).receive(
     [](published& p) {
       REQUIRE(p.answers.size() == 3);
       CHECK(p.answers[0]->value == "id0");

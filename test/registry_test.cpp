@@ -43,7 +43,7 @@ struct fixture : test::deterministic {
   template <class Answer, class Pending>
   static errc outcome(Pending& pending) {
     errc seen = errc::none;
-    pending.receive([](Answer&) {}, [&](caf::error& e) { seen = code_of(e); });
+    std::move(pending).receive([](Answer&) {}, [&](caf::error& e) { seen = code_of(e); });
     return seen;
   }
   ~fixture() { send_exit(r.actor(), caf::exit_reason::user_shutdown); }
@@ -143,7 +143,7 @@ TEST_CASE_METHOD(fixture, "who waits for a key is answered when it appears") {
   const auto w = worker();
   REQUIRE(enter("late", w));
   caf::actor seen;
-  pending.receive([&](found& f) { seen = f.who; }, [](caf::error& e) { FAIL(describe(e)); });
+  std::move(pending).receive([&](found& f) { seen = f.who; }, [](caf::error& e) { FAIL(describe(e)); });
   CHECK(seen == w);
   CHECK(answer_of<found>(r.actor(), await_name{"late", 0ms})->who == w);
   kill(w);
@@ -153,7 +153,7 @@ TEST_CASE_METHOD(fixture, "who waits for a key that does not appear is told when
   auto pending = request(self().ptr(), r.actor(), 1h, await_name{"never", 5s});
   advance(5s);
   errc seen = errc::none;
-  pending.receive([](found&) { FAIL("found"); }, [&](caf::error& e) { seen = code_of(e); });
+  std::move(pending).receive([](found&) { FAIL("found"); }, [&](caf::error& e) { seen = code_of(e); });
   CHECK(seen == errc::timed_out);
 }
 
@@ -166,7 +166,7 @@ TEST_CASE_METHOD(fixture, "a registration may wait for the holder to go") {
   CHECK(r.whereis("a") == old);
   kill(old);
   bool entered = false;
-  pending.receive([&](registered&) { entered = true; }, [](caf::error& e) { FAIL(describe(e)); });
+  std::move(pending).receive([&](registered&) { entered = true; }, [](caf::error& e) { FAIL(describe(e)); });
   CHECK(entered);
   CHECK(r.whereis("a") == young);
   kill(young);
@@ -179,7 +179,7 @@ TEST_CASE_METHOD(fixture, "a registration that waited in vain is refused") {
   auto pending = request(self().ptr(), r.actor(), 1h, register_name{"a", young, 5s});
   advance(5s);
   errc seen = errc::none;
-  pending.receive([](registered&) { FAIL("entered"); }, [&](caf::error& e) { seen = code_of(e); });
+  std::move(pending).receive([](registered&) { FAIL("entered"); }, [&](caf::error& e) { seen = code_of(e); });
   CHECK(seen == errc::already_registered);
   kill(old);
   kill(young);
@@ -258,8 +258,8 @@ TEST_CASE_METHOD(fixture, "who waits is told when the registry ends") {
   auto waits = request(self.ptr(), r.actor(), 1h, await_name{"b", 1h});
   run();
   kill(r.actor());
-  claims.receive([](const registered&) {}, tell);
-  waits.receive([](const found&) {}, tell);
+  std::move(claims).receive([](const registered&) {}, tell);
+  std::move(waits).receive([](const found&) {}, tell);
   CHECK(told == std::vector<caf::error>(2, caf::make_error(caf::sec::request_receiver_down)));
   kill(holder);
   kill(next);

@@ -360,9 +360,9 @@ TEST_CASE_METHOD(fixture, "who has to report is not started any more when a stop
   stop();
   CHECK(trace == list{"start c", "end c", "end a"});
   errc seen = errc::none;
-  pending.receive([](found_child&) {}, [&](caf::error& e) { seen = code_of(e); });
+  std::move(pending).receive([](found_child&) {}, [&](caf::error& e) { seen = code_of(e); });
   CHECK(seen == errc::start_failed);
-  plain.receive([](found_child&) {}, [](caf::error& e) { FAIL(describe(e)); });
+  std::move(plain).receive([](found_child&) {}, [](caf::error& e) { FAIL(describe(e)); });
 }
 
 TEST_CASE_METHOD(fixture, "a child that does not report in time is killed, and has not started") {
@@ -402,7 +402,7 @@ TEST_CASE_METHOD(fixture, "requests to a supervisor on its way out are answered"
   auto pending = request(self().ptr(), sup, 1h, start_child{spec("b")});
   advance(2s);
   errc seen = errc::none;
-  pending.receive([](found_child&) { FAIL("started"); }, [&](caf::error& e) { seen = code_of(e); });
+  std::move(pending).receive([](found_child&) { FAIL("started"); }, [&](caf::error& e) { seen = code_of(e); });
   CHECK(seen == errc::stopping);
 }
 
@@ -610,9 +610,9 @@ TEST_CASE_METHOD(fixture, "what is asked of a supervisor that has not begun wait
   auto first = request(self().ptr(), sup, 1h, start_child{spec("a")});
   auto second = request(self().ptr(), sup, 1h, start_child{spec("b")});
   run();
-  first.receive([](found_child&) { FAIL("it is there"); },
-                [](caf::error& e) { CHECK(code_of(e) == errc::child_running); });
-  second.receive([](found_child&) {}, [](caf::error& e) { FAIL(describe(e)); });
+  std::move(first).receive([](found_child&) { FAIL("it is there"); },
+                           [](caf::error& e) { CHECK(code_of(e) == errc::child_running); });
+  std::move(second).receive([](found_child&) {}, [](caf::error& e) { FAIL(describe(e)); });
   CHECK(trace == list{"start a", "start b"});
 }
 
@@ -620,6 +620,6 @@ TEST_CASE_METHOD(dynamic_fixture, "a template's children may be started before t
   sup = spawn_supervisor(system(), {.strategy = strategy::simple_one_for_one, .children = {model()}});
   auto asked = request(self().ptr(), sup, 1h, start_dynamic_child{string{"x"}});
   run();
-  asked.receive([](found_child&) {}, [](caf::error& e) { FAIL(describe(e)); });
+  std::move(asked).receive([](found_child&) {}, [](caf::error& e) { FAIL(describe(e)); });
   CHECK(trace == list{"start x"});
 }

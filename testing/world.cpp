@@ -5,8 +5,6 @@
 #include "libstargate/rest/failure.hpp"
 #include "testing/network.hpp"
 
-#include <caf/detail/test_actor_clock.hpp>
-
 #include <algorithm>
 #include <stdexcept>
 #include <utility>

@@ -51,7 +51,7 @@ void take_name(Self* self, const tree_context_ptr& tree, std::string name, std::
           post(registry, unregister_name{name});
           return take_name(self, tree, name, ready, how);
         }
-        if (why == caf::sec::request_receiver_down)
+        if (is_receiver_down(why))
           again();
         else
           self->quit(why);

@@ -65,7 +65,7 @@ template <class Answer, class Question>
           self->quit();
         },
         [=](caf::error& why) {
-          if (why == caf::sec::request_receiver_down)
+          if (is_receiver_down(why))
             gone();
           else
             result->set(std::move(why));

@@ -120,7 +120,7 @@ struct socket_state {
             await_name{config.keys.acknowledger(), tree->name_timeout()})
       .then([this](const found& f) { adopt(f.who); },
             [this](const caf::error& why) {
-              if (why == caf::sec::request_receiver_down) // the registry is being restarted
+              if (is_receiver_down(why)) // the registry is being restarted
                 return send_later(self, registry_interval, deferred{[this] { find_owner(); }});
               self->quit(make_error(exit_code::owner_down, "no acknowledger: " + describe(why)));
             });

@@ -137,7 +137,7 @@ struct reconciler_state {
 
   /// The supervisor of topics has ended: this one is about to be stopped, and its successor begins anew.
   [[nodiscard]] static bool is_gone(const caf::error& why) {
-    return why == caf::sec::request_receiver_down || code_of(why) == errc::stopping;
+    return is_receiver_down(why) || code_of(why) == errc::stopping;
   }
 
   void answered() {

@@ -311,7 +311,7 @@ private:
   }
 
   static string name_of_answer(const caf::error& e) {
-    if (e == caf::sec::request_receiver_down)
+    if (is_receiver_down(e))
       return "noproc";
     switch (code_of(e)) {
       case errc::stopping: return "noproc";

@@ -142,7 +142,7 @@ std::string describe(const caf::error& e) {
     return with_text("exception", context_of(e));
   if (e == caf::sec::request_timeout)
     return "request timed out";
-  if (e == caf::sec::request_receiver_down)
+  if (is_receiver_down(e))
     return "the actor that was asked has ended";
   return caf::to_string(e);
 }

@@ -31,6 +31,7 @@
 #include <cstdint>
 #include <exception>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -244,18 +245,54 @@ public:
   [[nodiscard]] virtual bool may_run_inline(inline_host on) const = 0;
 };
 
+#if STARGATE_CAF_1
+/// An actor whose state goes with its behavior. CAF 1.x has the behavior go, then tells monitors, and only then calls
+/// `on_exit`: too late for a state beside which no successor may live.
+class state_holder {
+public:
+  state_holder() = default;
+  state_holder(const state_holder&) = delete;
+  state_holder& operator=(const state_holder&) = delete;
+  virtual ~state_holder() { *here_ = nullptr; }
+
+  virtual void drop_state() = 0;
+  /// For the behavior to hold.
+  [[nodiscard]] std::shared_ptr<void> drop_with() {
+    return {nullptr, [here = here_](void*) {
+              if (*here != nullptr) // an actor that nobody can reach any more goes before its behavior does
+                (*here)->drop_state();
+            }};
+  }
+
+private:
+  const std::shared_ptr<state_holder*> here_ = std::make_shared<state_holder*>(this);
+};
+#endif
+
 /// An actor that is a `State`: the state is made in one step, from the actor and what it is spawned with, and goes when
-/// the actor ends. `State` has a static `name` and a member `make_behavior`, and may have `may_run_inline`.
+/// the actor ends, before its monitors are told: a successor never lives beside it. `State` has a static `name` and a
+/// member `make_behavior`, which uses `behave`, and may have `may_run_inline`.
 /// @par Source `actor_from_state` of CAF 1.x
 template <class State>
-class state_actor : public caf::event_based_actor, public inline_runnable {
+class state_actor : public caf::event_based_actor,
+#if STARGATE_CAF_1
+                    public state_holder,
+#endif
+                    public inline_runnable {
 public:
   template <class... Arguments>
   explicit state_actor(caf::actor_config& config, Arguments&&... arguments)
     : caf::event_based_actor{config},
       state_{std::in_place, static_cast<caf::event_based_actor*>(this), std::forward<Arguments>(arguments)...} {}
 
-  [[nodiscard]] const char* name() const override { return State::name; }
+  [[nodiscard]] const char* name() const override {
+    return State::name;
+  }
+#if STARGATE_CAF_1
+  void drop_state() override {
+    state_.reset();
+  }
+#endif
   void on_exit() override {
     state_.reset(); // before the last handle goes: what it holds may hold this actor
     caf::event_based_actor::on_exit();
@@ -268,7 +305,9 @@ public:
   }
 
 protected:
-  caf::behavior make_behavior() override { return state_->make_behavior(); }
+  caf::behavior make_behavior() override {
+    return state_->make_behavior();
+  }
 
 private:
   std::optional<State> state_;
@@ -439,7 +478,13 @@ template <class Self, class... Handlers>
     }
     return caf::make_error(caf::sec::runtime_error, std::move(what));
   });
+#if STARGATE_CAF_1
+  auto* holder = dynamic_cast<state_holder*>(self);
+  const auto state = holder != nullptr ? holder->drop_with() : std::shared_ptr<void>{};
+  const auto crash = [state](const induced_crash& m) { throw std::runtime_error{m.what}; };
+#else
   const auto crash = [](const induced_crash& m) { throw std::runtime_error{m.what}; };
+#endif
   const auto later = [](const deferred& m) { m.what(); };
 #if STARGATE_CAF_1
   return caf::behavior{
@@ -475,6 +520,15 @@ template <class Enum>
   return e && e.category() == caf::type_id_v<Enum>;
 #else
   return e && e.category() == caf::detail::error_factory<Enum>::category;
+#endif
+}
+
+/// Whether a request came to nothing because whoever was asked has ended, before it took the request or with it in hand.
+[[nodiscard]] inline bool is_receiver_down(const caf::error& e) {
+#if STARGATE_CAF_1
+  return e == caf::sec::request_receiver_down || e == caf::sec::broken_promise;
+#else
+  return e == caf::sec::request_receiver_down;
 #endif
 }
 

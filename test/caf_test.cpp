@@ -1,0 +1,71 @@
+// What is promised of actors on both generations of CAF.
+#include <stargate/caf.hpp>
+
+#include <catch2/catch.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <thread>
+
+using namespace stargate;
+using namespace stargate::compat;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// Takes its time to go.
+struct slow_state {
+  static inline const char* name = "test.slow";
+  caf::event_based_actor* const self;
+  const std::shared_ptr<std::atomic<int>> living;
+
+  slow_state(caf::event_based_actor* of, std::shared_ptr<std::atomic<int>> count) : self{of}, living{std::move(count)} {
+    ++*living;
+  }
+  slow_state(const slow_state&) = delete;
+  slow_state& operator=(const slow_state&) = delete;
+  ~slow_state() {
+    for (int i = 0; i < 100; ++i)
+      std::this_thread::yield();
+    --*living;
+  }
+  caf::behavior make_behavior() {
+    return behave(self, {}, [this](const caf::error& why) { self->quit(why); });
+  }
+};
+
+} // namespace
+
+TEST_CASE("whoever is told that an actor has ended finds its state gone, whatever it ended of") {
+  caf::actor_system_config config;
+  caf::actor_system system{config};
+  caf::scoped_actor self{system};
+  for (int round = 0; round < 300; ++round) {
+    const auto living = std::make_shared<std::atomic<int>>(0);
+    const auto who = spawn_state<slow_state>(system, living);
+    REQUIRE(*living == 1);
+    // By an actor of ours, as a supervisor watches its children.
+    const auto watcher = system.spawn([who, living](caf::event_based_actor* me) {
+      signal_handlers signals;
+      const auto seen = std::make_shared<int>(-1);
+      signals.down = [seen, living](const caf::actor_addr&, const caf::error&) { *seen = *living; };
+      monitor(me, who);
+      return behave(me, std::move(signals), [seen](const deferred&) -> caf::result<int> { return *seen; });
+    });
+    self->monitor(who);
+    switch (round % 4) {
+      case 0: send_exit(who, caf::exit_reason::kill); break;
+      case 1: send_exit(who, caf::exit_reason::user_shutdown); break;
+      case 2: post(who, induced_crash{"on purpose"}); break;
+      default: post(who, caf::make_error(caf::sec::runtime_error, std::string{"its own"})); break;
+    }
+    self->receive([&](const caf::down_msg&) { CHECK(*living == 0); });
+    int seen = -1;
+    while (seen < 0)
+      request(self.ptr(), watcher, 10s, deferred{[] {}})
+        .receive([&](int n) { seen = n; }, [](const caf::error& e) { FAIL(caf::to_string(e)); });
+    CHECK(seen == 0);
+    send_exit(watcher, caf::exit_reason::kill);
+  }
+}
