@@ -15,6 +15,7 @@ namespace {
 using std::chrono::microseconds;
 
 constexpr auto no_end = std::numeric_limits<std::uint64_t>::max();
+constexpr std::size_t bytes_at_once = 256u << 10;
 
 } // namespace
 
@@ -49,15 +50,19 @@ void perf_load::run() {
     }
     handed += room;
     under_way_ += room;
-    const auto sent = clock::now();
-    tree_.produce(producer, std::vector<message>(room, message{.payload = payload}),
-                  [this, sent](std::size_t, const caf::expected<message_id>& answer) {
-                    take(answer, sent);
-                    if (under_way_.fetch_sub(1) == options_.outstanding - batch_) {
-                      const std::lock_guard guard{mutex_};
-                      changed_.notify_one();
-                    }
-                  });
+    while (room > 0) { // large ones few at a time, as a program has them
+      const auto some = std::min<std::uint64_t>(room, std::max<std::uint64_t>(1, bytes_at_once / (payload.size() + 1)));
+      room -= some;
+      const auto sent = clock::now();
+      tree_.produce(producer, std::vector<message>(some, message{.payload = payload}),
+                    [this, sent](std::size_t, const caf::expected<message_id>& answer) {
+                      take(answer, sent);
+                      if (under_way_.fetch_sub(1) == options_.outstanding - batch_) {
+                        const std::lock_guard guard{mutex_};
+                        changed_.notify_one();
+                      }
+                    });
+    }
   }
   std::unique_lock lock{mutex_};
   const auto none_is_under_way = [this] { return under_way_ == 0; };

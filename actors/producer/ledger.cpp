@@ -1,5 +1,6 @@
 #include "actors/producer/ledger.hpp"
 
+#include "libstargate/protocol/base64.hpp"
 #include "libstargate/protocol/frames.hpp"
 
 #include <algorithm>
@@ -34,11 +35,12 @@ void ledger::publish(publication_ptr p, bool waits_for_room, clock::time_point n
 }
 
 void ledger::admit(publication_ptr p, clock::time_point deadline) {
-  auto encoded = protocol::encode_message(p->content, first_sequence_ + pending_.size(), encrypts_.get());
+  auto encoded = protocol::encode_message(p->content, first_sequence_ + pending_.size(), encrypts_.get(),
+                                          memory_->take(protocol::base64_size(p->content.payload.size())));
   if (!encoded)
     return answer(*p, failure(code_of(encoded.error()), context_of(encoded.error())));
   p->content = {};
-  pending_.push_back({std::move(p), std::make_shared<const std::string>(std::move(*encoded)), deadline, false});
+  pending_.push_back({std::move(p), memory_->share(std::move(*encoded)), deadline, false});
   ++pending_count_;
 }
 
@@ -100,6 +102,8 @@ void ledger::pop_settled() {
     ++first_sequence_;
     new_from_ -= new_from_ > 0 ? 1 : 0;
   }
+  if (is_empty())
+    memory_->rest();
 }
 
 bool ledger::stored(std::uint64_t sequence, message_id id, clock::time_point now) {

@@ -6,6 +6,7 @@
 #include "actors/shared/census.hpp"
 #include "actors/shared/environment.hpp"
 #include "actors/shared/errands.hpp"
+#include "actors/shared/frame_memory.hpp"
 #include "actors/shared/event_bus.hpp"
 #include "actors/shared/log_tail.hpp"
 #include "actors/shared/metrics.hpp"
@@ -50,6 +51,7 @@ public:
   topic_holds holds;
   event_bus events;
   internal::metrics metrics;
+  const std::shared_ptr<internal::frame_memory> frame_memory = std::make_shared<internal::frame_memory>();
   internal::errands errands;
   std::atomic<std::uint16_t> monitor_port{0}; ///< 0 while there is no monitor.
 

@@ -27,19 +27,22 @@ bool is_base64_character(char c) {
 
 } // namespace
 
-void append_base64(std::string& out, std::string_view bytes) {
-  const auto begin = out.size();
-  const auto size = base64_size(bytes.size());
-  out.resize(begin + size + 1); // OpenSSL ends its output with a NUL
-  auto* to = out.data() + begin;
+void write_base64(char* to, std::string_view bytes) {
   const auto done = encode_bulk(bytes, to);
   bytes.remove_prefix(done);
   to += done / 3 * 4;
   while (!bytes.empty()) {
     const auto piece = bytes.substr(0, piece_of_bytes);
-    to += EVP_EncodeBlock(raw(to), raw(piece.data()), static_cast<int>(piece.size()));
+    to += EVP_EncodeBlock(raw(to), raw(piece.data()), static_cast<int>(piece.size())); // and a NUL
     bytes.remove_prefix(piece.size());
   }
+}
+
+void append_base64(std::string& out, std::string_view bytes) {
+  const auto begin = out.size();
+  const auto size = base64_size(bytes.size());
+  out.resize(begin + size + 1);
+  write_base64(out.data() + begin, bytes);
   out.resize(begin + size);
 }
 

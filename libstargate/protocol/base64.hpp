@@ -13,6 +13,9 @@ namespace stargate::protocol {
   return (bytes + 2) / 3 * 4;
 }
 
+/// Writes the encoding of `bytes` to a place with room for it and for one character more.
+void write_base64(char* to, std::string_view bytes);
+
 /// Appends the encoding of `bytes` to `out`.
 void append_base64(std::string& out, std::string_view bytes);
 

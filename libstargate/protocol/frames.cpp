@@ -82,8 +82,9 @@ std::shared_ptr<const encryption_context> decode_encryption(const Value& object)
 
 } // namespace
 
-caf::expected<std::string> encode_message(const message& content, std::uint64_t sequence, const encryptor* encrypts) {
-  std::string frame;
+caf::expected<std::string> encode_message(const message& content, std::uint64_t sequence, const encryptor* encrypts,
+                                          std::string memory) {
+  auto frame = std::move(memory);
   encryptor::sealed sealed;
   if (encrypts != nullptr) {
     try {
@@ -92,10 +93,15 @@ caf::expected<std::string> encode_message(const message& content, std::uint64_t 
       return make_error(errc::crypto_failed, e.what());
     }
   }
-  frame.reserve(base64_size(content.payload.size()) + 64 + (content.key ? content.key->size() + 16 : 0)
-                + content.properties.size() * 48);
-  frame += R"({"payload":")";
-  append_base64(frame, encrypts != nullptr ? sealed.payload : content.payload);
+  constexpr std::string_view begin = R"({"payload":")";
+  const auto& payload = encrypts != nullptr ? sealed.payload : content.payload;
+  const auto end = begin.size() + base64_size(payload.size());
+  frame.reserve(end + 64 + (content.key ? content.key->size() + 16 : 0) + content.properties.size() * 48);
+  if (frame.size() <= end) // what an earlier frame left is written over, and need not be filled with nothing before
+    frame.resize(end + 1);
+  begin.copy(frame.data(), begin.size());
+  write_base64(frame.data() + begin.size(), payload);
+  frame.resize(end);
   frame += R"(","context":")";
   frame += std::to_string(sequence);
   frame += '"';

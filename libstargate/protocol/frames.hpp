@@ -19,10 +19,11 @@ class encryptor;
 inline constexpr std::size_t max_frame_size = 1'048'576;
 
 /// Encodes a message to produce. The context on the wire is `sequence`: the receipt brings it back.
+/// @param memory is written over: an earlier frame, whose memory this one takes
 /// @par Errors errc::invalid_message when the key or a property is not UTF-8; errc::message_too_large when the frame
 /// would be larger than `max_frame_size`; errc::crypto_failed when it is to be encrypted, and that fails.
 [[nodiscard]] caf::expected<std::string> encode_message(const message& content, std::uint64_t sequence,
-                                                        const encryptor* encrypts = nullptr);
+                                                        const encryptor* encrypts = nullptr, std::string memory = {});
 
 /// The broker's answer to a message that was produced.
 struct receipt {

@@ -1,0 +1,84 @@
+/// @file
+/// Memory of large frames that have been answered, for those that come next. An allocator gives as much back to the
+/// system and takes it again, page by page, which costs more than all that is done with the frame.
+#pragma once
+
+#include "libstargate/connection/transport.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <deque>
+#include <iterator>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+
+namespace stargate::internal {
+
+/// @par Threads any thread
+class frame_memory : public std::enable_shared_from_this<frame_memory> {
+public:
+  static constexpr std::size_t worth_keeping = 16u << 10; ///< Bytes; what is smaller is the allocator's.
+  static constexpr std::size_t most_kept = 64u << 20;     ///< Bytes, of all that wait for their next use,
+  static constexpr std::size_t kept_at_rest = 4u << 20;   ///< and while nothing is under way.
+
+  /// Where a frame may be written: what another of about its size has left, with its text, or an empty string.
+  /// @param bytes of the frame, roughly
+  [[nodiscard]] std::string take(std::size_t bytes) {
+    if (bytes < worth_keeping)
+      return {};
+    const std::lock_guard guard{mutex_};
+    // A small frame that had the memory of a large one would keep it from the large ones.
+    const auto fits = [bytes](const std::string& s) { return s.capacity() >= bytes && s.capacity() / 2 <= bytes; };
+    const auto found = std::find_if(spare_.rbegin(), spare_.rend(), fits);
+    if (found == spare_.rend())
+      return {};
+    auto result = std::move(*found);
+    spare_.erase(std::next(found).base());
+    kept_ -= result.capacity();
+    return result;
+  }
+
+  /// A frame whose memory comes back when nobody has it any more.
+  [[nodiscard]] connection::frame share(std::string text) {
+    if (text.size() < worth_keeping)
+      return std::make_shared<const std::string>(std::move(text));
+    return std::shared_ptr<std::string>{new std::string{std::move(text)}, [home = shared_from_this()](std::string* s) {
+                                          home->give_back(std::move(*s));
+                                          delete s;
+                                        }};
+  }
+
+  /// For now nothing is under way.
+  void rest() {
+    if (kept_.load(std::memory_order_relaxed) <= kept_at_rest)
+      return;
+    const std::lock_guard guard{mutex_};
+    bound(kept_at_rest);
+  }
+
+  [[nodiscard]] std::size_t kept() const { return kept_; }
+
+private:
+  void give_back(std::string text) {
+    const std::lock_guard guard{mutex_};
+    kept_ += text.capacity();
+    spare_.push_back(std::move(text));
+    bound(most_kept);
+  }
+  /// Those go that nobody has taken for longest.
+  void bound(std::size_t most) {
+    while (kept_ > most) {
+      kept_ -= spare_.front().capacity();
+      spare_.pop_front();
+    }
+  }
+
+  std::mutex mutex_;
+  std::deque<std::string> spare_;    // guarded by mutex_; the last to come is the last
+  std::atomic<std::size_t> kept_{0}; // changed under mutex_
+};
+
+} // namespace stargate::internal
