@@ -17,34 +17,31 @@ class handling {
 public:
   using clock = std::chrono::steady_clock; ///< Its time points are those of `tree_context::now`.
 
-  void begin(std::vector<received_message> messages, clock::time_point deadline) {
+  /// @param messages which are there, and which nobody changes, until `finish`: they are copied only when they are taken
+  void begin(const std::vector<received_message>& messages, clock::time_point deadline) {
     const std::lock_guard guard{mutex_};
-    messages_ = std::move(messages);
+    messages_ = &messages;
     deadline_ = deadline;
-    busy_ = true;
   }
 
-  /// The handler is done. Gives the messages; none when they were taken from it meanwhile.
-  [[nodiscard]] std::vector<received_message> finish() {
+  /// The handler is done. False when the messages were taken from it meanwhile.
+  [[nodiscard]] bool finish() {
     const std::lock_guard guard{mutex_};
-    busy_ = false;
-    return std::exchange(messages_, {});
+    return std::exchange(messages_, nullptr) != nullptr;
   }
 
   /// Takes the messages away from a handler that is over its time; none when it is not.
   [[nodiscard]] std::vector<received_message> take_overdue(clock::time_point now) {
     const std::lock_guard guard{mutex_};
-    if (!busy_ || now < deadline_)
+    if (messages_ == nullptr || now < deadline_)
       return {};
-    busy_ = false;
-    return std::exchange(messages_, {});
+    return *std::exchange(messages_, nullptr);
   }
 
 private:
   std::mutex mutex_;
-  std::vector<received_message> messages_;
+  const std::vector<received_message>* messages_ = nullptr; ///< Null when there are none to be decided about.
   clock::time_point deadline_;
-  bool busy_ = false;
 };
 
 } // namespace stargate::internal

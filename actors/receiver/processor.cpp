@@ -248,15 +248,15 @@ struct processor_state {
       return deliver_gathered();
     const auto count = gathered.size();
     const bool limited = receiver->handler_timeout.count() > 0;
-    std::vector<received_message> kept; // of what somebody else takes, or may change
-    if (limited || taker != nullptr)
+    std::vector<received_message> kept; // of what the handler takes
+    if (taker != nullptr)
       kept = kept_of(gathered);
-    if (limited)
-      in_hand->begin(std::move(kept), tree->now() + receiver->handler_timeout);
     const auto began = tree->now();
     const own_handler inside{tree.get()};
     std::vector<disposition> answers;
     spans.begin(tree, gathered);
+    if (limited)
+      in_hand->begin(taker != nullptr ? kept : gathered, began + receiver->handler_timeout);
     const auto failure = thrown_by([&] {
       const trace_in_hand traced{spans};
       answers = run_handler();
@@ -266,14 +266,13 @@ struct processor_state {
     });
     now = tree->now();
     counts->handlers.add(now - began);
+    const bool is_ours = !limited || in_hand->finish();
     spans.end(failure ? make_error(errc::handler_failed, *failure) : caf::error{});
     const auto handled = std::exchange(gathered, {});
     owed -= count;
-    if (limited)
-      kept = in_hand->finish();
-    if (limited && kept.empty())
+    if (!is_ours)
       return; // it took too long: somebody else has decided about these messages
-    const auto& messages = kept.empty() ? handled : kept;
+    const auto& messages = taker != nullptr ? kept : handled;
     if (failure)
       return on_failure(messages, *failure);
     for (std::size_t i = 0; i < count; ++i)
