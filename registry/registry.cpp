@@ -5,6 +5,7 @@
 // answers  registered, found, names, or an error
 // sends    name_registered name_unregistered to its listeners
 // dies of  an exit message; its names go with it
+#include <stargate/init.hpp>
 #include <stargate/registry.hpp>
 #include <stargate/vitals.hpp>
 
@@ -246,6 +247,7 @@ registry registry::succeed(caf::actor_system& system, const registry& predecesso
 
 registry registry::spawn_on(caf::actor_system& system, std::shared_ptr<internal::name_table> table,
                             registry_options options) {
+  init_supervision(); // as for a supervisor
   registry result;
   result.actor_ = spawn_state<registry_state>(system, table, std::move(options));
   result.table_ = std::move(table);

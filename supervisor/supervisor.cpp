@@ -9,6 +9,7 @@
 //
 // Whatever it does to its children, it does one operation at a time: a restart, a request or a child's end waits in
 // a queue until the one before is done, since starting and stopping take several turns of the actor.
+#include <stargate/init.hpp>
 #include <stargate/supervisor.hpp>
 #include <stargate/vitals.hpp>
 
@@ -376,6 +377,7 @@ struct supervisor_state : internal::lifecycle {
 } // namespace
 
 caf::actor spawn_supervisor(caf::actor_system& system, supervisor_options options, caf::actor parent) {
+  init_supervision(); // it was done before `main`, in a file that a static library leaves out where nobody asks for it
   return spawn_state<supervisor_state>(system, std::move(options), std::move(parent));
 }
 

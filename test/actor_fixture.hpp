@@ -7,6 +7,7 @@
 #include "actors/shared/roles.hpp"
 #include "actors/shared/tree_context.hpp"
 #include "test/deterministic.hpp"
+#include "test/fake_world.hpp"
 
 #include <stargate/supervisor.hpp>
 
@@ -19,6 +20,12 @@ namespace stargate::test {
 
 struct actor_fixture : deterministic {
   std::string logged; ///< Everything that was said at level `error`.
+  std::shared_ptr<fake_world> world = [this] {
+    auto result = std::make_shared<fake_world>(system());
+    result->threads = false; // of which there is one, the test's
+    result->random_step = 0x9e3779b97f4a7c15;
+    return result;
+  }();
   internal::tree_context_ptr tree = [this] {
     options o;
     o.idle_check = std::chrono::milliseconds{0}; // there is nobody to ask
@@ -26,7 +33,7 @@ struct actor_fixture : deterministic {
       if (level == log_level::error)
         logged.append(text).append("\n");
     };
-    auto context = std::make_shared<internal::tree_context>(system(), std::move(o));
+    auto context = std::make_shared<internal::tree_context>(system(), std::move(o), world);
     context->set_registry(registry::spawn(system(), "reg_test"));
     return context;
   }();

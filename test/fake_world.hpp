@@ -27,7 +27,8 @@ public:
   std::function<void(connection&)> on_connect;
   /// Answers what the broker's administration is asked, by method and path; unset, it is as a broker that deduplicates.
   std::function<caf::expected<std::string>(std::string_view, const std::string&)> rest;
-  bool threads = true; ///< Otherwise what would block runs on the scheduler.
+  bool threads = true;           ///< Otherwise what would block runs on the scheduler.
+  std::uint64_t random_step = 0; ///< From one random number to the next, beginning with 0: the longest waits.
 
   [[nodiscard]] std::size_t count() const {
     const std::lock_guard guard{mutex_};
@@ -51,7 +52,7 @@ public:
         return std::string{path.ends_with("deduplication") ? "true" : R"({"partitions":0})"};
       }};
   }
-  std::uint64_t random() override { return 0; } // the longest waits
+  std::uint64_t random() override { return random_ += random_step; }
   bool has_threads() const override { return threads; }
   bool may_wait() const override { return real_->may_wait(); }
   bool wait(std::unique_lock<std::mutex>& lock, std::condition_variable& changed, clock::time_point until,
@@ -101,6 +102,7 @@ private:
 
   caf::actor_system& system_;
   std::shared_ptr<environment> real_;
+  std::uint64_t random_ = 0;
   mutable std::mutex mutex_;
   std::vector<std::shared_ptr<connection>> connections_;
 };

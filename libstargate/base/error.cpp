@@ -1,5 +1,4 @@
 #include <stargate/error.hpp>
-#include <stargate/init.hpp>
 
 #include <array>
 #include <utility>
@@ -89,10 +88,18 @@ std::string with_text(std::string_view name, std::string text) {
   return text.empty() ? std::string{name} : std::string{name} + ": " + std::move(text);
 }
 
-/// @param text of an error that may be the first thing that a program makes, in a static variable of its own
+/// An error may be the first thing that a program makes, in a static variable of its own: CAF 1.x has to know what is in
+/// it, or the program ends with it.
 template <class Code>
 caf::error error_of(Code code, std::string text) {
-  [[maybe_unused]] static const bool known = (init_supervision(), true);
+#if STARGATE_CAF_1
+  static const bool known = [] {
+    caf::core::init_global_meta_objects();
+    caf::init_global_meta_objects<caf::id_block::stargate_errors>();
+    return true;
+  }();
+  static_cast<void>(known);
+#endif
   return caf::make_error(code, std::move(text));
 }
 
