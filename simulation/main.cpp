@@ -1,7 +1,6 @@
 // Runs worlds from seeds, on as many processes as there are processors; says what was tried, and what was found.
 #include "simulation/world.hpp"
 
-
 #include <CLI/CLI.hpp>
 
 #include <algorithm>

@@ -6,6 +6,7 @@
 
 #include <stargate/error.hpp>
 
+#include <atomic>
 #include <mutex>
 #include <string>
 #include <vector>
@@ -52,7 +53,7 @@ public:
         return std::string{path.ends_with("deduplication") ? "true" : R"({"partitions":0})"};
       }};
   }
-  std::uint64_t random() override { return random_ += random_step; }
+  std::uint64_t random() override { return random_ += random_step; } // any thread asks
   bool has_threads() const override { return threads; }
   bool may_wait() const override { return real_->may_wait(); }
   bool wait(std::unique_lock<std::mutex>& lock, std::condition_variable& changed, clock::time_point until,
@@ -102,7 +103,7 @@ private:
 
   caf::actor_system& system_;
   std::shared_ptr<environment> real_;
-  std::uint64_t random_ = 0;
+  std::atomic<std::uint64_t> random_{0};
   mutable std::mutex mutex_;
   std::vector<std::shared_ptr<connection>> connections_;
 };

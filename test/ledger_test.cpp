@@ -50,6 +50,22 @@ TEST_CASE_METHOD(fixture, "a receipt that comes twice, late or for nobody harms 
   CHECK(answers.size() == 1);
 }
 
+TEST_CASE_METHOD(fixture, "a large message is written over one that was answered, when nobody sends that any more") {
+  const std::string large(50'000, 'x');
+  publish(1, false, large);
+  auto frames = l.take_new();
+  const auto* place = frames[0]->data();
+  CHECK(l.stored(0, {"a"}, now));
+  publish(2, false, large); // a connection has the first one still
+  const auto beside = l.take_new();
+  CHECK(beside[0]->data() != place);
+  frames.clear();
+  publish(3, false, large);
+  const auto after = l.take_new();
+  CHECK(after[0]->data() == place);
+  CHECK(after[0]->substr(after[0]->size() - 16) == R"(","context":"2"})");
+}
+
 TEST_CASE_METHOD(fixture, "beyond max_pending a message is refused, or waits for room") {
   for (int i = 0; i < 3; ++i)
     publish(i);

@@ -96,6 +96,19 @@ TEST_CASE_METHOD(fixture, "what is lost is counted by its reason, and so is an a
         == counts{{errc::connection_lost, 1}, {errc::conflict, 1}, {errc::no_token, 1}, {errc::protocol_violation, 1}});
 }
 
+TEST_CASE_METHOD(fixture, "each refusal is counted, that of which the socket ends as well") {
+  for (int i = 0; i < 3; ++i) {
+    answer("/");
+    world->last()->who->on_end({connection::end::refused, 401, ""});
+    advance(30s);
+  }
+  const auto down = take<caf::down_msg>();
+  REQUIRE(down);
+  CHECK(code_of(down->reason) == errc::unauthorized);
+  CHECK(tree->metrics.of(keys.socket())->disconnects.values()
+        == std::map<errc, std::uint64_t>{{errc::unauthorized, 3}});
+}
+
 TEST_CASE_METHOD(fixture, "progress ends a backoff, and a connection that only stands does not") {
   auto wait = 100ms;
   for (int i = 0; i < 4; ++i, wait *= 2) { // a peer that accepts and cuts at once is backed off from

@@ -102,8 +102,6 @@ void ledger::pop_settled() {
     ++first_sequence_;
     new_from_ -= new_from_ > 0 ? 1 : 0;
   }
-  if (is_empty())
-    memory_->rest();
 }
 
 bool ledger::stored(std::uint64_t sequence, message_id id, clock::time_point now) {

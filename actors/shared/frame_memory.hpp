@@ -22,7 +22,7 @@ class frame_memory : public std::enable_shared_from_this<frame_memory> {
 public:
   static constexpr std::size_t worth_keeping = 16u << 10; ///< Bytes; what is smaller is the allocator's.
   static constexpr std::size_t most_kept = 64u << 20;     ///< Bytes, of all that wait for their next use,
-  static constexpr std::size_t kept_at_rest = 4u << 20;   ///< and while nothing is under way.
+  static constexpr std::size_t kept_at_rest = 4u << 20;   ///< and while no large frame is under way.
 
   /// Where a frame may be written: what another of about its size has left, with its text, or an empty string.
   /// @param bytes of the frame, roughly
@@ -45,40 +45,34 @@ public:
   [[nodiscard]] connection::frame share(std::string text) {
     if (text.size() < worth_keeping)
       return std::make_shared<const std::string>(std::move(text));
+    ++under_way_;
     return std::shared_ptr<std::string>{new std::string{std::move(text)}, [home = shared_from_this()](std::string* s) {
                                           home->give_back(std::move(*s));
                                           delete s;
                                         }};
   }
 
-  /// For now nothing is under way.
-  void rest() {
-    if (kept_.load(std::memory_order_relaxed) <= kept_at_rest)
-      return;
+  [[nodiscard]] std::size_t kept() const {
     const std::lock_guard guard{mutex_};
-    bound(kept_at_rest);
+    return kept_;
   }
-
-  [[nodiscard]] std::size_t kept() const { return kept_; }
 
 private:
   void give_back(std::string text) {
     const std::lock_guard guard{mutex_};
     kept_ += text.capacity();
     spare_.push_back(std::move(text));
-    bound(most_kept);
-  }
-  /// Those go that nobody has taken for longest.
-  void bound(std::size_t most) {
-    while (kept_ > most) {
+    const auto most = --under_way_ == 0 ? kept_at_rest : most_kept;
+    while (kept_ > most) { // those go that nobody has taken for longest
       kept_ -= spare_.front().capacity();
       spare_.pop_front();
     }
   }
 
-  std::mutex mutex_;
-  std::deque<std::string> spare_;    // guarded by mutex_; the last to come is the last
-  std::atomic<std::size_t> kept_{0}; // changed under mutex_
+  std::atomic<std::size_t> under_way_{0};
+  mutable std::mutex mutex_;
+  std::deque<std::string> spare_; // guarded by mutex_, as is the next; the last to come is the last
+  std::size_t kept_ = 0;
 };
 
 } // namespace stargate::internal
