@@ -1,7 +1,7 @@
 // The connection against peers that misbehave: no real broker does what these do.
 #include "libstargate/connection/event_loops.hpp"
 #include "libstargate/protocol/refusal.hpp"
-#include "test/misbehaving_server.hpp"
+#include "test/connection_fixture.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -24,90 +24,14 @@ using namespace std::string_literals;
 
 namespace {
 
-/// What an observer was told.
-struct record {
-  std::mutex mutex;
-  std::condition_variable changed;
-  int opened = 0;
-  std::vector<std::string> frames;
-  std::vector<ended> ends;
-  bool replaces = false; ///< Frames that are too large.
-  std::vector<std::uint64_t> sizes;
-
-  template <class Enough>
-  bool wait(Enough enough, std::chrono::milliseconds timeout = 10s) {
-    std::unique_lock lock{mutex};
-    return changed.wait_for(lock, timeout, enough);
-  }
-};
-
-class recorder final : public observer {
-public:
-  explicit recorder(record& r) : r_{r} {}
-  void on_open() override {
-    note([&] { ++r_.opened; });
-  }
-  void on_frames(std::vector<std::string> frames, connection::load) override {
-    note([&] { r_.frames.insert(r_.frames.end(), frames.begin(), frames.end()); });
-  }
-  std::optional<std::string> on_oversized(std::string_view beginning, std::uint64_t size) override {
-    note([&] { r_.sizes.push_back(size); });
-    return r_.replaces ? std::optional{"in place of " + std::string{beginning.substr(0, 11)}} : std::nullopt;
-  }
-  void on_end(ended why) override {
-    note([&] { r_.ends.push_back(why); });
-  }
-
-private:
-  template <class F>
-  void note(F f) {
-    const std::lock_guard guard{r_.mutex};
-    f();
-    r_.changed.notify_all();
-  }
-  record& r_;
-};
-
-struct fixture {
-  record r;
-  std::shared_ptr<event_loop> loop = event_loop::start();
-
-  endpoint to(std::uint16_t port) {
-    endpoint e{.host = "127.0.0.1", .port = port, .path = "/ws"};
-    e.connect_timeout = 2s;
-    e.ping_interval = 1s;
-    e.pong_timeout = 1s;
-    return e;
-  }
-  std::unique_ptr<connection::link> connect(const endpoint& e) {
-    return loop->connect(e, std::make_unique<recorder>(r));
-  }
-  ended end() {
-    REQUIRE(r.wait([&] { return !r.ends.empty(); }));
-    return r.ends.front();
-  }
-  ~fixture() {
-    loop->stop();
-    CHECK(r.ends.size() <= 1); // never more than one end
-  }
-};
-
-std::vector<frame> frames(std::vector<std::string> texts) {
-  std::vector<frame> result;
-  for (auto& text : texts)
-    result.push_back(std::make_shared<const std::string>(std::move(text)));
-  return result;
-}
+using fixture = stargate::test::connection_fixture;
+using stargate::test::frames, stargate::test::record, stargate::test::recorder;
 
 } // namespace
 
 TEST_CASE_METHOD(fixture, "frames go and come in order") {
-  misbehaving_server echo{[](auto& peer) {
-    peer.accept_websocket();
-    while (auto text = peer.read_frame())
-      peer.write_frame(*text);
-  }};
-  const auto l = connect(to(echo.port()));
+  misbehaving_server server{stargate::test::echo};
+  const auto l = connect(to(server.port()));
   l->send(frames({"one", "two"}));
   std::vector<std::string> expected{"one", "two"};
   for (int i = 0; i < 500; ++i) {
@@ -120,12 +44,8 @@ TEST_CASE_METHOD(fixture, "frames go and come in order") {
 
 TEST_CASE_METHOD(fixture, "threads that send while the loop sleeps and wakes keep each their order") {
   constexpr int threads = 4, each = 600;
-  misbehaving_server echo{[](auto& peer) {
-    peer.accept_websocket();
-    while (auto text = peer.read_frame())
-      peer.write_frame(*text);
-  }};
-  const auto l = connect(to(echo.port()));
+  misbehaving_server server{stargate::test::echo};
+  const auto l = connect(to(server.port()));
   REQUIRE(r.wait([&] { return r.opened == 1; }));
   std::vector<std::thread> senders;
   for (int t = 0; t < threads; ++t)
@@ -150,11 +70,7 @@ TEST_CASE_METHOD(fixture, "threads that send while the loop sleeps and wakes kee
 }
 
 TEST_CASE_METHOD(fixture, "frames that are sent from within an observer go out, and those of others before them") {
-  misbehaving_server echo{[](auto& peer) {
-    peer.accept_websocket();
-    while (auto text = peer.read_frame())
-      peer.write_frame(*text);
-  }};
+  misbehaving_server server{stargate::test::echo};
   std::shared_ptr<connection::link> l;
   class answering final : public observer {
   public:
@@ -172,7 +88,7 @@ TEST_CASE_METHOD(fixture, "frames that are sent from within an observer go out, 
     recorder inner_;
     std::shared_ptr<connection::link>& link_;
   };
-  l = loop->connect(to(echo.port()), std::make_unique<answering>(r, l));
+  l = loop->connect(to(server.port()), std::make_unique<answering>(r, l));
   REQUIRE(r.wait([&] { return r.opened == 1; }));
   l->send(frames({"200"}));
   const bool all = r.wait([&] { return r.frames.size() == 201; }, 60s);
@@ -608,11 +524,7 @@ TEST_CASE("several loops share the connections, and stop together") {
   connection::event_loops loops{3, {}};
   std::vector<std::unique_ptr<connection::link>> links;
   for (auto& r : records) {
-    servers.push_back(std::make_unique<misbehaving_server>([](auto& peer) {
-      peer.accept_websocket();
-      while (auto text = peer.read_frame())
-        peer.write_frame(*text);
-    }));
+    servers.push_back(std::make_unique<misbehaving_server>(stargate::test::echo));
     links.push_back(
       loops.connect({.host = "127.0.0.1", .port = servers.back()->port(), .path = "/"}, std::make_unique<recorder>(r)));
     links.back()->send(frames({"one", "two"}));
@@ -715,4 +627,43 @@ TEST_CASE_METHOD(fixture,
   const auto l = connect(to(server.port()));
   CHECK(r.wait([&] { return !r.frames.empty(); }));
   heard.set_value();
+}
+
+TEST_CASE_METHOD(fixture,
+                 "one message after the other's answer is not kept waiting, by far, for more that never comes") {
+  constexpr int rounds = 400;
+  class asking final : public observer {
+  public:
+    asking(record& r, std::shared_ptr<connection::link>& l) : inner_{r}, link_{l} {}
+    void on_open() override { inner_.on_open(); }
+    void on_frames(std::vector<std::string> frames, connection::load load) override {
+      if (++count_ < rounds)
+        link_->send(stargate::test::frames({"?"}));
+      inner_.on_frames(std::move(frames), load);
+    }
+    void on_end(ended why) override { inner_.on_end(std::move(why)); }
+
+  private:
+    recorder inner_;
+    std::shared_ptr<connection::link>& link_;
+    int count_ = 0;
+  };
+  // as long as gathering for each would take, measured by what it does
+  const auto gathering = [] {
+    const auto began = std::chrono::steady_clock::now();
+    for (int i = 0; i < rounds; ++i)
+      std::this_thread::sleep_for(200us);
+    return std::chrono::steady_clock::now() - began;
+  };
+  misbehaving_server server{stargate::test::echo};
+  std::shared_ptr<connection::link> l;
+  l = loop->connect(to(server.port()), std::make_unique<asking>(r, l));
+  REQUIRE(r.wait([&] { return r.opened == 1; }));
+  const auto began = std::chrono::steady_clock::now();
+  l->send(frames({"?"}));
+  const bool all = r.wait([&] { return r.frames.size() == rounds; }, 60s);
+  const auto took = std::chrono::steady_clock::now() - began;
+  loop->stop(); // while the observer has its link
+  REQUIRE(all);
+  CHECK(took < gathering());
 }

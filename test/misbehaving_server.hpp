@@ -7,6 +7,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -25,7 +26,10 @@ public:
   /// The server's side of the connection. Reads end when the client is gone, or after some seconds.
   class peer {
   public:
-    explicit peer(int fd) : fd_{fd} {}
+    explicit peer(int fd) : fd_{fd} {
+      const int yes = 1; // a header goes out before what follows it
+      ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+    }
 
     void write(const std::string& bytes) {
       for (std::size_t done = 0; done < bytes.size();) {

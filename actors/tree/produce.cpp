@@ -5,6 +5,7 @@
 #include "actors/shared/spans.hpp"
 #include "actors/shared/tree_context.hpp"
 #include "actors/tree/calls.hpp"
+#include "libstargate/connection/doorbell.hpp"
 
 #include <stargate/tree.hpp>
 
@@ -13,6 +14,7 @@
 #include <cstddef>
 #include <memory>
 #include <mutex>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -33,6 +35,7 @@ public:
       list_(count, make_error(errc::outcome_unknown, "no answer came within the time to send")) {}
 
   void set(std::size_t place, caf::expected<message_id> answer) {
+    std::shared_ptr<connection::doorbell> bell;
     {
       const std::lock_guard guard{mutex_};
       if (given_up_)
@@ -40,8 +43,26 @@ public:
       list_[place] = std::move(answer);
       if (--missing_ > 0)
         return;
+      if (std::this_thread::get_id() == waiting_)
+        return; // it has read the answer itself
+      bell = bell_;
     }
-    all_there_.notify_one(); // whom that wakes finds the lock free
+    if (bell)
+      bell->ring();
+    else
+      all_there_.notify_one(); // whom that wakes finds the lock free
+  }
+
+  /// The thread that handed the messages over may read their receipts itself, where nothing streams.
+  void wait_by(connection::transport& transport, internal::environment::clock::time_point until) {
+    thread_local const auto mine = std::make_shared<connection::doorbell>();
+    const auto all_there = [this] {
+      const std::lock_guard guard{mutex_};
+      return missing_ == 0;
+    };
+    set_bell(mine, std::this_thread::get_id());
+    transport.lend_thread(all_there, until, mine);
+    set_bell({}, {});
   }
 
   [[nodiscard]] std::vector<caf::expected<message_id>> wait(internal::environment& in,
@@ -53,8 +74,16 @@ public:
   }
 
 private:
+  void set_bell(std::shared_ptr<connection::doorbell> bell, std::thread::id waiting) {
+    const std::lock_guard guard{mutex_};
+    bell_ = std::move(bell);
+    waiting_ = waiting;
+  }
+
   std::mutex mutex_;
   std::condition_variable all_there_;
+  std::shared_ptr<connection::doorbell> bell_; ///< Of a thread that waits by the transport.
+  std::thread::id waiting_;
   std::size_t missing_;
   bool given_up_ = false;
   std::vector<caf::expected<message_id>> list_;
@@ -112,13 +141,15 @@ internal::publication_ptr publication_of(const internal::tree_context& tree, con
   return std::make_shared<internal::publication>(std::move(what), std::move(answer), std::forward<More>(more)...);
 }
 
-/// Hands messages to the acknowledger, and on to the socket, where nothing streams: that wakes no thread.
-void carry(const internal::tree_context& tree, internal::producing& to, const caf::actor& acknowledger,
+/// Hands messages to the acknowledger, and on to the socket, where nothing streams: that wakes no thread, and gives true.
+bool carry(const internal::tree_context& tree, internal::producing& to, const caf::actor& acknowledger,
            internal::publications batch) {
-  if (tree.world->has_threads() && to.is_calm(tree.now()))
+  const bool calm = tree.world->has_threads() && to.is_calm(tree.now());
+  if (calm)
     post_and_run(acknowledger, inline_host::caller, std::move(batch));
   else
     post(acknowledger, std::move(batch));
+  return calm;
 }
 
 } // namespace
@@ -144,8 +175,10 @@ std::vector<caf::expected<message_id>> tree::produce_list(const registry_key& pr
     batch.items.push_back(
       publication_of(*context_, producer.topic, std::move(contents[i]),
                      [waiting, i](caf::expected<message_id> answer) { waiting->set(i, std::move(answer)); }));
-  carry(*context_, **to, *acknowledger, std::move(batch));
-  return waiting->wait(world, deadline + answer_grace);
+  const auto until = deadline + answer_grace;
+  if (carry(*context_, **to, *acknowledger, std::move(batch)))
+    waiting->wait_by(*context_->transport, until);
+  return waiting->wait(world, until);
 }
 
 caf::expected<message_id> tree::produce(const registry_key& producer, message content) const {

@@ -33,6 +33,8 @@ constexpr auto stop_timeout = std::chrono::seconds{1};
 constexpr auto gathering_time = std::chrono::microseconds{200};
 constexpr std::size_t worth_gathering = 32u << 10; // more than that is worth a wake-up of its own
 constexpr auto stream_pause = std::chrono::microseconds{400};
+constexpr unsigned most_in_vain = 6;          // 2^6 batches go ungathered after so many that gathered nothing
+constexpr std::size_t most_for_one_guest = 8; // times that a lent thread reads before the loop has to
 
 } // namespace
 
@@ -45,7 +47,7 @@ struct event_loop::parts {
   std::once_flag stop_once;
   connection::poller poller;
 
-  /// Held by whoever does the loop's work: its thread, except while it sleeps; then, whoever sends.
+  /// Held by whoever does the loop's work: its thread, except while it sleeps; then, whoever sends, or has lent itself.
   std::mutex turn;
 
   std::mutex mutex;                            // within `turn`, where both are held
@@ -57,7 +59,8 @@ struct event_loop::parts {
   struct entry {
     std::shared_ptr<session> owner;
     int watched = -1;                                      ///< The socket that is watched for it,
-    bool room = false;                                     ///< also for room.
+    connection::poller::interest in{};                     ///< and for what.
+    std::shared_ptr<doorbell> guest{};                     ///< Of the thread that reads it in the loop's place.
     clock::time_point wakes_at = clock::time_point::max(); ///< The first time at which it is looked at.
   };
   std::unordered_map<session*, entry> sessions;
@@ -73,6 +76,8 @@ struct event_loop::parts {
   bool stopping = false;
   clock::time_point stop_by;
   clock::time_point last_batch;
+  unsigned in_vain = 0;            ///< How often in succession gathering brought nothing.
+  std::uint32_t not_to_gather = 0; ///< So many batches, therefore.
   clock::time_point sleeps_until;
   connection::load load = connection::load::idle;
   clock::duration worked{0}; ///< In the turn before this.
@@ -91,29 +96,71 @@ struct event_loop::parts {
     return true;
   }
 
-  /// As `post`, for frames: where the loop's thread sleeps, they are written by this one.
-  void send(const std::shared_ptr<session>& s, std::vector<frame> frames) {
+  /// As `post`, for frames: where the loop's thread sleeps, they are written by this one, which gives true.
+  bool send(const std::shared_ptr<session>& s, std::vector<frame> frames) {
     {
       const std::lock_guard guard{mutex};
       if (stopped)
-        return;
-      if (commands.empty() && running == this) // from within an observer
-        return append(s.get(), std::move(frames));
+        return false;
+      if (commands.empty() && running == this) { // from within an observer
+        append(s.get(), std::move(frames));
+        return false;
+      }
       if (!commands.empty() || running == this || !turn.try_lock()) {
         commands.push_back([this, s, frames = std::move(frames)]() mutable { append(s.get(), std::move(frames)); });
         if (sleeps.exchange(false))
           poller.wake();
-        return;
+        return false;
       }
     }
     const std::lock_guard mine{turn, std::adopt_lock};
     if (!sessions.contains(s.get()))
-      return;
+      return false;
     s->send(std::move(frames));
     act(s.get(), s->write());
+    wake_for_the_rest();
+    return true;
+  }
+
+  /// At the end of a turn that was not the loop's own.
+  void wake_for_the_rest() {
     if ((!unfinished.empty() || (!alarms.empty() && alarms.top().at < sleeps_until)) && sleeps.exchange(false))
       poller.wake();
   }
+
+  /// See `transport::lend_thread`. The loop sleeps on meanwhile, and does not look at what this connection brings.
+  void take_in(const std::shared_ptr<session>& s, const std::function<bool()>& done, clock::time_point until,
+               const std::shared_ptr<doorbell>& bell) {
+    std::unique_lock mine{turn, std::try_to_lock};
+    if (!mine || !may_be_lent(s.get()))
+      return;
+    sessions.at(s.get()).guest = bell;
+    attend(s.get());
+    for (std::size_t i = 0; i < most_for_one_guest && may_go_on(s.get()) && !done() && clock::now() < until; ++i) {
+      const auto socket = s->socket(); // if it ends meanwhile, the bell rings
+      mine.unlock();
+      const bool readable = bell->wait_beside(socket, until);
+      mine.lock();
+      if (readable && may_go_on(s.get())) {
+        running = this;
+        serve(s.get(), true, false, clock::now());
+        hand_on(load::idle);
+        running = nullptr;
+        wake_for_the_rest();
+      }
+    }
+    if (const auto found = sessions.find(s.get()); found != sessions.end()) {
+      found->second.guest.reset();
+      attend(s.get());
+    }
+  }
+
+  [[nodiscard]] bool may_be_lent(session* s) const {
+    const auto found = sessions.find(s);
+    return !stopping && found != sessions.end() && s->was_opened() && !found->second.guest;
+  }
+
+  [[nodiscard]] bool may_go_on(session* s) const { return !stopping && sessions.contains(s); }
 
   void run() {
     running = this;
@@ -133,9 +180,7 @@ struct event_loop::parts {
         command();
       todo.clear();
       write();
-      for (auto* s : std::exchange(with_frames, {}))
-        s->flush(load);
-      write(); // what was sent in answer
+      hand_on(load);
       ring();
       gone.clear();
       worked = clock::now() - awake;
@@ -149,6 +194,13 @@ struct event_loop::parts {
       command();
     while (!sessions.empty())
       finish(sessions.begin()->first, {end::closed, 0, "the event loop stopped"});
+  }
+
+  /// Has observers take what came, and writes what they send in answer.
+  void hand_on(connection::load with) {
+    for (auto* s : std::exchange(with_frames, {}))
+      s->flush(with);
+    write();
   }
 
   void write() {
@@ -196,19 +248,31 @@ struct event_loop::parts {
 
   /// While messages stream, the loop looks again after a moment, and hands on what came in one batch: every batch wakes
   /// an actor, which costs more than the message. Who has nothing else under way is not kept waiting: the first batch
-  /// after a pause goes on at once.
+  /// after a pause goes on at once; and where waiting brings no more, as with one message after another's receipt, it is
+  /// seldom tried.
   void gather() {
     if (with_frames.empty() || stopping)
       return;
     const auto now = clock::now();
-    std::size_t bytes = 0;
-    for (const auto* s : with_frames)
-      bytes += s->bytes_received();
+    const auto bytes = bytes_received();
     if (now - last_batch < stream_pause && bytes < worth_gathering) {
-      std::this_thread::sleep_for(gathering_time);
-      service({});
+      if (not_to_gather > 0) {
+        --not_to_gather;
+      } else {
+        std::this_thread::sleep_for(gathering_time);
+        service({});
+        in_vain = bytes_received() > bytes ? 0 : std::min(in_vain + 1, most_in_vain);
+        not_to_gather = in_vain > 0 ? 1u << in_vain : 0;
+      }
     }
     last_batch = clock::now();
+  }
+
+  [[nodiscard]] std::size_t bytes_received() const {
+    std::size_t sum = 0;
+    for (const auto* s : with_frames)
+      sum += s->bytes_received();
+    return sum;
   }
 
   // -- the life of a session
@@ -226,12 +290,12 @@ struct event_loop::parts {
   void attend(session* s) {
     auto& e = sessions.at(s);
     const auto socket = s->socket();
-    const bool room = s->wants_room();
-    if (socket >= 0 && (socket != e.watched || room != e.room)) {
-      if (!(socket != e.watched ? poller.watch(socket, s, room) : poller.change(socket, s, room)))
+    const connection::poller::interest in{.input = !e.guest, .room = s->wants_room()};
+    if (socket >= 0 && (socket != e.watched || in != e.in)) {
+      if (!(socket != e.watched ? poller.watch(socket, s, in) : poller.change(socket, s, in)))
         return finish(s, {end::unreachable, 0, "the system watches no more sockets (epoll's max_user_watches)"});
       e.watched = socket;
-      e.room = room;
+      e.in = in;
     }
     set_alarm(s, e);
   }
@@ -317,6 +381,8 @@ struct event_loop::parts {
     if (found == sessions.end())
       return;
     forget(found->second);
+    if (const auto& guest = found->second.guest)
+      guest->ring();
     gone.push_back(std::move(found->second.owner));
     sessions.erase(found);
     std::erase(with_frames, s);
@@ -366,6 +432,13 @@ void event_loop::stop() {
 
 namespace {
 
+/// The connection that this thread has last written to itself.
+struct written_to {
+  std::weak_ptr<event_loop> loop;
+  std::weak_ptr<connection::session> by;
+};
+thread_local written_to last_sent_by;
+
 class session_link final : public link {
 public:
   session_link(std::shared_ptr<event_loop> loop, event_loop::parts& parts, std::shared_ptr<session> session)
@@ -374,7 +447,10 @@ public:
       session_{std::move(session)} {}
   ~session_link() override { session_link::close(); }
 
-  void send(std::vector<frame> frames) override { parts_.send(session_, std::move(frames)); }
+  void send(std::vector<frame> frames) override {
+    if (parts_.send(session_, std::move(frames)))
+      last_sent_by = {loop_, session_};
+  }
   void close() override {
     parts_.post([&p = parts_, s = session_] { p.close(s.get()); });
   }
@@ -386,6 +462,15 @@ private:
 };
 
 } // namespace
+
+void event_loop::lend_thread(const std::function<bool()>& done, clock::time_point until,
+                             const std::shared_ptr<doorbell>& bell) {
+  const auto to = std::exchange(last_sent_by, {});
+  const auto loop = to.loop.lock();
+  const auto s = to.by.lock();
+  if (loop && s && parts::running == nullptr)
+    loop->parts_->take_in(s, done, until, bell);
+}
 
 std::unique_ptr<link> event_loop::connect(endpoint to, std::unique_ptr<observer> observer) {
   auto s = std::make_shared<session>(std::move(to), std::move(observer));

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,6 +15,8 @@
 #include <vector>
 
 namespace stargate::connection {
+
+class doorbell;
 
 /// Where to connect to, and how long things may take.
 struct endpoint {
@@ -56,7 +59,7 @@ using frame = std::shared_ptr<const std::string>;
 enum class load : std::uint8_t { idle, busy };
 
 /// Is told what happens to one connection.
-/// @par Threads the transport's own thread: it must not block
+/// @par Threads the transport's own thread, or one that was lent to it: it must not block
 class observer {
 public:
   observer() = default;
@@ -106,6 +109,16 @@ public:
   /// Begins to connect. The observer lives until after `on_end`, which comes for every connection, also one that was
   /// never made; for one that is asked for after `stop` it comes within this call.
   [[nodiscard]] virtual std::unique_ptr<link> connect(endpoint to, std::unique_ptr<observer> observer) = 0;
+
+  /// Has this thread, which waits for what a connection brings, read that connection itself: to be woken costs more
+  /// than what there is to do. It is the connection that the thread has last sent by, from itself (`link::send`).
+  /// Returns when `done` says so, which is asked after whatever came and after each ring; or earlier, when somebody
+  /// else serves the connection better: then, and where nothing can be lent at all, the thread has yet to wait.
+  /// @par Threads one that may wait; observers are then called on it
+  virtual void lend_thread(const std::function<bool()>& done, std::chrono::steady_clock::time_point until,
+                           const std::shared_ptr<doorbell>& bell) {
+    static_cast<void>(done), static_cast<void>(until), static_cast<void>(bell);
+  }
 
   /// Closes what is open, waits for it at most a second, and makes no more connections. @par Threads any thread but
   /// the transport's own
