@@ -6,6 +6,8 @@ them, the registry and the supervisor by themselves. All of it is written as JSO
 only ever compared within a run: none passes or fails anything.
 """
 import argparse
+import contextlib
+import itertools
 import json
 import math
 import os
@@ -41,12 +43,12 @@ def floor(mode, path, count, size=100, outstanding=1000):
     return run(arguments.build / "stargate-floor", mode, PORT, path, count, size, outstanding)
 
 
-def limit(mode, path, count, size=100, outstanding=1000):
-    return run(arguments.build / "stargate-limit", mode, PORT, path, count, size, outstanding)
+def limit(mode, path, count, size=100, outstanding=1000, port=PORT):
+    return run(arguments.build / "stargate-limit", mode, port, path, count, size, outstanding)
 
 
-def ours(*words):
-    return run(arguments.build / "stargate", "--url", URL, "--connect-timeout", "120s", "perf", *words, "--format", "json")
+def ours(*words, url=URL):
+    return run(arguments.build / "stargate", "--url", url, "--connect-timeout", "120s", "perf", *words, "--format", "json")
 
 
 def peer(name, topic, count, size=100):
@@ -61,6 +63,8 @@ def rivals(mode, path, topic, count, size, outstanding=1000):
     found = {}
     if (RIVALS / "rust").exists():
         found["tokio-tungstenite"] = lambda i: run(RIVALS / "rust", mode, PORT, path(i), count, size, outstanding)
+    if (RIVALS / "rust-native").exists():
+        found["pulsar-rs"] = lambda i: run(RIVALS / "rust-native", mode, BINARY_PORT, topic, count, size, outstanding, f"n{i}")
     if (RIVALS / "go").exists():
         found["gorilla"] = lambda i: run(RIVALS / "go", f"gorilla-{mode}", PORT, path(i), count, size, outstanding)
         found["pulsar-client-go"] = lambda i: run(RIVALS / "go", f"native-{mode}", BINARY_PORT, topic, count, size, outstanding, f"g{i}")
@@ -156,6 +160,40 @@ def rows():
         "floor": lambda i: floor("read", f"/ws/v2/reader/persistent/public/default/{source}?messageId=earliest", n),
         "ours": lambda i: ours("read", source, "-m", n, "--from", "earliest"),
     }
+
+
+# -- a broker that costs little
+
+def box_rows(port):
+    """`stargate standalone`, which keeps what it stores in memory: what the clients themselves can do."""
+    n = 200_000 // SCALE
+    url, topic, path = f"ws://127.0.0.1:{port}", f"bench-{STAMP}", producer(f"bench-{STAMP}")
+    tungstenite = RIVALS / "rust"
+    yield "produce to the box, 100 bytes", {
+        "limit": lambda i: limit("produce", path, n, port=port),
+        "ours": lambda i: ours("produce", topic, "-m", n, "-s", 100, url=url),
+    } | ({"tokio-tungstenite": lambda i: run(tungstenite, "produce", port, path, n, 100, 1000)} if tungstenite.exists() else {})
+    yield "produce to the box, blocking", {
+        "limit": lambda i: limit("pingpong", path, n // 20, port=port),
+        "ours": lambda i: ours("produce", topic, "-m", n // 20, "-s", 100, "--blocking", url=url),
+    }
+    source = f"bench-source-{STAMP}"
+    ours("produce", source, "-m", n, "-s", 100, url=url)
+    yield "consume from the box, 100 bytes", {
+        "limit": lambda i: limit("consume", subscribed(source, f"l{i}"), n, port=port),
+        "ours": lambda i: ours("consume", source, "-m", n, "-s", f"o{i}", "--position", "earliest", url=url),
+    } | ({"tokio-tungstenite": lambda i: run(tungstenite, "consume", port, subscribed(source, f"t{i}"), n, 100, 1000)}
+         if tungstenite.exists() else {})
+
+
+@contextlib.contextmanager
+def box():
+    process = subprocess.Popen([arguments.build / "stargate", "standalone", "--port", "0"], stdout=subprocess.PIPE, text=True)
+    try:
+        yield process.stdout.readline().rsplit(":", 1)[1].strip()
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
 
 
 # -- how long a receipt takes, when there is time
@@ -289,8 +327,9 @@ def pyplot():
     return plots
 
 
-COLOURS = {"limit": "#bbbbbb", "floor": "#777777", "ours": "#1f77b4", "pulsar-client": "#ff7f0e", "websockets": "#2ca02c",
-           "websocket-client": "#9467bd"}
+COLOURS = {"limit": "#bbbbbb", "floor": "#777777", "ours": "#1f77b4", "tokio-tungstenite": "#d62728", "gorilla": "#17becf",
+           "Node's ws": "#bcbd22", "websockets": "#2ca02c", "websocket-client": "#9467bd", "pulsar-client": "#ff7f0e",
+           "pulsar-client-go": "#8c564b", "pulsar-rs": "#e377c2"}
 
 
 def plot_comparison(results, file):
@@ -331,9 +370,9 @@ def plot_scale(grown, file):
     figure.savefig(file, format="svg", metadata={"Date": None})
 
 
-def compare():
+def compare(boxed):
     results = {}
-    for row, contestants in rows():
+    for row, contestants in itertools.chain(rows(), boxed):
         runs = {name: [] for name in contestants}
         for i in range(arguments.runs):
             for name, contestant in contestants.items():
@@ -360,7 +399,8 @@ def main():
     out.mkdir(exist_ok=True)
     results = {}
     if arguments.only != "scale":
-        results["comparison"] = compare()
+        with box() as port:
+            results["comparison"] = compare(box_rows(port))
         plot_comparison(results["comparison"], out / "comparison.svg")
         results["latencies"] = latencies()
     if arguments.only != "comparison":
