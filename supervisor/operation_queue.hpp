@@ -3,8 +3,8 @@
 #pragma once
 
 #include <cstddef>
-#include <deque>
 #include <functional>
+#include <list>
 #include <utility>
 
 namespace stargate::internal {
@@ -49,7 +49,7 @@ private:
     running_ = false;
   }
 
-  std::deque<operation> waiting_;
+  std::list<operation> waiting_; // which takes nothing while it is empty
   bool in_hand_ = true;
   bool running_ = false;
 };

@@ -8,8 +8,8 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <utility>
+#include <vector>
 
 namespace stargate::internal {
 
@@ -82,7 +82,7 @@ public:
   [[nodiscard]] bool add(std::chrono::steady_clock::time_point now) {
     const auto second = std::chrono::floor<std::chrono::seconds>(now.time_since_epoch());
     while (!restarts_.empty() && second - restarts_.front() > period_)
-      restarts_.pop_front();
+      restarts_.erase(restarts_.begin());
     restarts_.push_back(second);
     return restarts_.size() <= intensity_;
   }
@@ -90,7 +90,7 @@ public:
 private:
   std::uint32_t intensity_;
   std::chrono::seconds period_;
-  std::deque<std::chrono::seconds> restarts_;
+  std::vector<std::chrono::seconds> restarts_;
 };
 
 } // namespace stargate::internal

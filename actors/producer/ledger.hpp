@@ -11,6 +11,7 @@
 #include <chrono>
 #include <cstdint>
 #include <deque>
+#include <list>
 #include <optional>
 #include <string>
 #include <vector>
@@ -102,7 +103,7 @@ private:
   std::uint64_t first_sequence_ = 0;
   std::size_t new_from_ = 0; ///< The place in `pending_` from where on nothing was taken yet.
   std::size_t pending_count_ = 0;
-  std::deque<waiting_entry> waiting_;
+  std::list<waiting_entry> waiting_;
   bool closed_ = false;
 };
 

@@ -10,8 +10,8 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <deque>
 #include <functional>
+#include <list>
 #include <map>
 #include <memory>
 #include <utility>
@@ -92,7 +92,7 @@ private:
 
   const std::shared_ptr<producing> of_;
   std::map<caf::actor_addr, std::size_t> reserved_;
-  std::deque<waiting> waiting_;
+  std::list<waiting> waiting_;
 };
 
 } // namespace stargate::internal

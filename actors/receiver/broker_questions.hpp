@@ -6,7 +6,6 @@
 #include "libstargate/protocol/frames.hpp"
 
 #include <cstddef>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -42,15 +41,15 @@ public:
     if (end_of_topic_.empty())
       return;
     end_of_topic_.front()->answer(reached);
-    end_of_topic_.pop_front();
+    end_of_topic_.erase(end_of_topic_.begin());
     asked_ -= asked_ > 0 ? 1 : 0;
   }
   void forget_connection() { asked_ = 0; }
 
 private:
-  std::deque<asker> end_of_topic_; ///< Asked for, and not answered.
-  std::size_t asked_ = 0;          ///< How many of them this connection was asked.
-  std::deque<asker> leaving_;
+  std::vector<asker> end_of_topic_; ///< Asked for, and not answered.
+  std::size_t asked_ = 0;           ///< How many of them this connection was asked.
+  std::vector<asker> leaving_;
 };
 
 } // namespace stargate::internal

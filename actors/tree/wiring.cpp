@@ -76,16 +76,17 @@ child_spec pipeline_supervisor(const tree_context_ptr& tree, const std::string& 
   return named_supervisor(tree, supervisor_for(tree, key, how, std::move(children), {key}), restart::transient);
 }
 
-child_spec producer_spec(const tree_context_ptr& tree, const producer_options& o) {
-  const auto keys = role_keys_of(o);
+/// @param o is kept, where it is
+child_spec producer_spec(const tree_context_ptr& tree, const std::shared_ptr<const producer_options>& o) {
+  const auto keys = role_keys_of(*o);
   // What was encrypted before a reconnect goes out again after it, so all connections share one key.
-  const auto encrypts = o.encryption.empty() ? nullptr : std::make_shared<const protocol::encryptor>(o.encryption);
+  const auto encrypts = o->encryption.empty() ? nullptr : std::make_shared<const protocol::encryptor>(o->encryption);
   std::vector<child_spec> children;
   children.push_back(worker(tree, keys.acknowledger(), [=](const start_context& c) -> caf::expected<caf::actor> {
-    return spawn_producer_ack(tree, keys, o, encrypts, c.supervisor);
+    return spawn_producer_ack(tree, role_keys_of(*o), *o, encrypts, c.supervisor);
   }));
   children.push_back(worker(tree, keys.socket(), [=](const start_context& c) -> caf::expected<caf::actor> {
-    return spawn_socket(tree, {keys, c.supervisor, o.effectively_once}, c.supervisor);
+    return spawn_socket(tree, {role_keys_of(*o), c.supervisor, o->effectively_once}, c.supervisor);
   }));
   return pipeline_supervisor(tree, keys.supervisor(), strategy::one_for_one, std::move(children));
 }
@@ -116,26 +117,30 @@ std::string name_at_broker(const tree_context_ptr& tree, const std::optional<std
   return name;
 }
 
-child_spec consumer_spec(const tree_context_ptr& tree, const consumer_options& o) {
-  auto named = o;
-  const auto name = name_at_broker(tree, o.consumer_name);
-  if (!name.empty())
-    named.consumer_name = name;
-  auto path = [named]() -> caf::expected<std::string> { return protocol::request_path(named); };
-  return receiver_spec(tree, std::make_shared<const receiver>(role_keys_of(o), o, std::move(path), nullptr, name));
+/// @param o is kept, where it is
+child_spec consumer_spec(const tree_context_ptr& tree, const std::shared_ptr<const consumer_options>& o) {
+  const auto name = name_at_broker(tree, o->consumer_name);
+  auto path = [o, name]() -> caf::expected<std::string> {
+    auto named = *o;
+    if (!name.empty())
+      named.consumer_name = name;
+    return protocol::request_path(named);
+  };
+  return receiver_spec(tree, std::make_shared<const receiver>(role_keys_of(*o), *o, std::move(path), nullptr, name));
 }
 
-child_spec reader_spec(const tree_context_ptr& tree, const reader_options& o) {
-  auto position = std::make_shared<std::string>(o.start.text());
-  const auto name = name_at_broker(tree, o.reader_name);
+/// @param o is kept, where it is
+child_spec reader_spec(const tree_context_ptr& tree, const std::shared_ptr<const reader_options>& o) {
+  auto position = std::make_shared<std::string>(o->start.text());
+  const auto name = name_at_broker(tree, o->reader_name);
   auto path = [o, position, name]() -> caf::expected<std::string> {
-    auto from_here = o;
+    auto from_here = *o;
     if (!name.empty())
       from_here.reader_name = name;
     from_here.start = start_at{message_id{*position}};
     return protocol::request_path(from_here);
   };
-  return receiver_spec(tree, std::make_shared<const receiver>(role_keys_of(o), o, std::move(path), position, name));
+  return receiver_spec(tree, std::make_shared<const receiver>(role_keys_of(*o), *o, std::move(path), position, name));
 }
 
 /// Whatever stands in a pipeline's or an instance's place notes in the roster what it is.
@@ -220,11 +225,11 @@ child_spec spec_of(const tree_context_ptr& tree, const std::shared_ptr<const pla
   }
   std::vector<child_spec> specs;
   for (const auto& o : item->what.producers)
-    specs.push_back(producer_spec(tree, o));
+    specs.push_back(producer_spec(tree, {item, &o}));
   for (const auto& o : item->what.consumers)
-    specs.push_back(consumer_spec(tree, o));
+    specs.push_back(consumer_spec(tree, {item, &o}));
   for (const auto& o : item->what.readers)
-    specs.push_back(reader_spec(tree, o));
+    specs.push_back(reader_spec(tree, {item, &o}));
   if (!item->made_of)
     return noting(tree, item, std::move(specs.front()));
   std::vector<std::string> keys;

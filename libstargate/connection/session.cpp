@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::size_t bytes_a_write = 256u << 10;       // masked at a time
 constexpr std::size_t out_to_keep = 512u << 10;         // a larger buffer is given back after use
+constexpr std::size_t frames_to_keep = 4096;            // room for more is given back after use
 constexpr std::size_t frames_a_batch = 1024;            // then the observer is told, even in the middle of a wake-up
 constexpr std::size_t reads_a_turn = 8;                 // then other connections have theirs
 constexpr auto time_to_close = std::chrono::seconds{5}; // for what is unsent, and for the peer's answer
@@ -154,6 +155,11 @@ session::next session::take_whole_answer() {
     return attempt_failed(std::move(wrong));
   const auto behind = std::string{answer_->behind()};
   answer_.reset();
+  key_ = {};
+  if (written_ == out_.size()) { // the request needs no room any more
+    out_ = {};
+    written_ = 0;
+  }
   return opened(behind);
 }
 
@@ -300,7 +306,29 @@ session::next session::on_late(clock::time_point now) {
 void session::send(std::vector<frame> frames) {
   if (has_ended() || is_asked_to_close_ || is_deaf_)
     return;
+  if (unsent_.empty()) {
+    unsent_ = std::move(frames);
+    return;
+  }
+  if (taken_ > unsent_.size() / 2) {
+    unsent_.erase(unsent_.begin(), unsent_.begin() + static_cast<std::ptrdiff_t>(taken_));
+    taken_ = 0;
+  }
   unsent_.insert(unsent_.end(), std::make_move_iterator(frames.begin()), std::make_move_iterator(frames.end()));
+}
+
+void session::take_unsent() {
+  while (taken_ < unsent_.size() && (out_.empty() || out_.size() + unsent_[taken_]->size() <= bytes_a_write))
+    append_masked_frame(out_, *std::exchange(unsent_[taken_++], nullptr));
+  if (taken_ == unsent_.size())
+    drop_unsent();
+}
+
+void session::drop_unsent() {
+  unsent_.clear();
+  taken_ = 0;
+  if (unsent_.capacity() > frames_to_keep)
+    unsent_ = {};
 }
 
 session::next session::write() {
@@ -313,10 +341,7 @@ session::next session::write() {
       if (out_.capacity() > out_to_keep)
         out_ = {};
       if (phase_ == phase::open || phase_ == phase::closing)
-        while (!unsent_.empty() && (out_.empty() || out_.size() + unsent_.front()->size() <= bytes_a_write)) {
-          append_masked_frame(out_, *unsent_.front());
-          unsent_.pop_front();
-        }
+        take_unsent();
       if (out_.empty() && phase_ == phase::closing) {
         close_with(normal_closure, {});
         phase_ = phase::close_sent;
@@ -349,7 +374,7 @@ session::next session::write_failed() {
   wants_room_ = false;
   out_.clear();
   written_ = 0;
-  unsent_.clear();
+  drop_unsent();
   return next::go_on;
 }
 
@@ -412,7 +437,7 @@ void session::end() {
   if (has_ended())
     return;
   flush(load::busy);
-  unsent_.clear();
+  drop_unsent();
   stream_.close();
   phase_ = phase::ended;
   const auto last = std::move(observer_);

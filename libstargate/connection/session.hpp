@@ -12,7 +12,7 @@
 
 #include <chrono>
 #include <cstdint>
-#include <deque>
+#include <list>
 #include <memory>
 #include <optional>
 #include <span>
@@ -114,6 +114,9 @@ private:
   /// @param spoke whether it was the peer's doing, which says more than that an address cannot be reached
   [[nodiscard]] next attempt_failed(std::string why, bool spoke = true);
   [[nodiscard]] next over(ended why);
+  /// Masks as many of the unsent as go over the socket at a time.
+  void take_unsent();
+  void drop_unsent();
   void close_with(int code, std::string_view reason);
   void hide_secrets(std::string& text) const;
   [[nodiscard]] std::string made_fit(std::string text) const;
@@ -127,7 +130,7 @@ private:
   std::unique_ptr<observer> observer_;
   stream stream_;
   tls* tls_ = nullptr;
-  std::deque<std::string> addresses_;
+  std::list<std::string> addresses_;
   std::optional<proxy> through_;
   std::optional<answer_reader> answer_;
   std::string key_;
@@ -137,7 +140,8 @@ private:
   bool peer_spoke_ = false; ///< And the last failure is about that.
   std::vector<std::string> received_;
   std::size_t bytes_received_ = 0;
-  std::deque<frame> unsent_;
+  std::vector<frame> unsent_; ///< From `taken_` on.
+  std::size_t taken_ = 0;
   byte_buffer out_; ///< What goes over the socket next, from `written_` on.
   std::size_t written_ = 0;
   clock::time_point late_at_ = clock::time_point::max();
