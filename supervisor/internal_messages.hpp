@@ -9,9 +9,9 @@
 
 namespace stargate::internal {
 
-/// The time is up that a child had to start or to stop.
+/// The time may be up that a child had to start or to stop.
 struct step_timeout {
-  std::uint64_t step;
+  std::uint64_t alarm;
 };
 /// Begins to start the children.
 struct start_children {};

@@ -57,16 +57,38 @@ struct lifecycle {
   // -- what an operation waits for
 
   struct step {
-    std::uint64_t number = 0;
     done on_timeout;
+    std::optional<std::chrono::steady_clock::time_point> due;
   };
   std::optional<step> current;
-  std::uint64_t last_step = 0;
+  std::uint64_t last_alarm = 0;
+  std::optional<std::chrono::steady_clock::time_point> alarm; ///< When the next `step_timeout` comes.
 
   void begin_step(done on_timeout, std::optional<std::chrono::milliseconds> timeout) {
-    current = step{++last_step, std::move(on_timeout)};
+    current = step{std::move(on_timeout), {}};
     if (timeout)
-      send_later(self, *timeout, step_timeout{last_step});
+      set_alarm(*(current->due = now() + *timeout));
+  }
+
+  /// One at a time: CAF keeps each until its time, and steps are many and short.
+  void set_alarm(std::chrono::steady_clock::time_point due) {
+    if (alarm && *alarm <= due)
+      return;
+    alarm = due;
+    send_later(self, due - now(), step_timeout{++last_alarm});
+  }
+
+  /// Ends the step whose time is up, if it is.
+  void on_alarm(const step_timeout& m) {
+    if (m.alarm != last_alarm)
+      return; // an earlier one was set after it
+    alarm.reset();
+    if (!current || !current->due)
+      return;
+    if (*current->due > now())
+      return set_alarm(*current->due);
+    const auto s = *std::exchange(current, std::nullopt);
+    s.on_timeout();
   }
 
   // -- children

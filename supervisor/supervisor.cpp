@@ -294,13 +294,6 @@ struct supervisor_state : internal::lifecycle {
     go_on_starting();
   }
 
-  void on_timeout(std::uint64_t number) {
-    if (!current || current->number != number)
-      return;
-    const auto s = *std::exchange(current, std::nullopt);
-    s.on_timeout();
-  }
-
   void on_exit(const caf::error& why) {
     if (!why || leaving || ending)
       return; // a normal exit of somebody is no reason
@@ -357,8 +350,7 @@ struct supervisor_state : internal::lifecycle {
     send(self, caf::actor_cast<caf::actor>(self), internal::start_children{});
     return behave(
       self, std::move(signals), [this](internal::start_children) { start_tree(); },
-      [this](const child_started& m) { on_started(m.who); },
-      [this](const internal::step_timeout& m) { on_timeout(m.step); },
+      [this](const child_started& m) { on_started(m.who); }, [this](const internal::step_timeout& m) { on_alarm(m); },
       [this](const internal::try_again& m) { operations.add([this, id = m.id] { on_try_again(id); }); },
       [this](const internal::backoff_over& m) { operations.add([this, m] { on_backoff_over(m.wait); }); },
       [this](internal::leave) { on_leave(); }, [this](start_child& m) { return on_start_child(std::move(m.spec)); },

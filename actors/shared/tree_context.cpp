@@ -4,16 +4,28 @@
 
 namespace stargate::internal {
 
+namespace {
+
+/// A copy without what runs on topics, which may be much: also without room for it.
+options without_topics(options& o) {
+  pipelines kept{std::move(o.producers), std::move(o.consumers), std::move(o.readers)};
+  auto templates = std::exchange(o.templates, {});
+  auto result = o;
+  o.producers = std::move(kept.producers);
+  o.consumers = std::move(kept.consumers);
+  o.readers = std::move(kept.readers);
+  o.templates = std::move(templates);
+  return result;
+}
+
+} // namespace
+
 tree_context::tree_context(caf::actor_system& system_, options o, std::shared_ptr<environment> in)
   : system{system_},
     world{in ? std::move(in) : real_environment(system_)},
     last_lines{o.monitor.port ? std::make_shared<log_tail>() : nullptr},
     description{[&] {
-      auto own = o;
-      own.producers.clear();
-      own.consumers.clear();
-      own.readers.clear();
-      own.templates.clear();
+      auto own = without_topics(o);
       if (!own.log)
         own.log = caf_log(system_);
       if (last_lines)
