@@ -331,6 +331,24 @@ TEST_CASE_METHOD(fixture, "each child that has to report has its own time, and r
   CHECK(started());
 }
 
+TEST_CASE_METHOD(fixture, "each child's time to report ends when it is due, whatever those before it left of theirs") {
+  auto first = spec("a"), second = spec("b");
+  first.start_timeout = 3s;
+  const auto given = GENERATE(1s, 3s, 10s);
+  second.start_timeout = given;
+  begin(strategy::one_for_one, {first, second});
+  advance(2s);
+  post(sup, child_started{now["a"]});
+  run();
+  REQUIRE(trace == list{"start a", "start b"});
+  advance(given - 10ms);
+  CHECK(trace == list{"start a", "start b"});
+  CHECK_FALSE(has_ended());
+  advance(10ms);
+  CHECK(trace == list{"start a", "start b", "end b", "end a"});
+  CHECK(has_ended());
+}
+
 TEST_CASE_METHOD(fixture, "a child keeps since when it is in its state") {
   begin(strategy::one_for_one, {spec("a")});
   const auto before = info("a").since;
