@@ -349,7 +349,7 @@ def plot_comparison(results, file):
             labelled.add(name)
     axis.set_yticks(range(len(compared)), compared)
     axis.set_xlim(0, most)
-    axis.invert_yaxis()
+    axis.set_ylim(len(compared) - 0.4, -0.6)
     axis.set_title("processor time a message, as a ratio to the limit's")
     axis.legend(loc="lower right")
     figure.tight_layout()
