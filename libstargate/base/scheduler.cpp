@@ -1,6 +1,8 @@
 #include "libstargate/base/scheduler.hpp"
 
 #if STARGATE_CAF_1
+#include <caf/logger.hpp>
+
 #include <array>
 #include <string_view>
 
@@ -16,10 +18,12 @@
 namespace stargate::internal {
 
 #if STARGATE_CAF_1
-// The workers are out of sight; what tells them from others is the name that CAF gives to their threads.
+// The workers are out of sight; what tells them from others is the name that CAF gives to their threads, and that they
+// run an actor: a thread that an actor makes inherits the name.
 bool is_scheduler_thread(caf::actor_system&) {
   std::array<char, 16> name{};
-  return pthread_getname_np(pthread_self(), name.data(), name.size()) == 0
+  return caf::logger::thread_local_aid() != caf::invalid_actor_id
+         && pthread_getname_np(pthread_self(), name.data(), name.size()) == 0
          && std::string_view{name.data()} == "caf.worker";
 }
 #else
