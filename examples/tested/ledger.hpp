@@ -13,9 +13,6 @@
 /// What outlives everything: a database, say.
 using ledger = std::set<std::string>;
 
-struct write_now {};
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(write_now)
-
 /// Gets payments in batches, and answers each batch when it is written.
 class writer : public caf::event_based_actor {
 public:
@@ -25,7 +22,7 @@ public:
     return {
       [this](const stargate::message_batch& batch) {
         if (waiting_.empty())
-          delayed_send(this, std::chrono::milliseconds{100}, write_now{});
+          stargate::compat::send_later(this, std::chrono::milliseconds{100}, caf::tick_atom{});
         auto promise = make_response_promise();
         waiting_.emplace_back(batch.messages, promise);
 #ifdef ACKNOWLEDGE_TOO_EARLY
@@ -33,7 +30,7 @@ public:
 #endif
         return promise;
       },
-      [this](write_now) {
+      [this](caf::tick_atom) {
         for (auto& [messages, promise] : std::exchange(waiting_, {})) {
           for (const auto& m : messages)
             into_.insert(m.payload);
