@@ -17,6 +17,14 @@ namespace {
 
 using clock_type = std::chrono::steady_clock;
 
+/// What a server does that has no answer to one question.
+void echo_but_one(misbehaving_server::peer& peer) {
+  peer.accept_websocket();
+  while (auto text = peer.read_frame())
+    if (*text != "no answer")
+      peer.write_frame(*text);
+}
+
 /// With a thread that lends itself.
 struct fixture : stargate::test::connection_fixture {
   std::shared_ptr<connection::doorbell> bell = std::make_shared<connection::doorbell>();
@@ -101,12 +109,7 @@ TEST_CASE_METHOD(fixture, "a thread that is lent returns when it is rung, and th
 }
 
 TEST_CASE_METHOD(fixture, "a thread that is lent returns when its time is over") {
-  misbehaving_server server{[&](auto& peer) {
-    peer.accept_websocket();
-    while (auto text = peer.read_frame())
-      if (*text != "no answer")
-        peer.write_frame(*text);
-  }};
+  misbehaving_server server{echo_but_one};
   const auto l = connected(server.port());
   l->send(frames({"no answer"}));
   CHECK_FALSE(lend([] { return false; }, 20ms));
@@ -137,12 +140,7 @@ TEST_CASE_METHOD(fixture, "a thread that is lent returns when the connection end
 }
 
 TEST_CASE_METHOD(fixture, "a thread that is lent returns when the loop gives the connection up") {
-  misbehaving_server server{[&](auto& peer) { // it answers no ping
-    peer.accept_websocket();
-    while (auto text = peer.read_frame())
-      if (*text != "no answer")
-        peer.write_frame(*text);
-  }};
+  misbehaving_server server{echo_but_one}; // which answers no ping
   const auto l = connected(server.port());
   l->send(frames({"no answer"}));
   CHECK(lend([&] { return has_ended(); }));
@@ -150,12 +148,7 @@ TEST_CASE_METHOD(fixture, "a thread that is lent returns when the loop gives the
 }
 
 TEST_CASE_METHOD(fixture, "a thread that is lent does not hold up a loop that stops") {
-  misbehaving_server server{[&](auto& peer) {
-    peer.accept_websocket();
-    while (auto text = peer.read_frame())
-      if (*text != "no answer")
-        peer.write_frame(*text);
-  }};
+  misbehaving_server server{echo_but_one};
   const auto l = connected(server.port());
   l->send(frames({"no answer"}));
   std::thread other{[&] { loop->stop(); }};

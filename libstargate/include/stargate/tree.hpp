@@ -89,7 +89,8 @@ struct key_pattern {
 /// that sending it again makes no duplicate.
 ///
 /// @par Threads All members may be called from any thread. Those that wait refuse to on a thread of the actor system's
-/// scheduler, where they would keep others from running: errc::would_block (with CAF 1.x nobody notices: do not).
+/// scheduler, where they would keep others from running: errc::would_block. A thread that waits for receipts may read
+/// its connection meanwhile, and then be the one on which the log's hook and spans are called.
 /// @par Errors of every call on a tree that has ended: errc::stopping, at once, with why it ended
 class tree {
 public:
