@@ -26,7 +26,7 @@ ALLOWED = {
     "simulation": {"libstargate/include", "libstargate/protocol", "libstargate/connection", "registry", "supervisor", "simulation", "testing", *ACTORS},
     "integration": {"libstargate/include", "libstargate/protocol", "libstargate/connection", "supervisor", "integration", "test", "actors/shared"},
     "examples": {"libstargate/include"},
-    "test": {"libstargate/include", "libstargate/protocol", "libstargate/connection", "registry", "supervisor", "test", "testing", "box", "cli", "web", *ACTORS},
+    "test": {"libstargate/include", "libstargate/base", "libstargate/protocol", "libstargate/connection", "registry", "supervisor", "test", "testing", "box", "cli", "web", *ACTORS},
 }
 # Of CAF, only one header may know that there are two generations; the connection knows no CAF at all.
 FORBIDDEN = {

@@ -144,7 +144,7 @@ struct event_loop::parts {
       if (readable && may_go_on(s.get())) {
         running = this;
         serve(s.get(), true, false, clock::now());
-        hand_on(load::idle);
+        hand_on(load::idle, s.get());
         running = nullptr;
         wake_for_the_rest();
       }
@@ -152,6 +152,7 @@ struct event_loop::parts {
     if (const auto found = sessions.find(s.get()); found != sessions.end()) {
       found->second.guest.reset();
       attend(s.get());
+      wake_for_the_rest();
     }
   }
 
@@ -196,10 +197,15 @@ struct event_loop::parts {
       finish(sessions.begin()->first, {end::closed, 0, "the event loop stopped"});
   }
 
-  /// Has observers take what came, and writes what they send in answer.
-  void hand_on(connection::load with) {
-    for (auto* s : std::exchange(with_frames, {}))
+  /// Has observers take what came, and writes what they send in answer. A guest hears of what the loop reads, which may
+  /// have been awake already when it came. @param mine that of the guest whose turn it is
+  void hand_on(connection::load with, const session* mine = nullptr) {
+    for (auto* s : std::exchange(with_frames, {})) {
       s->flush(with);
+      const auto found = s != mine ? sessions.find(s) : sessions.end();
+      if (found != sessions.end() && found->second.guest)
+        found->second.guest->ring();
+    }
     write();
   }
 
