@@ -81,8 +81,8 @@ public:
   /// Counts a restart at `now`. False when that is one more than allowed: the supervisor gives up.
   [[nodiscard]] bool add(std::chrono::steady_clock::time_point now) {
     const auto second = std::chrono::floor<std::chrono::seconds>(now.time_since_epoch());
-    while (!restarts_.empty() && second - restarts_.front() > period_)
-      restarts_.erase(restarts_.begin());
+    const auto counts = [&](std::chrono::seconds then) { return second - then <= period_; };
+    restarts_.erase(restarts_.begin(), std::find_if(restarts_.begin(), restarts_.end(), counts)); // all at once
     restarts_.push_back(second);
     return restarts_.size() <= intensity_;
   }
