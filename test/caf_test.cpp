@@ -7,8 +7,11 @@
 
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <future>
 #include <memory>
+#include <mutex>
+#include <string>
 #include <thread>
 #include <utility>
 
@@ -72,6 +75,67 @@ TEST_CASE("whoever is told that an actor has ended finds its state gone, whateve
     CHECK(seen == 0);
     send_exit(watcher, caf::exit_reason::kill);
   }
+}
+
+namespace {
+
+/// Waits elsewhere than before its mailbox, once for each time that it is told to.
+struct elsewhere_state {
+  static inline const char* name = "test.elsewhere";
+  caf::event_based_actor* const self;
+  std::atomic<int>& waited;
+  std::atomic<int>& in_vain;
+
+  elsewhere_state(caf::event_based_actor* of, std::atomic<int>& count, std::atomic<int>& vain)
+    : self{of},
+      waited{count},
+      in_vain{vain} {}
+
+  void wait() {
+    std::mutex mutex;
+    std::condition_variable changed;
+    bool is_rung = false;
+    auto& mail = dynamic_cast<mail_bell&>(*self);
+    mail.on_mail([&] {
+      const std::lock_guard guard{mutex};
+      is_rung = true;
+      changed.notify_one();
+    });
+    if (std::unique_lock lock{mutex};
+        self->mailbox().size() == 0 && !changed.wait_for(lock, 10s, [&] { return is_rung; }))
+      ++in_vain;
+    mail.on_mail({});
+    if (self->mailbox().size() == 0)
+      ++in_vain;
+    ++waited;
+  }
+  caf::behavior make_behavior() {
+    return behave(self, {}, [this](const std::string&) { wait(); });
+  }
+};
+
+} // namespace
+
+TEST_CASE("an actor that waits elsewhere hears of its mail, whenever that comes, and of its end") {
+  caf::actor_system_config config;
+  caf::actor_system system{config};
+  std::atomic<int> waited{0}, in_vain{0};
+  const auto who = spawn_belled_state<elsewhere_state>(system, waited, in_vain);
+  constexpr int rounds = 3000;
+  post(who, std::string{"first"});
+  for (int i = 1; i <= rounds; ++i) {
+    while (waited < i - 1) // each message ends a wait, and begins one
+      std::this_thread::yield();
+    for (int n = 0; n < i % 64; ++n)
+      std::this_thread::yield();
+    post(who, std::string{"next"});
+  }
+  while (waited < rounds)
+    std::this_thread::yield();
+  send_exit(who, caf::exit_reason::user_shutdown); // the last one waits
+  system.await_all_actors_done();
+  CHECK(waited == rounds + 1);
+  CHECK(in_vain == 0);
 }
 
 TEST_CASE("an actor may not wait on the scheduler's thread, and a thread that it makes may") {

@@ -1,4 +1,4 @@
-#include "actors/shared/frame_memory.hpp"
+#include "libstargate/connection/frame_memory.hpp"
 #include "libstargate/protocol/frames.hpp"
 
 #include <catch2/catch.hpp>
@@ -7,7 +7,7 @@
 #include <thread>
 
 using namespace stargate;
-using stargate::internal::frame_memory;
+using stargate::connection::frame_memory;
 
 TEST_CASE("a large frame's memory is taken by the next of about its size, and a small one's is the allocator's") {
   const auto memory = std::make_shared<frame_memory>();

@@ -3,8 +3,8 @@
 #pragma once
 
 #include "actors/producer/publication.hpp"
-#include "actors/shared/frame_memory.hpp"
 #include "actors/shared/metrics.hpp"
+#include "libstargate/connection/frame_memory.hpp"
 #include "libstargate/connection/transport.hpp"
 #include "libstargate/protocol/crypto.hpp"
 
@@ -29,7 +29,7 @@ public:
   ledger(std::string where, std::size_t max_pending, std::chrono::milliseconds send_timeout,
          std::shared_ptr<const protocol::encryptor> encrypts = {},
          std::shared_ptr<pipeline_metrics> counts = std::make_shared<pipeline_metrics>(),
-         std::shared_ptr<frame_memory> memory = std::make_shared<frame_memory>())
+         std::shared_ptr<connection::frame_memory> memory = std::make_shared<connection::frame_memory>())
     : where_{std::move(where)},
       encrypts_{std::move(encrypts)},
       counts_{std::move(counts)},
@@ -96,7 +96,7 @@ private:
   const std::string where_;
   const std::shared_ptr<const protocol::encryptor> encrypts_; ///< Empty when payloads go out as they are.
   const std::shared_ptr<pipeline_metrics> counts_;
-  const std::shared_ptr<frame_memory> memory_;
+  const std::shared_ptr<connection::frame_memory> memory_;
   const std::size_t max_pending_;
   const std::chrono::milliseconds send_timeout_;
   std::deque<entry> pending_; ///< The sequence of the first is `first_sequence_`.

@@ -54,6 +54,7 @@ struct dispatcher_state {
   caf::actor acknowledger;
   std::uint64_t connection = 0; ///< 0 while there is none.
   caf::actor connected_socket;
+  std::weak_ptr<connection::link> link;
   std::optional<handshake_wanted> wanted; ///< Until there is an acknowledger, who knows where to go on.
   enum class question { open, asked, answered } fitness = question::answered; ///< Can the broker do it?
   std::shared_ptr<const delivery> origin;
@@ -115,6 +116,7 @@ struct dispatcher_state {
   void lose_connection() {
     connection = 0;
     origin = nullptr;
+    link.reset();
     absences = 0;
     questions.forget_connection();
     distribution.forget_connection(); // the broker delivers it again
@@ -126,7 +128,7 @@ struct dispatcher_state {
     if (draining || !origin)
       return;
     for (auto& share : distribution.take(self->clock().now()))
-      send(self, share.to, deliver{origin, std::move(share.messages)});
+      send(self, share.to, deliver{origin, std::move(share.messages), link});
     if (distribution.held_back() && !dispatch_scheduled) {
       dispatch_scheduled = true;
       send_later(self, distribution.wait(), dispatch_again{});
@@ -306,6 +308,7 @@ struct dispatcher_state {
         lose_connection();
         connection = m.connection;
         connected_socket = m.socket;
+        link = m.link;
         heard_at = self->clock().now();
         announce_connection();
       },

@@ -35,6 +35,7 @@ struct raw_message {
 struct deliver {
   std::shared_ptr<const delivery> origin;
   std::vector<raw_message> messages;
+  std::weak_ptr<connection::link> by{}; ///< The connection itself.
 };
 struct settled {
   std::uint64_t sequence;

@@ -11,6 +11,7 @@
 // settled goes out together.
 #include "actors/receiver/processor.hpp"
 
+#include "actors/receiver/beside_connection.hpp"
 #include "actors/receiver/dead_letter.hpp"
 #include "actors/receiver/messages.hpp"
 #include "actors/receiver/own_handler.hpp"
@@ -20,8 +21,6 @@
 #include "libstargate/protocol/frames.hpp"
 
 #include <stargate/vitals.hpp>
-
-#include <caf/spawn_options.hpp>
 
 #include <algorithm>
 #include <deque>
@@ -68,6 +67,7 @@ struct processor_state {
   const bool gathers = receiver->batch_size > 1;
   const std::size_t full = delivers && !gathers ? receiver->max_demand : receiver->batch_size;
   std::uint64_t batch_generation = 0;
+  beside_connection place;
   std::shared_ptr<const delivery> settled_origin;
   std::vector<settled> unsent;
 
@@ -82,12 +82,12 @@ struct processor_state {
   bool told_nobody_is_there = false;
   caf::actor drain_to; ///< Who waits for what is in hand.
 
-  processor_state(caf::event_based_actor* of, tree_context_ptr in, receiver_ptr whose, std::size_t place,
+  processor_state(caf::event_based_actor* of, tree_context_ptr in, receiver_ptr whose, std::size_t which,
                   caf::actor below)
     : self{of},
       tree{std::move(in)},
       receiver{std::move(whose)},
-      index{place},
+      index{which},
       supervisor{std::move(below)} {}
 
   bool ready() {
@@ -149,8 +149,12 @@ struct processor_state {
   }
 
   void on_deliver(deliver& m) {
-    for (auto& raw : m.messages)
+    std::size_t bytes = 0;
+    for (auto& raw : m.messages) {
+      bytes += raw.frame.size();
       queue.push_back({m.origin, std::move(raw)});
+    }
+    place.note(m.by, m.messages.size(), bytes, tree->now());
     schedule();
   }
 
@@ -176,6 +180,20 @@ struct processor_state {
     ask_for_more();
     if (!is_with_actor())
       schedule();
+    wait_beside_connection();
+  }
+
+  /// With a thread of its own, and no other processor to read for.
+  void wait_beside_connection() {
+    auto* mail = receiver->processors == 1 ? dynamic_cast<mail_bell*>(self) : nullptr;
+    if (mail == nullptr || is_with_actor())
+      return;
+    if (scheduled)
+      place.work_on();
+    else if (place.wait(*mail, [this] { return self->mailbox().size() > 0; })) { // and again, when that was taken
+      scheduled = true;
+      send(self, caf::actor_cast<caf::actor>(self), handle_next{});
+    }
   }
 
   /// Decodes a message, and handles it with those that were gathered before when they are enough.
@@ -268,7 +286,7 @@ struct processor_state {
     counts->handlers.add(now - began);
     const bool is_ours = !limited || in_hand->finish();
     spans.end(failure ? make_error(errc::handler_failed, *failure) : caf::error{});
-    const auto handled = std::exchange(gathered, {});
+    auto handled = std::exchange(gathered, {});
     owed -= count;
     if (!is_ours)
       return; // it took too long: somebody else has decided about these messages
@@ -277,6 +295,8 @@ struct processor_state {
       return on_failure(messages, *failure);
     for (std::size_t i = 0; i < count; ++i)
       settle_later(messages[i], answers[i]);
+    for (auto& message : handled)
+      tree->frame_memory->leave(std::move(message.payload));
   }
 
   /// On what was gathered; a handler that takes its messages leaves what it likes of them.
@@ -452,6 +472,7 @@ struct processor_state {
     return behave(
       self, std::move(signals), [this](deliver& m) { on_deliver(m); }, [this](handle_next) { handle_slice(); },
       [this](const link_down& m) {
+        place.leave();
         // The broker delivers again what was not acknowledged; handling it here as well would only do it twice.
         owed -= std::erase_if(queue, [&](const queued& q) { return q.origin->connection <= m.connection; });
         owed -= std::erase_if(gathered, [&](const auto& g) { return g.origin->connection <= m.connection; });
@@ -474,6 +495,7 @@ struct processor_state {
         return vitals_of(self, here, owed - std::min(owed, here));
       },
       [this](const drain& m) {
+        place.leave();
         drop_queue();
         send_settled();
         if (!delivered.empty())
@@ -489,8 +511,8 @@ struct processor_state {
 caf::actor spawn_processor(tree_context_ptr tree, receiver_ptr receiver, std::size_t index, caf::actor supervisor) {
   const auto here = tree;
   if (receiver->run_on == run_on::own_thread && here->world->has_threads())
-    return here->counted(spawn_state<processor_state, caf::detached>(here->system, std::move(tree), std::move(receiver),
-                                                                     index, std::move(supervisor)));
+    return here->counted(spawn_belled_state<processor_state>(here->system, std::move(tree), std::move(receiver), index,
+                                                             std::move(supervisor)));
   return here->counted(
     spawn_state<processor_state>(here->system, std::move(tree), std::move(receiver), index, std::move(supervisor)));
 }

@@ -30,7 +30,8 @@ namespace stargate::internal {
 /// The connection stands: everything that was not answered may be sent again.
 struct link_up {
   std::uint64_t connection;
-  caf::actor socket{}; ///< Of the connection; for its owner.
+  caf::actor socket{};                    ///< Of the connection; for its owner.
+  std::weak_ptr<connection::link> link{}; ///< The connection itself.
 };
 struct frames_in {
   std::uint64_t connection;

@@ -7,13 +7,13 @@
 #include "actors/shared/environment.hpp"
 #include "actors/shared/errands.hpp"
 #include "actors/shared/event_bus.hpp"
-#include "actors/shared/frame_memory.hpp"
 #include "actors/shared/log_tail.hpp"
 #include "actors/shared/metrics.hpp"
 #include "actors/shared/plan.hpp"
 #include "actors/shared/roster.hpp"
 #include "actors/shared/socket_board.hpp"
 #include "actors/shared/topic_holds.hpp"
+#include "libstargate/connection/frame_memory.hpp"
 
 #include <stargate/error.hpp>
 #include <stargate/options.hpp>
@@ -51,7 +51,7 @@ public:
   topic_holds holds;
   event_bus events;
   internal::metrics metrics;
-  const std::shared_ptr<internal::frame_memory> frame_memory = std::make_shared<internal::frame_memory>();
+  const std::shared_ptr<connection::frame_memory> frame_memory = std::make_shared<connection::frame_memory>();
   internal::errands errands;
   std::atomic<std::uint16_t> monitor_port{0}; ///< 0 while there is no monitor.
 

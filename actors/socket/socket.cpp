@@ -73,7 +73,7 @@ struct socket_state {
   const caf::actor_id id = self->id();
 
   caf::actor owner;
-  std::unique_ptr<connection::link> link;
+  std::shared_ptr<connection::link> link;
   std::uint64_t number = 0; ///< Of the connection, or of the attempt at one.
   bool connected = false;
   bool leaving = false;  ///< Asked to end; a producer first lets its acknowledger drain.
@@ -168,6 +168,7 @@ struct socket_state {
     auto to = endpoint_to(tree->description, current_host(), *m.path);
     if (!to)
       return wait_and_connect(make_error(code_of(to.error()), place() + ": " + context_of(to.error())));
+    to->memory = tree->frame_memory;
     link = tree->transport->connect(std::move(*to), std::make_unique<to_actor>(self->address(), number));
   }
 
@@ -184,7 +185,7 @@ struct socket_state {
       tree->events.tell({.what = event::kind::connected, .key = key});
     }
     tree->say(log_level::info, key, "connected to " + place());
-    send(self, owner, link_up{number, caf::actor_cast<caf::actor>(self)});
+    send(self, owner, link_up{number, caf::actor_cast<caf::actor>(self), link});
   }
 
   void on_end(const link_down& end) {

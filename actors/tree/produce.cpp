@@ -14,7 +14,6 @@
 #include <cstddef>
 #include <memory>
 #include <mutex>
-#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -56,13 +55,9 @@ public:
 
   /// The thread that handed the messages over may read their receipts itself, where nothing streams.
   void wait_by(connection::transport& transport, internal::environment::clock::time_point until) {
-    thread_local std::shared_ptr<connection::doorbell> mine;
-    try {
-      if (!mine)
-        mine = std::make_shared<connection::doorbell>();
-    } catch (const std::system_error&) {
-      return; // descriptors have run out: it waits as it would without
-    }
+    const auto mine = connection::doorbell_of_this_thread();
+    if (!mine)
+      return;
     const auto all_there = [this] {
       const std::lock_guard guard{mutex_};
       return missing_ == 0;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <memory>
 
 namespace stargate::connection {
 
@@ -28,5 +29,8 @@ public:
 private:
   int descriptor_;
 };
+
+/// The one that this thread waits by, whatever it waits for; null where the system has no more descriptors.
+[[nodiscard]] std::shared_ptr<doorbell> doorbell_of_this_thread();
 
 } // namespace stargate::connection

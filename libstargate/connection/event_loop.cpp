@@ -12,6 +12,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <mutex>
 #include <optional>
 #include <queue>
@@ -35,6 +36,7 @@ constexpr std::size_t worth_gathering = 32u << 10; // more than that is worth a 
 constexpr auto stream_pause = std::chrono::microseconds{400};
 constexpr unsigned most_in_vain = 6;          // 2^6 batches go ungathered after so many that gathered nothing
 constexpr std::size_t most_for_one_guest = 8; // times that a lent thread reads before the loop has to
+constexpr auto most_away = std::chrono::milliseconds{10}; // who has a seat is; then the loop reads
 
 } // namespace
 
@@ -60,7 +62,8 @@ struct event_loop::parts {
     std::shared_ptr<session> owner;
     int watched = -1;                                      ///< The socket that is watched for it,
     connection::poller::interest in{};                     ///< and for what.
-    std::shared_ptr<doorbell> guest{};                     ///< Of the thread that reads it in the loop's place.
+    std::shared_ptr<doorbell> guest{};                     ///< Of the thread that reads it in the loop's place,
+    std::optional<clock::time_point> away_since{};         ///< and may be doing something else.
     clock::time_point wakes_at = clock::time_point::max(); ///< The first time at which it is looked at.
   };
   std::unordered_map<session*, entry> sessions;
@@ -72,6 +75,7 @@ struct event_loop::parts {
   };
   std::priority_queue<alarm> alarms;
   std::vector<session*> with_frames, unfinished, to_write;
+  std::vector<session*> seated; ///< Those whose guests may be away.
   std::vector<char> buffer = std::vector<char>(receive_buffer);
   bool stopping = false;
   clock::time_point stop_by;
@@ -124,44 +128,116 @@ struct event_loop::parts {
 
   /// At the end of a turn that was not the loop's own.
   void wake_for_the_rest() {
-    if ((!unfinished.empty() || (!alarms.empty() && alarms.top().at < sleeps_until)) && sleeps.exchange(false))
+    const bool is_to_look = !unfinished.empty() || (!alarms.empty() && alarms.top().at < sleeps_until)
+                            || (!seated.empty() && clock::now() + 2 * most_away < sleeps_until);
+    if (is_to_look && sleeps.exchange(false))
       poller.wake();
   }
 
-  /// See `transport::lend_thread`. The loop sleeps on meanwhile, and does not look at what this connection brings.
-  void take_in(const std::shared_ptr<session>& s, const std::function<bool()>& done, clock::time_point until,
-               const std::shared_ptr<doorbell>& bell) {
-    std::unique_lock mine{turn, std::try_to_lock};
-    if (!mine || !may_be_lent(s.get()))
-      return;
-    sessions.at(s.get()).guest = bell;
-    attend(s.get());
-    for (std::size_t i = 0; i < most_for_one_guest && may_go_on(s.get()) && !done() && clock::now() < until; ++i) {
+  // -- guests: threads that read a connection in the loop's place, which sleeps on and does not look at it
+
+  bool admit(session* s, const std::shared_ptr<doorbell>& bell) {
+    const auto found = sessions.find(s);
+    if (stopping || found == sessions.end() || !s->was_opened() || found->second.guest)
+      return false;
+    found->second.guest = bell;
+    attend(s);
+    return is_guest(s, bell);
+  }
+
+  [[nodiscard]] bool is_guest(session* s, const std::shared_ptr<doorbell>& bell) const {
+    const auto found = sessions.find(s);
+    return !stopping && found != sessions.end() && found->second.guest == bell;
+  }
+
+  /// Reads, at most so many times, until `done`. @param mine the turn, which is not kept while there is nothing to do
+  void read_as_guest(std::unique_lock<std::mutex>& mine, session* s, const std::shared_ptr<doorbell>& bell,
+                     std::size_t most, const std::function<bool()>& done, clock::time_point until) {
+    for (std::size_t i = 0; i < most && is_guest(s, bell) && !done(); ++i) {
       const auto socket = s->socket(); // if it ends meanwhile, the bell rings
+      if (clock::now() >= until)
+        return;
       mine.unlock();
       const bool readable = bell->wait_beside(socket, until);
       mine.lock();
-      if (readable && may_go_on(s.get())) {
-        running = this;
-        serve(s.get(), true, false, clock::now());
-        hand_on(load::idle, s.get());
-        running = nullptr;
-        wake_for_the_rest();
-      }
-    }
-    if (const auto found = sessions.find(s.get()); found != sessions.end()) {
-      found->second.guest.reset();
-      attend(s.get());
+      if (!readable || !is_guest(s, bell))
+        continue;
+      running = this;
+      serve(s, true, false, clock::now());
+      hand_on(load::idle, s);
+      running = nullptr;
       wake_for_the_rest();
     }
   }
 
-  [[nodiscard]] bool may_be_lent(session* s) const {
+  void see_off(session* s, const std::shared_ptr<doorbell>& bell) {
     const auto found = sessions.find(s);
-    return !stopping && found != sessions.end() && s->was_opened() && !found->second.guest;
+    if (found == sessions.end() || found->second.guest != bell)
+      return;
+    std::erase(seated, s);
+    found->second.guest.reset();
+    found->second.away_since.reset();
+    attend(s);
+    wake_for_the_rest();
   }
 
-  [[nodiscard]] bool may_go_on(session* s) const { return !stopping && sessions.contains(s); }
+  /// See `transport::lend_thread`.
+  void take_in(session* s, const std::function<bool()>& done, clock::time_point until,
+               const std::shared_ptr<doorbell>& bell) {
+    std::unique_lock mine{turn, std::try_to_lock};
+    if (!mine || !admit(s, bell))
+      return;
+    read_as_guest(mine, s, bell, most_for_one_guest, done, until);
+    see_off(s, bell);
+  }
+
+  /// See `link::take_seat`.
+  bool give_seat(session* s, const std::shared_ptr<doorbell>& bell) {
+    const std::unique_lock mine{turn, std::try_to_lock};
+    if (!mine || !admit(s, bell))
+      return false;
+    is_away(s);
+    return true;
+  }
+
+  /// See `seat::wait`.
+  bool wait_on_seat(session* s, const std::shared_ptr<doorbell>& bell, const std::function<bool()>& done,
+                    clock::time_point until) {
+    std::unique_lock mine{turn};
+    if (!is_guest(s, bell))
+      return false;
+    sessions.at(s).away_since.reset();
+    read_as_guest(mine, s, bell, std::numeric_limits<std::size_t>::max(), done, until);
+    if (!is_guest(s, bell)) {
+      see_off(s, bell); // while the loop stops
+      return false;
+    }
+    is_away(s);
+    return true;
+  }
+
+  /// From now on, a while.
+  void is_away(session* s) {
+    sessions.at(s).away_since = clock::now();
+    if (std::find(seated.begin(), seated.end(), s) == seated.end())
+      seated.push_back(s);
+    wake_for_the_rest();
+  }
+
+  void leave_seat(session* s, const std::shared_ptr<doorbell>& bell) {
+    const std::lock_guard mine{turn};
+    see_off(s, bell);
+  }
+
+  /// The loop reads again what whoever stays away would have read.
+  void take_seats_back() {
+    if (seated.empty())
+      return;
+    const auto since = clock::now() - most_away;
+    for (auto* s : std::vector{seated})
+      if (const auto& e = sessions.at(s); e.away_since && *e.away_since <= since)
+        see_off(s, std::shared_ptr{e.guest});
+  }
 
   void run() {
     running = this;
@@ -183,6 +259,7 @@ struct event_loop::parts {
       write();
       hand_on(load);
       ring();
+      take_seats_back();
       gone.clear();
       worked = clock::now() - awake;
     }
@@ -224,6 +301,8 @@ struct event_loop::parts {
     sleeps_until = std::min(alarms.empty() ? clock::time_point::max() : alarms.top().at, now + longest_sleep);
     if (stopping)
       sleeps_until = std::min(sleeps_until, stop_by);
+    if (!seated.empty())
+      sleeps_until = std::min(sleeps_until, now + most_away);
     return std::max(sleeps_until - now, clock::duration{0});
   }
 
@@ -393,6 +472,7 @@ struct event_loop::parts {
     sessions.erase(found);
     std::erase(with_frames, s);
     std::erase(unfinished, s);
+    std::erase(seated, s);
     s->end();
   }
 };
@@ -445,6 +525,27 @@ struct written_to {
 };
 thread_local written_to last_sent_by;
 
+class session_seat final : public seat {
+public:
+  session_seat(std::shared_ptr<event_loop> loop, event_loop::parts& parts, std::shared_ptr<session> session,
+               std::shared_ptr<doorbell> bell)
+    : loop_{std::move(loop)},
+      parts_{parts},
+      session_{std::move(session)},
+      bell_{std::move(bell)} {}
+  ~session_seat() override { parts_.leave_seat(session_.get(), bell_); }
+
+  bool wait(const std::function<bool()>& done, clock::time_point until) override {
+    return parts_.wait_on_seat(session_.get(), bell_, done, until);
+  }
+
+private:
+  const std::shared_ptr<event_loop> loop_; // keeps the parts
+  event_loop::parts& parts_;
+  const std::shared_ptr<session> session_;
+  const std::shared_ptr<doorbell> bell_;
+};
+
 class session_link final : public link {
 public:
   session_link(std::shared_ptr<event_loop> loop, event_loop::parts& parts, std::shared_ptr<session> session)
@@ -456,6 +557,11 @@ public:
   void send(std::vector<frame> frames) override {
     if (parts_.send(session_, std::move(frames)))
       last_sent_by = {loop_, session_};
+  }
+  std::unique_ptr<seat> take_seat(const std::shared_ptr<doorbell>& bell) override {
+    if (event_loop::parts::running != nullptr || !parts_.give_seat(session_.get(), bell))
+      return nullptr;
+    return std::make_unique<session_seat>(loop_, parts_, session_, bell);
   }
   void close() override {
     parts_.post([&p = parts_, s = session_] { p.close(s.get()); });
@@ -475,7 +581,7 @@ void event_loop::lend_thread(const std::function<bool()>& done, clock::time_poin
   const auto loop = to.loop.lock();
   const auto s = to.by.lock();
   if (loop && s && parts::running == nullptr)
-    loop->parts_->take_in(s, done, until, bell);
+    loop->parts_->take_in(s.get(), done, until, bell);
 }
 
 std::unique_ptr<link> event_loop::connect(endpoint to, std::unique_ptr<observer> observer) {

@@ -1,5 +1,6 @@
 #include "libstargate/connection/frame_reader.hpp"
 
+#include "libstargate/connection/frame_memory.hpp"
 #include "libstargate/connection/masking.hpp"
 
 #include <algorithm>
@@ -40,6 +41,13 @@ frame_reader::outcome frame_reader::broken(const char* problem) {
   return outcome::broken;
 }
 
+std::string frame_reader::room_for(std::size_t size) {
+  auto room = memory_ ? memory_->take(size) : std::string{};
+  room.clear();
+  room.reserve(size);
+  return room;
+}
+
 frame_reader::outcome frame_reader::feed(std::string_view bytes, std::vector<std::string>& messages,
                                          frame_events& events) {
   while (!bytes.empty()) {
@@ -67,7 +75,8 @@ frame_reader::outcome frame_reader::feed(std::string_view bytes, std::vector<std
     // A whole message in one piece, which most are, is copied once.
     if (!is_control_ && is_final_ && kind_ != 0 && left_ <= bytes.size() && left_ <= most_message_ && message_.empty()
         && !stand_in_) {
-      messages.emplace_back(bytes.substr(0, left_));
+      messages.push_back(room_for(left_));
+      messages.back() += bytes.substr(0, left_);
       bytes.remove_prefix(left_);
       in_payload_ = in_message_ = false;
       continue;
@@ -119,7 +128,7 @@ frame_reader::outcome frame_reader::take_data(std::string_view piece, frame_even
   const auto whole = std::uint64_t{message_.size()} + piece.size() + left_;
   if (whole <= most_message_) {
     if (message_.empty())
-      message_.reserve(std::min<std::size_t>(whole, most_reserved));
+      message_ = room_for(std::min<std::size_t>(whole, most_reserved));
     message_ += piece;
     return outcome::fine;
   }

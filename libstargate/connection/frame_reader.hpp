@@ -4,12 +4,16 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace stargate::connection {
+
+class frame_memory;
 
 /// What a reader finds beside messages.
 class frame_events {
@@ -37,7 +41,10 @@ public:
     too_large, ///< A message is larger than allowed, and nothing takes its place.
   };
 
-  explicit frame_reader(std::size_t most_message) : most_message_{most_message} {}
+  /// @param memory for large messages; may be null
+  explicit frame_reader(std::size_t most_message, std::shared_ptr<frame_memory> memory = {})
+    : most_message_{most_message},
+      memory_{std::move(memory)} {}
 
   /// Takes the next bytes. Whole messages are appended to `messages`. Nothing more may be fed unless all was fine.
   [[nodiscard]] outcome feed(std::string_view bytes, std::vector<std::string>& messages, frame_events& events);
@@ -49,8 +56,10 @@ private:
   [[nodiscard]] outcome take_control(frame_events& events);
   [[nodiscard]] outcome take_data(std::string_view piece, frame_events& events);
   [[nodiscard]] outcome broken(const char* problem);
+  [[nodiscard]] std::string room_for(std::size_t size);
 
   const std::size_t most_message_;
+  const std::shared_ptr<frame_memory> memory_;
   const char* problem_ = "";
   // The frame that comes:
   std::string header_; ///< Its first bytes, as long as they are not all there.

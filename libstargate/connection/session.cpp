@@ -25,7 +25,7 @@ constexpr int normal_closure = 1000, protocol_error = 1002, message_too_big = 10
 session::session(endpoint to, std::unique_ptr<observer> who)
   : to_{std::move(to)},
     observer_{std::move(who)},
-    reader_{to_.max_frame} {}
+    reader_{to_.max_frame, to_.memory} {}
 
 // -- connecting
 
@@ -414,7 +414,7 @@ session::next session::over(ended why) {
 /// What a peer said is made fit for a log: on one line, and without what only this side may know.
 std::string session::made_fit(std::string text) const {
   std::replace_if(
-    text.begin(), text.end(), [](char c) { return (c >= 0 && c < ' ') || c == '\x7f'; }, ' ');
+    text.begin(), text.end(), [](unsigned char c) { return c < ' ' || c == '\x7f'; }, ' ');
   hide_secrets(text);
   return text;
 }

@@ -17,6 +17,7 @@
 namespace stargate::connection {
 
 class doorbell;
+class frame_memory;
 
 /// Where to connect to, and how long things may take.
 struct endpoint {
@@ -28,6 +29,7 @@ struct endpoint {
   std::chrono::seconds ping_interval{10};
   std::chrono::seconds pong_timeout{5};
   std::size_t max_frame = 8u << 20; ///< A larger frame from the peer goes to `observer::on_oversized`.
+  std::shared_ptr<connection::frame_memory> memory = {}; ///< For the peer's frames; may be null.
 };
 
 /// Why a connection ended, or never came to be.
@@ -82,6 +84,23 @@ public:
   virtual void on_end(ended why) = 0;
 };
 
+/// A thread's place beside a connection, which it reads in the transport's stead. Whoever lets go of it leaves the
+/// connection to the transport again, as does whoever stays away from it for long (tens of milliseconds), for which the
+/// peer's bytes then wait.
+/// @par Threads the one that has taken it
+class seat {
+public:
+  seat() = default;
+  seat(const seat&) = delete;
+  seat& operator=(const seat&) = delete;
+  virtual ~seat() = default; ///< Leaves.
+
+  /// Waits beside the socket, and has the observer told of what comes, on this thread. Returns when `done` says so,
+  /// which is asked first, after whatever came and after each ring, or the time is over.
+  /// @return whether the seat is kept; if not it is to be let go of: somebody else serves the connection better
+  [[nodiscard]] virtual bool wait(const std::function<bool()>& done, std::chrono::steady_clock::time_point until) = 0;
+};
+
 /// One connection, or the attempt at one. Whoever lets go of it closes it.
 /// @par Threads any thread
 class link {
@@ -93,6 +112,14 @@ public:
 
   /// Sends frames in order, from this thread where the transport's is asleep: to wake it would cost more. What cannot be sent because the connection ended is dropped: who needs it sends it again.
   virtual void send(std::vector<frame> frames) = 0;
+
+  /// A place beside this connection, for a thread that waits for what it brings: to be woken costs more than what there
+  /// is to do. @param bell ends a wait when it is rung, by this thread's wish or with the connection
+  /// @return null where somebody has it, where the transport's thread is at work, and where there are no places
+  [[nodiscard]] virtual std::unique_ptr<seat> take_seat(const std::shared_ptr<doorbell>& bell) {
+    static_cast<void>(bell);
+    return nullptr;
+  }
 
   /// Closes with code 1000 after what was handed to `send` has been written; an attempt to connect is given up.
   virtual void close() = 0;

@@ -40,7 +40,7 @@ bool parse_integer(std::string_view text, Integer& value) {
 // An id goes back into frames as it came, so it must not end a JSON string.
 bool is_message_id(std::string_view id) {
   return !id.empty()
-         && std::none_of(id.begin(), id.end(), [](char c) { return c == '"' || c == '\\' || (c >= 0 && c < ' '); });
+         && std::none_of(id.begin(), id.end(), [](unsigned char c) { return c == '"' || c == '\\' || c < ' '; });
 }
 
 bool decode_member(const Value& object, const char* name, std::string& out) {

@@ -243,7 +243,7 @@ caf::expected<std::string> admin::version() const {
   auto answer = request("GET", path);
   if (!answer)
     return answer;
-  std::erase_if(*answer, [](char c) { return c <= ' ' || c == '"'; });
+  std::erase_if(*answer, [](unsigned char c) { return c <= ' ' || c == '"'; });
   constexpr std::size_t most = 64;
   if (answer->empty() || answer->size() > most || answer->find_first_not_of("0123456789") == 0)
     return unexpected(path);

@@ -26,12 +26,14 @@
 #include <caf/system_messages.hpp>
 #include <caf/type_id.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -313,10 +315,68 @@ private:
   std::optional<State> state_;
 };
 
+/// Of an actor with a thread of its own, which may wait elsewhere than before its mailbox: has it hear of its mail there.
+class mail_bell {
+public:
+  mail_bell() = default;
+  mail_bell(const mail_bell&) = delete;
+  mail_bell& operator=(const mail_bell&) = delete;
+  virtual ~mail_bell() = default;
+
+  /// From here on `ring` is called after whatever is put into the mailbox; an empty one ends that, and is not called any
+  /// more when this returns. @par Threads the actor's; `ring` is called on those that send
+  void on_mail(std::function<void()> ring) {
+    const std::lock_guard guard{mutex_};
+    ring_ = std::move(ring);
+    is_wanted_ = static_cast<bool>(ring_);
+  }
+
+protected:
+  void tell_of_mail() {
+    if (!is_wanted_) // it is looked at after the mailbox was, and set before the actor looks into that
+      return;
+    const std::lock_guard guard{mutex_};
+    if (ring_)
+      ring_();
+  }
+
+private:
+  std::atomic<bool> is_wanted_{false};
+  std::mutex mutex_;
+  std::function<void()> ring_;
+};
+
+/// A `state_actor` that is a `mail_bell`.
+template <class State>
+class belled_state_actor final : public state_actor<State>, public mail_bell {
+public:
+  using state_actor<State>::state_actor;
+  using state_actor<State>::enqueue;
+#if STARGATE_CAF_1
+  bool enqueue(caf::mailbox_element_ptr what, caf::scheduler* by) override {
+    const bool taken = state_actor<State>::enqueue(std::move(what), by);
+    tell_of_mail();
+    return taken;
+  }
+#else
+  void enqueue(caf::mailbox_element_ptr what, caf::execution_unit* by) override {
+    state_actor<State>::enqueue(std::move(what), by);
+    tell_of_mail();
+  }
+#endif
+};
+
 /// Spawns an actor that is a `State`. @par Threads any thread
 template <class State, caf::spawn_options Options = caf::no_spawn_options, class... Arguments>
 caf::actor spawn_state(caf::actor_system& system, Arguments&&... arguments) {
   return caf::actor_cast<caf::actor>(system.spawn<state_actor<State>, Options>(std::forward<Arguments>(arguments)...));
+}
+
+/// Spawns an actor that is a `State`, has a thread of its own, and is a `mail_bell`. @par Threads any thread
+template <class State, class... Arguments>
+caf::actor spawn_belled_state(caf::actor_system& system, Arguments&&... arguments) {
+  return caf::actor_cast<caf::actor>(
+    system.spawn<belled_state_actor<State>, caf::detached>(std::forward<Arguments>(arguments)...));
 }
 
 /// Runs actors on this thread: the one that is told something here, if that wakes it, and those that it wakes in turn,

@@ -1,6 +1,6 @@
 /// @file
-/// Memory of large frames that have been answered, for those that come next. An allocator gives as much back to the
-/// system and takes it again, page by page, which costs more than all that is done with the frame.
+/// Memory of large frames that were answered, or handled, for those that come next. An allocator gives as much back to
+/// the system and takes it again, page by page, which costs more than all that is done with the frame.
 #pragma once
 
 #include "libstargate/connection/transport.hpp"
@@ -15,7 +15,7 @@
 #include <string>
 #include <utility>
 
-namespace stargate::internal {
+namespace stargate::connection {
 
 /// @par Threads any thread
 class frame_memory : public std::enable_shared_from_this<frame_memory> {
@@ -42,7 +42,7 @@ public:
   }
 
   /// A frame whose memory comes back when nobody has it any more.
-  [[nodiscard]] connection::frame share(std::string text) {
+  [[nodiscard]] frame share(std::string text) {
     if (text.size() < worth_keeping)
       return std::make_shared<const std::string>(std::move(text));
     ++under_way_;
@@ -50,6 +50,14 @@ public:
                                           home->give_back(std::move(*s));
                                           delete s;
                                         }};
+  }
+
+  /// Gives the memory of a text that nobody needs any more.
+  void leave(std::string text) {
+    if (text.capacity() < worth_keeping)
+      return;
+    const std::lock_guard guard{mutex_};
+    keep(std::move(text), under_way_ == 0 ? kept_at_rest : most_kept);
   }
 
   [[nodiscard]] std::size_t kept() const {
@@ -60,9 +68,12 @@ public:
 private:
   void give_back(std::string text) {
     const std::lock_guard guard{mutex_};
+    keep(std::move(text), --under_way_ == 0 ? kept_at_rest : most_kept);
+  }
+
+  void keep(std::string text, std::size_t most) {
     kept_ += text.capacity();
     spare_.push_back(std::move(text));
-    const auto most = --under_way_ == 0 ? kept_at_rest : most_kept;
     while (kept_ > most) { // those go that nobody has taken for longest
       kept_ -= spare_.front().capacity();
       spare_.pop_front();
@@ -75,4 +86,4 @@ private:
   std::size_t kept_ = 0;
 };
 
-} // namespace stargate::internal
+} // namespace stargate::connection

@@ -1,0 +1,78 @@
+/// @file
+/// A processor's place beside its connection: where messages come large or one at a time, whoever handles them reads them,
+/// which wakes one thread for each instead of two.
+#pragma once
+
+#include "libstargate/connection/doorbell.hpp"
+#include "libstargate/connection/transport.hpp"
+
+#include <stargate/caf.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <thread>
+#include <utility>
+
+namespace stargate::internal {
+
+/// @par Threads the processor's, which is its own
+class beside_connection {
+public:
+  using clock = std::chrono::steady_clock;
+
+  /// Messages came, of so many bytes together. @param by the connection
+  void note(const std::weak_ptr<connection::link>& by, std::size_t count, std::size_t bytes, clock::time_point now) {
+    const auto pause = now - std::exchange(last_, now);
+    const bool are_large = bytes >= count * large;
+    is_worth_it_ = pause < longest_wait && (are_large || (count == 1 && pause >= pause_of_a_stream));
+    link_ = by;
+  }
+
+  /// Has the connection wait, where that is worth it, while there is work.
+  void work_on() {
+    if (take_place() && !seat_->wait([] { return true; }, {}))
+      leave();
+  }
+
+  /// Waits for a message, where that is worth it. @return whether there is mail, so that it is to be called again
+  [[nodiscard]] bool wait(mail_bell& mail, const std::function<bool()>& has_mail) {
+    if (!take_place())
+      return false;
+    mail.on_mail([to = connection::doorbell_of_this_thread().get(), mine = std::this_thread::get_id()] {
+      if (std::this_thread::get_id() != mine) // which sees for itself
+        to->ring();
+    });
+    const bool is_kept = seat_->wait(has_mail, clock::now() + longest_wait);
+    mail.on_mail({});
+    const bool came = has_mail();
+    if (!is_kept || !came)
+      leave();
+    return came;
+  }
+
+  /// Has the event loop read what comes.
+  void leave() { seat_.reset(); }
+
+private:
+  [[nodiscard]] bool take_place() {
+    if (!is_worth_it_)
+      leave();
+    else if (const auto link = seat_ ? nullptr : link_.lock())
+      if (const auto bell = connection::doorbell_of_this_thread())
+        seat_ = link->take_seat(bell);
+    return seat_ != nullptr;
+  }
+
+  static constexpr std::size_t large = 32u << 10; // the event loop gathers smaller ones, while they stream
+  static constexpr auto pause_of_a_stream = std::chrono::microseconds{400};
+  static constexpr auto longest_wait = std::chrono::milliseconds{2}; // what comes more seldom is worth no waiting
+
+  std::weak_ptr<connection::link> link_;
+  std::unique_ptr<connection::seat> seat_;
+  clock::time_point last_;
+  bool is_worth_it_ = false;
+};
+
+} // namespace stargate::internal
