@@ -51,6 +51,19 @@ TEST_CASE("what is kept of large frames is bounded, and the oldest goes first") 
   CHECK(memory->take(1'000'000).front() == 'z');
 }
 
+TEST_CASE("what was received leaves its memory, too, and little of it is kept") {
+  const auto memory = std::make_shared<frame_memory>();
+  memory->leave(std::string(frame_memory::worth_keeping - 100, 'x'));
+  CHECK(memory->kept() == 0);
+  std::string frame(100'000, 'x');
+  const auto* where = frame.data();
+  memory->leave(std::move(frame));
+  CHECK(memory->take(90'000).data() == where);
+  for (int i = 0; i < 100; ++i)
+    memory->leave(std::string(1'000'000, 'x'));
+  CHECK(memory->kept() <= frame_memory::kept_at_rest);
+}
+
 TEST_CASE("frames outlive what made them, and go on any thread") {
   auto memory = std::make_shared<frame_memory>();
   std::vector<std::thread> threads;

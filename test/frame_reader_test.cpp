@@ -1,9 +1,11 @@
 // What a server sends, in any pieces.
+#include "libstargate/connection/frame_memory.hpp"
 #include "libstargate/connection/frame_reader.hpp"
 #include "libstargate/connection/masking.hpp"
 
 #include <catch2/catch.hpp>
 
+#include <memory>
 #include <optional>
 #include <random>
 #include <string>
@@ -17,7 +19,7 @@ using std::string;
 namespace {
 
 /// A server's frame, which has no mask.
-string frame(int first, const string& payload) {
+string framed(int first, const string& payload) {
   string bytes(1, static_cast<char>(first));
   const auto size = payload.size();
   if (size < 126)
@@ -54,6 +56,29 @@ constexpr auto broken = frame_reader::outcome::broken;
 
 } // namespace
 
+TEST_CASE("large messages take the memory of those before them, whole or in pieces, and are what was sent") {
+  const auto memory = std::make_shared<frame_memory>();
+  frame_reader reader{1u << 20, memory};
+  listener heard;
+  std::mt19937 random{7};
+  std::size_t reused = 0;
+  for (int round = 0; round < 300; ++round) {
+    const auto size = random() % 3 == 0 ? random() % 1000 : 50'000 + random() % 20'000;
+    const string sent(size, static_cast<char>('a' + round % 26));
+    const auto bytes = framed(0x81, sent);
+    const auto piece = random() % 2 == 0 ? bytes.size() : 1 + random() % 30'000;
+    std::vector<string> messages;
+    const auto kept = memory->kept();
+    for (std::size_t at = 0; at < bytes.size(); at += piece)
+      REQUIRE(reader.feed(std::string_view{bytes}.substr(at, piece), messages, heard) == frame_reader::outcome::fine);
+    REQUIRE(messages == std::vector{sent});
+    reused += memory->kept() < kept;
+    memory->leave(std::move(messages.front()));
+  }
+  CHECK(reused > 150);
+  CHECK(memory->kept() <= frame_memory::kept_at_rest);
+}
+
 TEST_CASE("messages come whole and in order, however they and the bytes are cut") {
   std::mt19937 random{7};
   const auto below = [&](std::size_t n) { return random() % n; };
@@ -68,15 +93,15 @@ TEST_CASE("messages come whole and in order, however they and the bytes are cut"
       do {
         const bool last = below(3) > 0 || at == message.size();
         const auto piece = last ? message.substr(at) : message.substr(at, below(message.size() - at + 1));
-        bytes += frame((last ? 0x80 : 0) | (first ? static_cast<int>(1 + below(2)) : 0), piece);
+        bytes += framed((last ? 0x80 : 0) | (first ? static_cast<int>(1 + below(2)) : 0), piece);
         at += piece.size();
         first = false;
         if (below(4) == 0) { // a control frame may stand between fragments
           pings.emplace_back(below(126), 'p');
-          bytes += frame(0x89, pings.back());
+          bytes += framed(0x89, pings.back());
         }
         if (below(6) == 0)
-          bytes += frame(0x8a, string(below(126), 'q'));
+          bytes += framed(0x8a, string(below(126), 'q'));
         if (last)
           break;
       } while (true);
@@ -95,10 +120,10 @@ TEST_CASE("messages come whole and in order, however they and the bytes are cut"
 
 TEST_CASE("what is too large is thrown away as it comes, told once, and replaced") {
   const auto cut = GENERATE(std::size_t{1}, std::size_t{7}, std::size_t{1024}, std::size_t{1} << 20);
-  const auto one = frame(0x81, "large" + string(995, 'x') + "!");
+  const auto one = framed(0x81, "large" + string(995, 'x') + "!");
   const auto in_pieces =
-    frame(0x01, "piece" + string(700, 'x')) + frame(0x00, string(200, 'y')) + frame(0x80, string(600, 'z'));
-  const auto bytes = frame(0x81, "before") + one + frame(0x81, string(1000, 'm')) + in_pieces + frame(0x81, "after");
+    framed(0x01, "piece" + string(700, 'x')) + framed(0x00, string(200, 'y')) + framed(0x80, string(600, 'z'));
+  const auto bytes = framed(0x81, "before") + one + framed(0x81, string(1000, 'm')) + in_pieces + framed(0x81, "after");
   reading r;
   for (std::size_t at = 0; at < bytes.size(); at += cut)
     REQUIRE(r.feed(std::string_view{bytes}.substr(at, cut)) == fine);
@@ -112,7 +137,7 @@ TEST_CASE("what is too large is thrown away as it comes, told once, and replaced
 TEST_CASE("what is too large ends it when nothing takes its place, or when there is no end to it") {
   reading r;
   r.heard.replaces = false;
-  CHECK(r.feed(frame(0x81, string(1001, 'x'))) == frame_reader::outcome::too_large);
+  CHECK(r.feed(framed(0x81, string(1001, 'x'))) == frame_reader::outcome::too_large);
   reading endless;
   CHECK(endless.feed("\x81\x7f\x40\0\0\0\0\0\0\0x"s) == frame_reader::outcome::too_large);
   CHECK(endless.heard.sizes.empty());
@@ -120,12 +145,13 @@ TEST_CASE("what is too large ends it when nothing takes its place, or when there
 
 TEST_CASE("a close is told with its code and reason, and nothing after it is read") {
   reading r;
-  CHECK(r.feed(frame(0x81, "one") + frame(0x88, "\x03\xf3gone") + frame(0x81, "two")) == frame_reader::outcome::closed);
+  CHECK(r.feed(framed(0x81, "one") + framed(0x88, "\x03\xf3gone") + framed(0x81, "two"))
+        == frame_reader::outcome::closed);
   CHECK(r.heard.closed == "1011 gone");
   CHECK(r.messages == std::vector<string>{"one"});
   for (const auto& [payload, told] : {std::pair{""s, "0 "s}, {"\x03"s, "0 "s}, {"\x03\xe8"s, "1000 "s}}) {
     reading other;
-    CHECK(other.feed(frame(0x88, payload)) == frame_reader::outcome::closed);
+    CHECK(other.feed(framed(0x88, payload)) == frame_reader::outcome::closed);
     CHECK(other.heard.closed == told);
   }
 }
@@ -133,13 +159,13 @@ TEST_CASE("a close is told with its code and reason, and nothing after it is rea
 TEST_CASE("what is not WebSocket is refused by name") {
   const std::pair<string, string> cases[] = {
     {"\x81\x81....x"s, "a server's frame with a mask"},
-    {frame(0xc1, "x"), "a frame of an extension that nobody asked for"},
-    {frame(0x83, "x"), "a frame of an unknown kind"},
-    {frame(0x8b, "x"), "a control frame of an unknown kind"},
-    {frame(0x09, "x"), "a control frame that is too large, or in pieces"},
-    {frame(0x89, string(126, 'x')), "a control frame that is too large, or in pieces"},
-    {frame(0x80, "x"), "a fragment of no message"},
-    {frame(0x01, "x") + frame(0x81, "y"), "a message within another"},
+    {framed(0xc1, "x"), "a frame of an extension that nobody asked for"},
+    {framed(0x83, "x"), "a frame of an unknown kind"},
+    {framed(0x8b, "x"), "a control frame of an unknown kind"},
+    {framed(0x09, "x"), "a control frame that is too large, or in pieces"},
+    {framed(0x89, string(126, 'x')), "a control frame that is too large, or in pieces"},
+    {framed(0x80, "x"), "a fragment of no message"},
+    {framed(0x01, "x") + framed(0x81, "y"), "a message within another"},
     {"HTTP/1.1 400 Bad Request"s, "a frame of an extension that nobody asked for"},
   };
   for (const auto& [bytes, problem] : cases) {
