@@ -1,6 +1,7 @@
 #include "registry/name_table.hpp"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 namespace stargate::internal {
@@ -62,13 +63,13 @@ names name_table::held_by(const caf::actor& who) const {
     const auto held = names_.find(who.address());
     if (held == names_.end() || has_ended(who))
       return result;
-    auto list = held->second;
-    std::sort(list.begin(), list.end());
-    list.erase(std::unique(list.begin(), list.end()), list.end());
-    for (const auto& name : list)
+    std::set<std::string_view> each;
+    for (const auto* name : held->second)
+      each.insert(*name);
+    for (const auto name : each)
       for (const auto& h : holders_.find(name)->second)
         if (h.who == who)
-          result.entries.push_back({name, who, h.value});
+          result.entries.push_back({std::string{name}, who, h.value});
   }
   return result;
 }
@@ -103,7 +104,7 @@ std::any name_table::meta(std::string_view key) const {
 
 name_table::insertion name_table::insert(const std::string& name, const caf::actor& who, std::any value) {
   const std::unique_lock guard{mutex_};
-  auto& holders = holders_[name];
+  auto& [key, holders] = *holders_.try_emplace(name).first;
   caf::actor replaced;
   if (keys_ == registry_keys::unique && !holders.empty()) {
     replaced = holders.front().who;
@@ -113,7 +114,7 @@ name_table::insertion name_table::insert(const std::string& name, const caf::act
     holders.clear();
   }
   holders.push_back({who, std::move(value)});
-  names_[who.address()].push_back(name);
+  names_[who.address()].push_back(&key);
   return {{}, std::move(replaced)};
 }
 
@@ -140,7 +141,10 @@ std::vector<std::string> name_table::erase_all(const caf::actor_addr& who) {
   const auto held = names_.find(who);
   if (held == names_.end())
     return {};
-  auto freed = std::move(held->second);
+  std::vector<std::string> freed;
+  freed.reserve(held->second.size());
+  for (const auto* name : held->second)
+    freed.push_back(*name);
   names_.erase(held);
   for (const auto& name : freed) {
     const auto found = holders_.find(name);
@@ -185,7 +189,9 @@ void name_table::forget(const std::string& name, const caf::actor& who) {
   const auto held = names_.find(who.address());
   if (held == names_.end())
     return;
-  if (const auto one = std::find(held->second.begin(), held->second.end(), name); one != held->second.end())
+  const auto one = std::find_if(held->second.begin(), held->second.end(),
+                                [&](const std::string* held_name) { return *held_name == name; });
+  if (one != held->second.end())
     held->second.erase(one);
   if (held->second.empty())
     names_.erase(held);

@@ -10,17 +10,19 @@
 #include <chrono>
 #include <cstdint>
 #include <list>
+#include <memory>
 #include <optional>
+#include <string_view>
 #include <unordered_map>
 #include <utility>
 
 namespace stargate::internal {
 
 struct child {
-  child_spec spec;
-  std::any argument;          ///< Of a dynamic child: what `start_dynamic_child` brought.
-  caf::actor who;             ///< Set by `child_list` only.
-  caf::actor_addr last_actor; ///< Who it was before it ended.
+  std::shared_ptr<const child_spec> spec; ///< Never null. Set by `child_list` only.
+  std::any argument;                      ///< Of a dynamic child: what `start_dynamic_child` brought.
+  caf::actor who;                         ///< Set by `child_list` only.
+  caf::actor_addr last_actor;             ///< Who it was before it ended.
   child_state state = child_state::stopped;
   std::uint64_t restarts = 0;
   caf::error last_exit;
@@ -43,12 +45,20 @@ public:
   [[nodiscard]] auto end() const { return children_.end(); }
   [[nodiscard]] std::size_t size() const { return children_.size(); }
 
-  child& add(child_spec spec, std::chrono::steady_clock::time_point now) {
+  child& add(std::shared_ptr<const child_spec> spec, std::chrono::steady_clock::time_point now) {
     auto& c = children_.emplace_back();
     c.spec = std::move(spec);
     c.since = now;
-    by_id_.emplace(c.spec.id, std::prev(children_.end()));
+    by_id_.emplace(c.spec->id, std::prev(children_.end()));
     return c;
+  }
+
+  /// @param spec has the same id
+  void change_spec(child& c, std::shared_ptr<const child_spec> spec) {
+    const auto place = place_of(c);
+    by_id_.erase(c.spec->id);
+    c.spec = std::move(spec);
+    by_id_.emplace(c.spec->id, place);
   }
 
   [[nodiscard]] child* find(const child_id& id) {
@@ -59,7 +69,7 @@ public:
     const auto i = by_actor_.find(who);
     return i == by_actor_.end() ? nullptr : &*i->second;
   }
-  [[nodiscard]] iterator place_of(const child& c) { return by_id_.find(c.spec.id)->second; }
+  [[nodiscard]] iterator place_of(const child& c) { return by_id_.find(c.spec->id)->second; }
 
   /// The child is this actor now, or none.
   void assign(child& c, const caf::actor& who) {
@@ -72,7 +82,7 @@ public:
 
   void erase(child& c) {
     assign(c, {});
-    const auto i = by_id_.find(c.spec.id);
+    const auto i = by_id_.find(c.spec->id);
     const auto place = i->second;
     by_id_.erase(i);
     children_.erase(place);
@@ -83,7 +93,7 @@ public:
 
 private:
   std::list<child> children_;
-  std::unordered_map<child_id, iterator> by_id_;
+  std::unordered_map<std::string_view, iterator> by_id_; ///< The ids are those of the specs.
   std::unordered_map<caf::actor_addr, iterator> by_actor_;
 };
 

@@ -106,7 +106,7 @@ struct lifecycle {
 
   void report(supervisor_report::event what, const child& c, const caf::error& why = {}) {
     if (options.on_report)
-      options.on_report({what, options.name, c.spec.id, why, c.restarts});
+      options.on_report({what, options.name, c.spec->id, why, c.restarts});
   }
 
   void now_runs(child& c) {
@@ -129,7 +129,7 @@ struct lifecycle {
   /// What is left of a child that is not started again by itself. @par Source OTP's `del_child`.
   void retire(child& c) {
     enter(c, child_state::stopped);
-    if (is_simple() || c.spec.restart == restart::temporary)
+    if (is_simple() || c.spec->restart == restart::temporary)
       list.erase(c);
   }
 
@@ -171,7 +171,7 @@ struct lifecycle {
 
   void starting_failed(const std::string& why) {
     auto* c = starting.children[starting.next];
-    auto text = "child '" + c->spec.id + "' of " + options.name + " did not start: " + why;
+    auto text = "child '" + c->spec->id + "' of " + options.name + " did not start: " + why;
     say(ending || leaving ? log_level::info : log_level::error, text);
     auto failure = make_error(errc::start_failed, std::move(text));
     if (!ending && !leaving)
@@ -182,12 +182,12 @@ struct lifecycle {
 
   /// Starts one child. Gives why it failed, if it did; if it has to report first, that is the current step.
   std::optional<std::string> start_one(child& c) {
-    if (ending || (leaving && c.spec.start_timeout)) // who has to report first would hold up the stop
+    if (ending || (leaving && c.spec->start_timeout)) // who has to report first would hold up the stop
       return "the supervisor is stopping";
     c.began.reset();
     caf::expected<caf::actor> made = make_error(errc::start_failed, "it was not called");
     try {
-      made = c.spec.start(start_context{self->system(), caf::actor_cast<caf::actor>(self), c.argument});
+      made = c.spec->start(start_context{self->system(), caf::actor_cast<caf::actor>(self), c.argument});
     } catch (const std::exception& e) {
       made = make_error(errc::start_failed, e.what());
     } catch (...) {
@@ -201,21 +201,21 @@ struct lifecycle {
     if (!*made)
       return std::nullopt; // nothing to run: OTP's `ignore`
     list.assign(c, *made);
-    live->add(c.who, c.spec.type);
+    live->add(c.who, c.spec->type);
     monitor(self, c.who);
-    if (!c.spec.start_timeout) {
+    if (!c.spec->start_timeout) {
       now_runs(c);
       return std::nullopt;
     }
     enter(c, child_state::starting);
-    begin_step([this, &c] { kill_unstarted(c); }, c.spec.start_timeout);
+    begin_step([this, &c] { kill_unstarted(c); }, c.spec->start_timeout);
     return std::nullopt;
   }
 
   void kill_unstarted(child& c) {
     stop_batch({&c}, true, [this, &c] {
       c.last_exit =
-        make_error(errc::start_timeout, "it did not report within " + std::to_string(c.spec.start_timeout->count())
+        make_error(errc::start_timeout, "it did not report within " + std::to_string(c.spec->start_timeout->count())
                                           + " ms that it had started");
       starting_failed(describe(c.last_exit));
     });
@@ -280,7 +280,7 @@ struct lifecycle {
     stopping.left = asked.size();
     if (asked.empty())
       return;
-    const auto how = by_force ? shutdown::brutal_kill() : shutdown_of(asked.front()->spec);
+    const auto how = by_force ? shutdown::brutal_kill() : shutdown_of(*asked.front()->spec);
     if (how.kills())
       return kill(std::move(asked), false);
     std::optional<std::chrono::milliseconds> patience;
@@ -294,7 +294,7 @@ struct lifecycle {
         auto late = asked;
         std::erase_if(late, [](const child* c) { return !c->awaited; });
         for (const auto* c : late)
-          say(log_level::warning, "child '" + c->spec.id + "' did not stop in time: killing it");
+          say(log_level::warning, "child '" + c->spec->id + "' did not stop in time: killing it");
         kill(std::move(late), true);
       },
       patience);
@@ -315,7 +315,7 @@ struct lifecycle {
           if (!c->awaited)
             continue;
           say(log_level::error,
-              "child '" + c->spec.id + "' does not even react to being killed: it hangs, and is given up");
+              "child '" + c->spec->id + "' does not even react to being killed: it hangs, and is given up");
           forget_actor(*c, caf::exit_reason::kill);
         }
         stopping.left = 0;
@@ -328,7 +328,7 @@ struct lifecycle {
 
   void on_awaited_end(child& c, const caf::error& why) {
     if (!is_normal_exit(why) && why != caf::exit_reason::kill) {
-      say(log_level::warning, "child '" + c.spec.id + "' ended badly while it was stopped: " + describe(why));
+      say(log_level::warning, "child '" + c.spec->id + "' ended badly while it was stopped: " + describe(why));
       report(supervisor_report::event::shutdown_error, c, why);
     }
     forget_actor(c, why);
@@ -345,18 +345,18 @@ struct lifecycle {
     if (c == nullptr || !c->ended)
       return operations.finish(); // an operation has taken note of it already
     const auto why = *std::exchange(c->ended, std::nullopt);
-    const auto id = c->spec.id;
+    const auto id = c->spec->id;
     forget_actor(*c, why);
     if (ending)
       return operations.finish();
-    if (is_restarted(c->spec.restart, why) || !is_normal_exit(why))
+    if (is_restarted(c->spec->restart, why) || !is_normal_exit(why))
       report(supervisor_report::event::child_terminated, *c, why);
-    if (is_restarted(c->spec.restart, why)) {
+    if (is_restarted(c->spec->restart, why)) {
       say(log_level::warning, "child '" + id + "' ended: " + describe(why));
       return restart(*c);
     }
     say(log_level::info, "child '" + id + "' ended and is not restarted: " + describe(why));
-    const bool significant = c->spec.significant;
+    const bool significant = c->spec->significant;
     retire(*c);
     if (!shuts_down(options.auto_shutdown, significant, another_significant_left()))
       return operations.finish();
@@ -367,7 +367,7 @@ struct lifecycle {
   [[nodiscard]] bool another_significant_left() const {
     return options.auto_shutdown == auto_shutdown::all_significant
            && std::any_of(list.begin(), list.end(),
-                          [](const child& c) { return c.spec.significant && c.state != child_state::stopped; });
+                          [](const child& c) { return c.spec->significant && c.state != child_state::stopped; });
   }
 
   void restart(child& c) {
@@ -379,13 +379,13 @@ struct lifecycle {
     const auto touched = pointers(first, last);
     const bool alone = is_simple() || options.strategy == strategy::one_for_one;
     auto wait = std::chrono::milliseconds::zero();
-    if (c.spec.backoff)
-      wait = c.waits.next(*c.spec.backoff, c.began ? now() - *c.began : std::chrono::steady_clock::duration::zero());
+    if (c.spec->backoff)
+      wait = c.waits.next(*c.spec->backoff, c.began ? now() - *c.began : std::chrono::steady_clock::duration::zero());
     stop_all(touched, [this, touched, alone, wait] {
       ++last_wait;
       std::vector<child*> again;
       for (auto* x : touched) {
-        if (!alone && x->spec.restart == restart::temporary) {
+        if (!alone && x->spec->restart == restart::temporary) {
           list.erase(*x); // it was stopped with the others, and is not started again
           continue;
         }
@@ -410,7 +410,7 @@ struct lifecycle {
             enter(*x, child_state::stopped);
         if (!ending) {
           enter(*failed, child_state::restarting);
-          send(self, caf::actor_cast<caf::actor>(self), internal::try_again{failed->spec.id});
+          send(self, caf::actor_cast<caf::actor>(self), internal::try_again{failed->spec->id});
         }
       }
       operations.finish();
@@ -436,11 +436,11 @@ struct lifecycle {
   void give_up(child& c) {
     const auto why = describe(c.last_exit);
     say(log_level::error, "more than " + std::to_string(options.intensity) + " restarts within "
-                            + std::to_string(options.period.count()) + " s, the last of child '" + c.spec.id
+                            + std::to_string(options.period.count()) + " s, the last of child '" + c.spec->id
                             + "' which ended with: " + why + "; giving up");
     report(supervisor_report::event::gave_up, c, c.last_exit);
-    end_with(make_error(exit_code::shutdown,
-                        options.name + " gave up: child '" + c.spec.id + "' ended again and again, last with: " + why));
+    end_with(make_error(exit_code::shutdown, options.name + " gave up: child '" + c.spec->id
+                                               + "' ended again and again, last with: " + why));
   }
 
   /// Stops everything and ends. It takes the place of the operation that calls it.

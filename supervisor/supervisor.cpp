@@ -35,9 +35,25 @@ struct supervisor_state : internal::lifecycle {
   static inline const char* name = "stargate.supervisor";
   const caf::actor parent;
 
-  supervisor_state(caf::event_based_actor* of, supervisor_options with, caf::actor parent_)
-    : lifecycle{of, std::move(with)},
-      parent{std::move(parent_)} {}
+  std::shared_ptr<const supervisor_options> beginning; ///< Until its children are in the list.
+
+  /// @param with is shared with whoever may start it again: children hold their part of it
+  supervisor_state(caf::event_based_actor* of, std::shared_ptr<const supervisor_options> with, caf::actor parent_)
+    : lifecycle{of, without_children(*with)},
+      parent{std::move(parent_)},
+      beginning{std::move(with)} {}
+
+  static supervisor_options without_children(const supervisor_options& of) {
+    return {.name = of.name,
+            .strategy = of.strategy,
+            .intensity = of.intensity,
+            .period = of.period,
+            .auto_shutdown = of.auto_shutdown,
+            .max_children = of.max_children,
+            .kill_timeout = of.kill_timeout,
+            .log = of.log,
+            .on_report = of.on_report};
+  }
 
   // -- requests
 
@@ -60,10 +76,10 @@ struct supervisor_state : internal::lifecycle {
   caf::error refusal(const child& c) const {
     switch (c.state) {
       case child_state::stopped:
-        return make_error(errc::child_present, "'" + c.spec.id + "' is a child of " + options.name + ", not running");
+        return make_error(errc::child_present, "'" + c.spec->id + "' is a child of " + options.name + ", not running");
       case child_state::restarting:
-        return make_error(errc::child_restarting, "'" + c.spec.id + "' of " + options.name + " is being restarted");
-      default: return make_error(errc::child_running, "'" + c.spec.id + "' is a running child of " + options.name);
+        return make_error(errc::child_restarting, "'" + c.spec->id + "' of " + options.name + " is being restarted");
+      default: return make_error(errc::child_running, "'" + c.spec->id + "' is a running child of " + options.name);
     }
   }
   caf::error unknown(const child_id& id) const {
@@ -79,7 +95,7 @@ struct supervisor_state : internal::lifecycle {
   void start_added(child& c, const answer_found& answer) {
     start_all({&c}, [this, &c, answer](const caf::error& failure, child*) {
       const auto who = c.who;
-      if (failure || (!who && (is_simple() || c.spec.restart == restart::temporary)))
+      if (failure || (!who && (is_simple() || c.spec->restart == restart::temporary)))
         list.erase(c);
       if (failure)
         return answer(failure);
@@ -99,7 +115,7 @@ struct supervisor_state : internal::lifecycle {
         return answer(other->who ? refusal(*other)
                                  : make_error(errc::child_present, "'" + spec.id + "' is a child of " + options.name
                                                                      + " already, not running"));
-      start_added(list.add(spec, now()), answer);
+      start_added(list.add(std::make_shared<const child_spec>(spec), now()), answer);
     });
   }
 
@@ -113,7 +129,7 @@ struct supervisor_state : internal::lifecycle {
                                                        + " children, which is as many as it may"));
       auto spec = *model;
       spec.id += "#" + std::to_string(++last_dynamic);
-      auto& c = list.add(std::move(spec), now());
+      auto& c = list.add(std::make_shared<const child_spec>(std::move(spec)), now());
       c.argument = argument;
       start_added(c, answer);
     });
@@ -152,7 +168,7 @@ struct supervisor_state : internal::lifecycle {
 
   void terminate(child& c, const std::function<void(caf::expected<child_done>)>& answer) {
     stop_batch({&c}, false, [this, &c, answer] {
-      const auto id = c.spec.id;
+      const auto id = c.spec->id;
       retire(c); // also one that was to be restarted
       answer(child_done{id});
     });
@@ -196,7 +212,7 @@ struct supervisor_state : internal::lifecycle {
       const auto* c = is_simple() ? nullptr : list.find(id);
       if (c == nullptr)
         return answer(unknown(id));
-      answer(c->spec);
+      answer(*c->spec);
     });
   }
 
@@ -224,19 +240,20 @@ struct supervisor_state : internal::lifecycle {
 
   void change_model(child_spec to) {
     for (auto& c : list) {
-      auto id = std::move(c.spec.id);
-      c.spec = to;
-      c.spec.id = std::move(id);
+      auto spec = std::make_shared<child_spec>(to);
+      spec->id = c.spec->id;
+      list.change_spec(c, std::move(spec));
     }
     model = std::move(to);
   }
 
   void change_children(std::vector<child_spec> specs) {
     auto kept = all_children();
-    for (auto& spec : specs) {
-      if (auto* c = list.find(spec.id)) {
+    for (auto& to : specs) {
+      auto spec = std::make_shared<const child_spec>(std::move(to));
+      if (auto* c = list.find(spec->id)) {
         std::erase(kept, c);
-        c->spec = std::move(spec);
+        list.change_spec(*c, std::move(spec));
         list.move_to_end(*c);
       } else {
         list.add(std::move(spec), now());
@@ -251,7 +268,7 @@ struct supervisor_state : internal::lifecycle {
     result.restarts = restarts;
     result.list.reserve(list.size());
     for (const auto& c : list)
-      result.list.push_back({c.spec.id, c.who, c.state, c.spec.type, c.restarts, c.last_exit, c.since});
+      result.list.push_back({c.spec->id, c.who, c.state, c.spec->type, c.restarts, c.last_exit, c.since});
     return result;
   }
 
@@ -261,7 +278,7 @@ struct supervisor_state : internal::lifecycle {
       // OTP looks whether children are alive, but takes those of a template for it until it has seen them end.
       const bool active = is_simple() ? c.state != child_state::restarting : c.who && !has_ended(c.who);
       result.active += active ? 1 : 0;
-      ++(c.spec.type == child_type::supervisor ? result.supervisors : result.workers);
+      ++(c.spec->type == child_type::supervisor ? result.supervisors : result.workers);
     }
     result.specs = is_simple() ? 1 : list.size();
     return result;
@@ -321,20 +338,20 @@ struct supervisor_state : internal::lifecycle {
   // -- the beginning
 
   void start_tree() {
-    if (auto wrong = check(options))
+    const auto with = std::exchange(beginning, nullptr);
+    if (auto wrong = check(*with))
       return end_with(std::move(wrong));
-    auto specs = std::exchange(options.children, {});
     if (is_simple())
-      model = std::move(specs.front());
+      model = with->children.front();
     else
-      for (auto& spec : specs)
-        list.add(std::move(spec), now());
+      for (const auto& spec : with->children)
+        list.add({with, &spec}, now());
     start_all(all_children(), [this](const caf::error& failure, child*) {
       if (failure)
         return end_with(leaving ? *leaving : make_error(exit_code::shutdown, describe(failure)));
       // Temporary children with nothing to run are gone already.
       for (auto* c : all_children())
-        if (!c->who && c->spec.restart == restart::temporary)
+        if (!c->who && c->spec->restart == restart::temporary)
           list.erase(*c);
       if (parent)
         send(self, parent, child_started{caf::actor_cast<caf::actor>(self)});
@@ -366,18 +383,24 @@ struct supervisor_state : internal::lifecycle {
   }
 };
 
+caf::actor spawn_shared(caf::actor_system& system, std::shared_ptr<const supervisor_options> options,
+                        caf::actor parent) {
+  return spawn_state<supervisor_state>(system, std::move(options), std::move(parent));
+}
+
 } // namespace
 
 caf::actor spawn_supervisor(caf::actor_system& system, supervisor_options options, caf::actor parent) {
   init_supervision(); // it was done before `main`, in a file that a static library leaves out where nobody asks for it
-  return spawn_state<supervisor_state>(system, std::move(options), std::move(parent));
+  return spawn_shared(system, std::make_shared<const supervisor_options>(std::move(options)), std::move(parent));
 }
 
 child_spec supervisor_spec(child_id id, supervisor_options options, restart restart) {
   child_spec spec;
   spec.id = std::move(id);
-  spec.start = [options = std::move(options)](const start_context& context) -> caf::expected<caf::actor> {
-    return spawn_supervisor(context.system, options, context.supervisor);
+  spec.start = [options = std::make_shared<const supervisor_options>(std::move(options))](
+                 const start_context& context) -> caf::expected<caf::actor> {
+    return spawn_shared(context.system, options, context.supervisor);
   };
   spec.restart = restart;
   spec.type = child_type::supervisor;

@@ -16,7 +16,7 @@ struct fixture : test::actor_fixture {
     const role_keys keys{role::producer, {.topic = "x"}, {}};
     producer_options o{.topic = keys.topic(), .send_timeout = 10s, .max_pending = 100};
     o.effectively_once = once;
-    watch(spawn_producer_ack(tree, keys, o, nullptr, me()));
+    watch(spawn_producer_ack(tree, keys, std::make_shared<const producer_options>(o), nullptr, me()));
   }
 
   // Shared, since what the actor has not answered it answers as it goes, which is after this.
@@ -322,7 +322,7 @@ TEST_CASE_METHOD(test::actor_fixture, "what is known of a producer names its ack
   const auto known = tree->plan.producing_to(keys.topic());
   REQUIRE(known);
   CHECK_FALSE(known->acknowledger());
-  watch(spawn_producer_ack(tree, keys, o, nullptr, me()));
+  watch(spawn_producer_ack(tree, keys, std::make_shared<const producer_options>(o), nullptr, me()));
   CHECK(known->acknowledger() == subject);
   SECTION("until it is killed") {
     send_exit(subject, caf::exit_reason::kill);
@@ -346,7 +346,7 @@ struct narrow : test::actor_fixture {
   narrow() {
     const role_keys keys{role::producer, {.topic = "x"}, {}};
     producer_options o{.topic = keys.topic(), .send_timeout = 10s, .max_pending = 2};
-    watch(spawn_producer_ack(tree, keys, o, nullptr, me()));
+    watch(spawn_producer_ack(tree, keys, std::make_shared<const producer_options>(o), nullptr, me()));
     post(subject, handshake_wanted{1, me()});
     REQUIRE(take<handshake>());
     post(subject, link_up{1, me()});

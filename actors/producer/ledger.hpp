@@ -4,13 +4,13 @@
 
 #include "actors/producer/publication.hpp"
 #include "actors/shared/metrics.hpp"
+#include "libstargate/base/late_deque.hpp"
 #include "libstargate/connection/frame_memory.hpp"
 #include "libstargate/connection/transport.hpp"
 #include "libstargate/protocol/crypto.hpp"
 
 #include <chrono>
 #include <cstdint>
-#include <deque>
 #include <list>
 #include <optional>
 #include <string>
@@ -99,7 +99,7 @@ private:
   const std::shared_ptr<connection::frame_memory> memory_;
   const std::size_t max_pending_;
   const std::chrono::milliseconds send_timeout_;
-  std::deque<entry> pending_; ///< The sequence of the first is `first_sequence_`.
+  late_deque<entry> pending_; ///< The sequence of the first is `first_sequence_`.
   std::uint64_t first_sequence_ = 0;
   std::size_t new_from_ = 0; ///< The place in `pending_` from where on nothing was taken yet.
   std::size_t pending_count_ = 0;

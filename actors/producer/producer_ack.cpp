@@ -42,7 +42,7 @@ struct producer_ack_state {
   caf::event_based_actor* const self;
   const tree_context_ptr tree;
   const std::string key, socket_key;
-  const producer_options options;
+  const std::shared_ptr<const producer_options> options; ///< Never null.
   const std::shared_ptr<const protocol::encryptor> encrypts;
   const caf::actor supervisor;
   internal::ledger ledger;
@@ -61,8 +61,9 @@ struct producer_ack_state {
   std::optional<ledger::clock::time_point> alarm; ///< When the next `expire` comes.
   std::uint64_t alarm_generation = 0;
 
-  producer_ack_state(caf::event_based_actor* of, tree_context_ptr in, const role_keys& keys, producer_options with,
-                     std::shared_ptr<const protocol::encryptor> by, caf::actor below)
+  producer_ack_state(caf::event_based_actor* of, tree_context_ptr in, const role_keys& keys,
+                     std::shared_ptr<const producer_options> with, std::shared_ptr<const protocol::encryptor> by,
+                     caf::actor below)
     : self{of},
       tree{std::move(in)},
       key{keys.acknowledger()},
@@ -70,10 +71,10 @@ struct producer_ack_state {
       options{std::move(with)},
       encrypts{std::move(by)},
       supervisor{std::move(below)},
-      ledger{to_string(keys.topic()),      options.max_pending, options.send_timeout, encrypts,
+      ledger{to_string(keys.topic()),      options->max_pending, options->send_timeout, encrypts,
              tree->metrics.of(socket_key), tree->frame_memory},
-      desk{producing_of(*tree, options)} {
-    if (!options.effectively_once)
+      desk{producing_of(*tree, *options)} {
+    if (!options->effectively_once)
       return;
     numbers.emplace();
     take_new_name(); // what an earlier ledger sent is nobody's to number any more
@@ -105,7 +106,7 @@ struct producer_ack_state {
 
   void take(const caf::actor_addr& of, message content, receipt_handler answer) {
     const bool fits = desk.enter(of);
-    answer = traced(*tree, options.topic, content, std::move(answer));
+    answer = traced(*tree, options->topic, content, std::move(answer));
     auto item = std::make_shared<publication>(std::move(content), std::move(answer), desk.of(), fits);
     if (fits)
       ledger.publish(std::move(item), true, now());
@@ -232,7 +233,7 @@ struct producer_ack_state {
 
   void take_new_name() {
     static constexpr char digits[] = "0123456789abcdef";
-    auto known_as = options.producer_name.value_or("stargate") + "-";
+    auto known_as = options->producer_name.value_or("stargate") + "-";
     for (auto bits = tree->world->random(), i = std::uint64_t{0}; i < 16; ++i, bits >>= 4)
       known_as += digits[bits & 15];
     numbers->begin_anew(std::move(known_as), ledger.first());
@@ -247,7 +248,7 @@ struct producer_ack_state {
 
   /// What a handshake says: which producer this is, and where it goes on.
   caf::expected<std::string> path() {
-    auto with = options;
+    auto with = *options;
     if (numbers) {
       auto start = numbers->connect(ledger.first());
       with.producer_name = std::move(start.producer_name);
@@ -258,7 +259,7 @@ struct producer_ack_state {
       return result;
     auto parameter = encrypts->parameter();
     if (!parameter)
-      return make_error(errc::crypto_failed, to_string(options.topic) + ": " + context_of(parameter.error()));
+      return make_error(errc::crypto_failed, to_string(options->topic) + ": " + context_of(parameter.error()));
     return result + (result.find('?') == std::string::npos ? "?" : "&")
            + "encryptionKeys=" + protocol::percent_encode(*parameter);
   }
@@ -296,9 +297,9 @@ struct producer_ack_state {
   void on_up(const link_up& m) {
     if (m.connection != attempt)
       return;
-    if (!is_fit && needs_check(options)) {
+    if (!is_fit && needs_check(*options)) {
       if (!std::exchange(held, m))
-        check_fitness(tree, options, caf::actor_cast<caf::actor>(self));
+        check_fitness(tree, *options, caf::actor_cast<caf::actor>(self));
       return;
     }
     connection = m.connection;
@@ -377,7 +378,7 @@ struct producer_ack_state {
 
 } // namespace
 
-caf::actor spawn_producer_ack(tree_context_ptr tree, role_keys keys, producer_options options,
+caf::actor spawn_producer_ack(tree_context_ptr tree, role_keys keys, std::shared_ptr<const producer_options> options,
                               std::shared_ptr<const protocol::encryptor> encrypts, caf::actor supervisor) {
   const auto here = tree;
   return here->counted(spawn_state<producer_ack_state>(here->system, std::move(tree), std::move(keys),

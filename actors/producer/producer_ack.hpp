@@ -10,7 +10,8 @@
 
 namespace stargate::internal {
 
-[[nodiscard]] caf::actor spawn_producer_ack(tree_context_ptr tree, role_keys keys, producer_options options,
+[[nodiscard]] caf::actor spawn_producer_ack(tree_context_ptr tree, role_keys keys,
+                                            std::shared_ptr<const producer_options> options,
                                             std::shared_ptr<const protocol::encryptor> encrypts, caf::actor supervisor);
 
 } // namespace stargate::internal

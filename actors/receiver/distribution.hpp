@@ -5,13 +5,13 @@
 #include "actors/receiver/demand.hpp"
 #include "actors/receiver/messages.hpp"
 #include "actors/receiver/rate_limiter.hpp"
+#include "libstargate/base/late_deque.hpp"
 #include "libstargate/protocol/frames.hpp"
 
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <iterator>
 #include <string>
@@ -120,7 +120,7 @@ private:
     return (key ? std::hash<std::string>{}(*key) : sequence_) % waiting_.size();
   }
 
-  static std::size_t move_to(std::vector<share>& result, const Receiver& who, std::deque<raw_message>& queue,
+  static std::size_t move_to(std::vector<share>& result, const Receiver& who, late_deque<raw_message>& queue,
                              std::size_t count) {
     if (count == 0)
       return 0;
@@ -130,7 +130,7 @@ private:
     return count;
   }
 
-  std::vector<std::deque<raw_message>> waiting_;
+  std::vector<late_deque<raw_message>> waiting_;
   internal::demand<Receiver> demand_;
   std::vector<std::pair<Receiver, std::size_t>> places_;
   rate_limiter limiter_;

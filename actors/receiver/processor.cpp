@@ -17,13 +17,13 @@
 #include "actors/receiver/own_handler.hpp"
 #include "actors/shared/join.hpp"
 #include "actors/shared/spans.hpp"
+#include "libstargate/base/late_deque.hpp"
 #include "libstargate/protocol/crypto.hpp"
 #include "libstargate/protocol/frames.hpp"
 
 #include <stargate/vitals.hpp>
 
 #include <algorithm>
-#include <deque>
 #include <iterator>
 #include <optional>
 #include <stdexcept>
@@ -54,7 +54,7 @@ struct processor_state {
   std::unique_ptr<message_handler> handler; ///< Empty where messages go to an actor.
   taking_handler* taker = nullptr;          ///< The handler, if it is one to which messages are given away.
   caf::actor dispatcher;
-  std::deque<queued> queue;
+  late_deque<queued> queue;
   internal::environment::clock::time_point now; ///< Of the slice: as late as was looked.
   std::size_t owed = 0; ///< Asked for and not handled yet: at the dispatcher, on the way, or in the queue.
   handling_spans spans; ///< Of what is in hand.
@@ -474,7 +474,7 @@ struct processor_state {
       [this](const link_down& m) {
         place.leave();
         // The broker delivers again what was not acknowledged; handling it here as well would only do it twice.
-        owed -= std::erase_if(queue, [&](const queued& q) { return q.origin->connection <= m.connection; });
+        owed -= queue.erase_if([&](const queued& q) { return q.origin->connection <= m.connection; });
         owed -= std::erase_if(gathered, [&](const auto& g) { return g.origin->connection <= m.connection; });
         ask_for_more();
       },

@@ -83,7 +83,7 @@ child_spec producer_spec(const tree_context_ptr& tree, const std::shared_ptr<con
   const auto encrypts = o->encryption.empty() ? nullptr : std::make_shared<const protocol::encryptor>(o->encryption);
   std::vector<child_spec> children;
   children.push_back(worker(tree, keys.acknowledger(), [=](const start_context& c) -> caf::expected<caf::actor> {
-    return spawn_producer_ack(tree, role_keys_of(*o), *o, encrypts, c.supervisor);
+    return spawn_producer_ack(tree, role_keys_of(*o), o, encrypts, c.supervisor);
   }));
   children.push_back(worker(tree, keys.socket(), [=](const start_context& c) -> caf::expected<caf::actor> {
     return spawn_socket(tree, {role_keys_of(*o), c.supervisor, o->effectively_once}, c.supervisor);

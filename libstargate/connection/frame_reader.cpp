@@ -1,6 +1,7 @@
 #include "libstargate/connection/frame_reader.hpp"
 
 #include "libstargate/connection/frame_memory.hpp"
+#include "libstargate/connection/give_back.hpp"
 #include "libstargate/connection/masking.hpp"
 
 #include <algorithm>
@@ -139,7 +140,7 @@ frame_reader::outcome frame_reader::take_data(std::string_view piece, frame_even
   if (message_.size() < beginning_of_a_message && left_ > 0)
     return outcome::fine; // more of its beginning comes
   stand_in_ = events.on_oversized(std::string_view{message_}.substr(0, beginning_of_a_message), whole);
-  message_ = {};
+  give_back(message_);
   return stand_in_ ? outcome::fine : outcome::too_large;
 }
 

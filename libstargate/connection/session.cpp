@@ -1,5 +1,7 @@
 #include "libstargate/connection/session.hpp"
 
+#include "libstargate/connection/give_back.hpp"
+
 #include <algorithm>
 #include <array>
 #include <iterator>
@@ -30,7 +32,8 @@ session::session(endpoint to, std::unique_ptr<observer> who)
 // -- connecting
 
 void session::begin(clock::time_point now, std::optional<proxy> through) {
-  through_ = std::move(through);
+  if (through)
+    through_ = std::make_unique<const proxy>(std::move(*through));
   connect_by_ = late_at_ = now + to_.connect_timeout;
 }
 
@@ -68,7 +71,7 @@ session::next session::connect(tls* by) {
     if (!peer_spoke_)
       last_failure_ = stream_.problem();
   }
-  return over({end::unreachable, 0, last_failure_});
+  return over({end::unreachable, 0, last_failure_.empty() ? "no connection could be begun" : last_failure_});
 }
 
 /// One address failed. The next has its turn, if there is one.
@@ -87,7 +90,7 @@ session::next session::on_connected() {
   if (!through_)
     return begin_securing();
   phase_ = phase::tunnelling;
-  answer_.emplace(false);
+  answer_ = std::make_unique<answer_reader>(false);
   const auto request = connect_request(to_, *through_);
   out_.assign(request.begin(), request.end());
   return write();
@@ -121,7 +124,7 @@ session::next session::go_on_securing() {
 
 session::next session::begin_upgrade() {
   phase_ = phase::upgrading;
-  answer_.emplace(true);
+  answer_ = std::make_unique<answer_reader>(true);
   key_ = make_key();
   const auto request = upgrade_request(to_, key_);
   out_.assign(request.begin(), request.end());
@@ -155,9 +158,9 @@ session::next session::take_whole_answer() {
     return attempt_failed(std::move(wrong));
   const auto behind = std::string{answer_->behind()};
   answer_.reset();
-  key_ = {};
+  give_back(key_);
   if (written_ == out_.size()) { // the request needs no room any more
-    out_ = {};
+    give_back(out_);
     written_ = 0;
   }
   return opened(behind);
@@ -181,6 +184,9 @@ session::next session::refused() {
 
 session::next session::opened(std::string_view behind) {
   phase_ = phase::open;
+  addresses_.clear(); // there are thousands of connections, and this one needs that no more
+  give_back(to_.path);
+  give_back(last_failure_);
   heard_at_ = clock::now();
   late_at_ = heard_at_ + to_.ping_interval;
   observer_->on_open();
@@ -328,7 +334,7 @@ void session::drop_unsent() {
   unsent_.clear();
   taken_ = 0;
   if (unsent_.capacity() > frames_to_keep)
-    unsent_ = {};
+    give_back(unsent_);
 }
 
 session::next session::write() {
@@ -338,8 +344,6 @@ session::next session::write() {
     if (written_ == out_.size()) {
       out_.clear();
       written_ = 0;
-      if (out_.capacity() > out_to_keep)
-        out_ = {};
       if (phase_ == phase::open || phase_ == phase::closing)
         take_unsent();
       if (out_.empty() && phase_ == phase::closing) {
@@ -347,6 +351,8 @@ session::next session::write() {
         phase_ = phase::close_sent;
       }
       if (out_.empty()) {
+        if (out_.capacity() > out_to_keep)
+          give_back(out_);
         wants_room_ = false;
         return next::wait;
       }

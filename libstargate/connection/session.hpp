@@ -42,7 +42,7 @@ public:
 
   /// The first step. @param through the proxy, whose addresses are then wanted
   void begin(clock::time_point now, std::optional<proxy> through);
-  [[nodiscard]] const std::optional<proxy>& through() const { return through_; }
+  [[nodiscard]] const proxy* through() const { return through_.get(); }
   void set_addresses(std::vector<std::string> addresses);
   /// Begins to connect to the next address. @param by how TLS is spoken, or null; it outlives the session
   [[nodiscard]] next connect(tls* by);
@@ -131,13 +131,13 @@ private:
   stream stream_;
   tls* tls_ = nullptr;
   std::list<std::string> addresses_;
-  std::optional<proxy> through_;
-  std::optional<answer_reader> answer_;
+  std::unique_ptr<const proxy> through_;  ///< Null without.
+  std::unique_ptr<answer_reader> answer_; ///< While an answer to a request is read.
   std::string key_;
   frame_reader reader_;
   std::optional<ended> end_;
-  std::string last_failure_ = "no connection could be begun";
-  bool peer_spoke_ = false; ///< And the last failure is about that.
+  std::string last_failure_; ///< Empty as long as nothing was tried.
+  bool peer_spoke_ = false;  ///< And the last failure is about that.
   std::vector<std::string> received_;
   std::size_t bytes_received_ = 0;
   std::vector<frame> unsent_; ///< From `taken_` on.
