@@ -60,12 +60,11 @@ names name_table::held_by(const caf::actor& who) const {
   names result;
   {
     const std::shared_lock guard{mutex_};
-    const auto held = names_.find(who.address());
-    if (held == names_.end() || has_ended(who))
+    if (has_ended(who))
       return result;
     std::set<std::string_view> each;
-    for (const auto* name : held->second)
-      each.insert(*name);
+    const auto [begin, end] = names_.equal_range(who.address());
+    std::for_each(begin, end, [&](const auto& entry) { each.insert(*entry.second); });
     for (const auto name : each)
       for (const auto& h : holders_.find(name)->second)
         if (h.who == who)
@@ -114,7 +113,7 @@ name_table::insertion name_table::insert(const std::string& name, const caf::act
     holders.clear();
   }
   holders.push_back({who, std::move(value)});
-  names_[who.address()].push_back(&key);
+  names_.emplace(who.address(), &key);
   return {{}, std::move(replaced)};
 }
 
@@ -138,14 +137,10 @@ std::vector<caf::actor> name_table::erase(std::string_view name, const caf::acto
 
 std::vector<std::string> name_table::erase_all(const caf::actor_addr& who) {
   const std::unique_lock guard{mutex_};
-  const auto held = names_.find(who);
-  if (held == names_.end())
-    return {};
   std::vector<std::string> freed;
-  freed.reserve(held->second.size());
-  for (const auto* name : held->second)
-    freed.push_back(*name);
-  names_.erase(held);
+  const auto [begin, end] = names_.equal_range(who);
+  std::for_each(begin, end, [&](const auto& entry) { freed.push_back(*entry.second); });
+  names_.erase(begin, end);
   for (const auto& name : freed) {
     const auto found = holders_.find(name);
     if (found == holders_.end())
@@ -186,15 +181,10 @@ void name_table::clear() {
 }
 
 void name_table::forget(const std::string& name, const caf::actor& who) {
-  const auto held = names_.find(who.address());
-  if (held == names_.end())
-    return;
-  const auto one = std::find_if(held->second.begin(), held->second.end(),
-                                [&](const std::string* held_name) { return *held_name == name; });
-  if (one != held->second.end())
-    held->second.erase(one);
-  if (held->second.empty())
-    names_.erase(held);
+  const auto [begin, end] = names_.equal_range(who.address());
+  const auto one = std::find_if(begin, end, [&](const auto& entry) { return *entry.second == name; });
+  if (one != end)
+    names_.erase(one);
 }
 
 } // namespace stargate::internal

@@ -68,7 +68,7 @@ private:
   const registry_keys keys_;
   mutable std::shared_mutex mutex_;
   by_name<std::vector<holder>> holders_;
-  std::unordered_map<caf::actor_addr, std::vector<const std::string*>> names_; // by holder: keys of holders_
+  std::unordered_multimap<caf::actor_addr, const std::string*> names_; // by holder: keys of holders_
   by_name<std::any> meta_;
 };
 

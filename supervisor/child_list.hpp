@@ -6,9 +6,12 @@
 
 #include "supervisor/restart.hpp"
 
+#include <algorithm>
 #include <any>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <list>
 #include <memory>
 #include <optional>
@@ -49,42 +52,54 @@ public:
     auto& c = children_.emplace_back();
     c.spec = std::move(spec);
     c.since = now;
-    by_id_.emplace(c.spec->id, std::prev(children_.end()));
+    if (index_)
+      index_->enter(std::prev(children_.end()));
+    else if (children_.size() > few)
+      make_index();
     return c;
   }
 
   /// @param spec has the same id
   void change_spec(child& c, std::shared_ptr<const child_spec> spec) {
     const auto place = place_of(c);
-    by_id_.erase(c.spec->id);
+    if (index_)
+      index_->by_id.erase(c.spec->id);
     c.spec = std::move(spec);
-    by_id_.emplace(c.spec->id, place);
+    if (index_)
+      index_->by_id.emplace(c.spec->id, place);
   }
 
   [[nodiscard]] child* find(const child_id& id) {
-    const auto i = by_id_.find(id);
-    return i == by_id_.end() ? nullptr : &*i->second;
+    if (!index_)
+      return first([&](const child& c) { return c.spec->id == id; });
+    const auto i = index_->by_id.find(id);
+    return i == index_->by_id.end() ? nullptr : &*i->second;
   }
   [[nodiscard]] child* find(const caf::actor_addr& who) {
-    const auto i = by_actor_.find(who);
-    return i == by_actor_.end() ? nullptr : &*i->second;
+    if (!index_)
+      return who ? first([&](const child& c) { return c.who && c.who.address() == who; }) : nullptr;
+    const auto i = index_->by_actor.find(who);
+    return i == index_->by_actor.end() ? nullptr : &*i->second;
   }
-  [[nodiscard]] iterator place_of(const child& c) { return by_id_.find(c.spec->id)->second; }
+
+  [[nodiscard]] iterator place_of(const child& c) {
+    return index_ ? index_->by_id.find(c.spec->id)->second
+                  : std::find_if(children_.begin(), children_.end(), [&](const child& other) { return &other == &c; });
+  }
 
   /// The child is this actor now, or none.
   void assign(child& c, const caf::actor& who) {
-    if (c.who)
-      by_actor_.erase(c.who.address());
+    if (index_ && c.who)
+      index_->by_actor.erase(c.who.address());
     c.who = who;
-    if (who)
-      by_actor_.emplace(who.address(), place_of(c));
+    if (index_ && who)
+      index_->by_actor.emplace(who.address(), place_of(c));
   }
 
   void erase(child& c) {
-    assign(c, {});
-    const auto i = by_id_.find(c.spec->id);
-    const auto place = i->second;
-    by_id_.erase(i);
+    const auto place = place_of(c);
+    if (index_)
+      index_->leave(place);
     children_.erase(place);
   }
 
@@ -92,9 +107,38 @@ public:
   void move_to_end(child& c) { children_.splice(children_.end(), children_, place_of(c)); }
 
 private:
+  static constexpr std::size_t few = 8; ///< So many are looked through: most supervisors have no more.
+
+  struct index {
+    std::unordered_map<std::string_view, iterator> by_id; ///< The ids are those of the specs.
+    std::unordered_map<caf::actor_addr, iterator> by_actor;
+
+    void enter(iterator place) {
+      by_id.emplace(place->spec->id, place);
+      if (place->who)
+        by_actor.emplace(place->who.address(), place);
+    }
+    void leave(iterator place) {
+      by_id.erase(place->spec->id);
+      if (place->who)
+        by_actor.erase(place->who.address());
+    }
+  };
+
+  void make_index() {
+    index_ = std::make_unique<index>();
+    for (auto i = children_.begin(); i != children_.end(); ++i)
+      index_->enter(i);
+  }
+
+  template <class Which>
+  [[nodiscard]] child* first(Which which) {
+    const auto i = std::find_if(children_.begin(), children_.end(), which);
+    return i == children_.end() ? nullptr : &*i;
+  }
+
   std::list<child> children_;
-  std::unordered_map<std::string_view, iterator> by_id_; ///< The ids are those of the specs.
-  std::unordered_map<caf::actor_addr, iterator> by_actor_;
+  std::unique_ptr<index> index_; ///< Null as long as there were few.
 };
 
 } // namespace stargate::internal

@@ -42,8 +42,8 @@ struct lifecycle {
   supervisor_options options; ///< Without its children, which are in the list.
   std::shared_ptr<live_children> live = std::make_shared<live_children>();
   child_list list;
-  std::optional<child_spec> model; ///< The template of `simple_one_for_one`.
-  std::uint64_t last_dynamic = 0;  ///< Numbers the children of the template.
+  std::shared_ptr<const child_spec> model; ///< The template of `simple_one_for_one`, else null.
+  std::uint64_t last_dynamic = 0;          ///< Numbers the children of the template.
   restart_log log;
   std::uint64_t restarts = 0;
   std::uint64_t last_wait = 0; ///< Numbers the restarts, for those that wait.

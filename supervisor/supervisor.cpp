@@ -244,7 +244,7 @@ struct supervisor_state : internal::lifecycle {
       spec->id = c.spec->id;
       list.change_spec(c, std::move(spec));
     }
-    model = std::move(to);
+    model = std::make_shared<const child_spec>(std::move(to));
   }
 
   void change_children(std::vector<child_spec> specs) {
@@ -342,7 +342,7 @@ struct supervisor_state : internal::lifecycle {
     if (auto wrong = check(*with))
       return end_with(std::move(wrong));
     if (is_simple())
-      model = with->children.front();
+      model = {with, &with->children.front()};
     else
       for (const auto& spec : with->children)
         list.add({with, &spec}, now());

@@ -28,9 +28,14 @@ private:
   std::atomic<std::uint64_t> value_{0};
 };
 
-/// How long something took, sorted into buckets. @par Threads any thread
+/// How long something took, sorted into buckets; it takes memory with the first. @par Threads any thread
 class time_histogram {
 public:
+  time_histogram() = default;
+  time_histogram(const time_histogram&) = delete;
+  time_histogram& operator=(const time_histogram&) = delete;
+  ~time_histogram() { delete parts_.load(); }
+
   using duration = std::chrono::steady_clock::duration;
   /// The upper bounds of the buckets; behind them is one without.
   static constexpr std::array<std::chrono::microseconds, 16> bounds{
@@ -43,16 +48,35 @@ public:
 
   void add(duration took) {
     const auto place = std::lower_bound(bounds.begin(), bounds.end(), took) - bounds.begin();
-    buckets_[static_cast<std::size_t>(place)].add();
-    nanoseconds_.add(static_cast<std::uint64_t>(
+    auto& p = there();
+    p.buckets[static_cast<std::size_t>(place)].add();
+    p.nanoseconds.add(static_cast<std::uint64_t>(
       std::max<std::int64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(took).count(), 0)));
   }
-  [[nodiscard]] std::uint64_t in_bucket(std::size_t place) const { return buckets_[place].value(); }
-  [[nodiscard]] double seconds() const { return static_cast<double>(nanoseconds_.value()) / 1e9; }
+  [[nodiscard]] std::uint64_t in_bucket(std::size_t place) const {
+    const auto* p = parts_.load(std::memory_order_acquire);
+    return p != nullptr ? p->buckets[place].value() : 0;
+  }
+  [[nodiscard]] double seconds() const {
+    const auto* p = parts_.load(std::memory_order_acquire);
+    return p != nullptr ? static_cast<double>(p->nanoseconds.value()) / 1e9 : 0;
+  }
 
 private:
-  std::array<counter, bounds.size() + 1> buckets_;
-  counter nanoseconds_;
+  struct parts {
+    std::array<counter, bounds.size() + 1> buckets;
+    counter nanoseconds;
+  };
+
+  parts& there() {
+    auto* p = parts_.load(std::memory_order_acquire);
+    if (p != nullptr)
+      return *p;
+    auto made = std::make_unique<parts>();
+    return parts_.compare_exchange_strong(p, made.get(), std::memory_order_acq_rel) ? *made.release() : *p;
+  }
+
+  std::atomic<parts*> parts_{nullptr}; ///< Owned.
 };
 
 /// Only grows, of what is rare: each of its reasons by itself. @par Threads any thread

@@ -82,6 +82,7 @@ child_spec producer_spec(const tree_context_ptr& tree, const std::shared_ptr<con
   // What was encrypted before a reconnect goes out again after it, so all connections share one key.
   const auto encrypts = o->encryption.empty() ? nullptr : std::make_shared<const protocol::encryptor>(o->encryption);
   std::vector<child_spec> children;
+  children.reserve(2);
   children.push_back(worker(tree, keys.acknowledger(), [=](const start_context& c) -> caf::expected<caf::actor> {
     return spawn_producer_ack(tree, role_keys_of(*o), o, encrypts, c.supervisor);
   }));
@@ -93,6 +94,7 @@ child_spec producer_spec(const tree_context_ptr& tree, const std::shared_ptr<con
 
 child_spec receiver_spec(const tree_context_ptr& tree, const receiver_ptr& p) {
   std::vector<child_spec> children;
+  children.reserve(2 + p->processors);
   children.push_back(worker(tree, p->keys.dispatcher(), [=](const start_context& c) -> caf::expected<caf::actor> {
     return spawn_dispatcher(tree, p, c.supervisor);
   }));
