@@ -26,20 +26,17 @@ namespace stargate::internal {
 
 /// What is set and kept, and what is done to children. An operation ends with `operations.finish()`.
 struct lifecycle {
-  lifecycle(caf::event_based_actor* self_, supervisor_options options_)
+  lifecycle(caf::event_based_actor* self_, std::shared_ptr<const supervisor_options> options_)
     : self{self_},
       options{std::move(options_)},
-      log{options.intensity, options.period} {
-    if (!options.log)
-      options.log = caf_log(self->system());
-  }
+      log{options->intensity, options->period} {}
 
   /// Is told how starting children went: the failure, and the child that failed.
   using started = std::function<void(const caf::error& failure, child* failed)>;
   using done = std::function<void()>;
 
   caf::event_based_actor* const self;
-  supervisor_options options; ///< Without its children, which are in the list.
+  std::shared_ptr<const supervisor_options> options; ///< Without its children, which are in the list. Never null.
   std::shared_ptr<live_children> live = std::make_shared<live_children>();
   child_list list;
   std::shared_ptr<const child_spec> model; ///< The template of `simple_one_for_one`, else null.
@@ -93,7 +90,7 @@ struct lifecycle {
 
   // -- children
 
-  [[nodiscard]] bool is_simple() const { return options.strategy == strategy::simple_one_for_one; }
+  [[nodiscard]] bool is_simple() const { return options->strategy == strategy::simple_one_for_one; }
 
   void enter(child& c, child_state state) {
     c.state = state;
@@ -102,11 +99,13 @@ struct lifecycle {
 
   std::chrono::steady_clock::time_point now() { return self->clock().now(); }
 
-  void say(log_level level, const std::string& text) { options.log(level, options.name, text); }
+  void say(log_level level, const std::string& text) {
+    options->log ? options->log(level, options->name, text) : caf_log(self->system())(level, options->name, text);
+  }
 
   void report(supervisor_report::event what, const child& c, const caf::error& why = {}) {
-    if (options.on_report)
-      options.on_report({what, options.name, c.spec->id, why, c.restarts});
+    if (options->on_report)
+      options->on_report({what, options->name, c.spec->id, why, c.restarts});
   }
 
   void now_runs(child& c) {
@@ -171,7 +170,7 @@ struct lifecycle {
 
   void starting_failed(const std::string& why) {
     auto* c = starting.children[starting.next];
-    auto text = "child '" + c->spec->id + "' of " + options.name + " did not start: " + why;
+    auto text = "child '" + c->spec->id + "' of " + options->name + " did not start: " + why;
     say(ending || leaving ? log_level::info : log_level::error, text);
     auto failure = make_error(errc::start_failed, std::move(text));
     if (!ending && !leaving)
@@ -321,7 +320,7 @@ struct lifecycle {
         stopping.left = 0;
         go_on_stopping();
       },
-      options.kill_timeout);
+      options->kill_timeout);
     for (const auto& who : actors)
       send_exit(who, caf::exit_reason::kill);
   }
@@ -358,14 +357,14 @@ struct lifecycle {
     say(log_level::info, "child '" + id + "' ended and is not restarted: " + describe(why));
     const bool significant = c->spec->significant;
     retire(*c);
-    if (!shuts_down(options.auto_shutdown, significant, another_significant_left()))
+    if (!shuts_down(options->auto_shutdown, significant, another_significant_left()))
       return operations.finish();
-    say(log_level::info, options.name + " shuts down, since its significant child '" + id + "' has ended");
-    end_with(make_error(exit_code::shutdown, options.name + " shut down when '" + id + "' had ended"));
+    say(log_level::info, options->name + " shuts down, since its significant child '" + id + "' has ended");
+    end_with(make_error(exit_code::shutdown, options->name + " shut down when '" + id + "' had ended"));
   }
 
   [[nodiscard]] bool another_significant_left() const {
-    return options.auto_shutdown == auto_shutdown::all_significant
+    return options->auto_shutdown == auto_shutdown::all_significant
            && std::any_of(list.begin(), list.end(),
                           [](const child& c) { return c.spec->significant && c.state != child_state::stopped; });
   }
@@ -375,9 +374,9 @@ struct lifecycle {
       return give_up(c);
     ++restarts;
     enter(c, child_state::restarting);
-    const auto [first, last] = affected(options.strategy, list.begin(), list.place_of(c), list.end());
+    const auto [first, last] = affected(options->strategy, list.begin(), list.place_of(c), list.end());
     const auto touched = pointers(first, last);
-    const bool alone = is_simple() || options.strategy == strategy::one_for_one;
+    const bool alone = is_simple() || options->strategy == strategy::one_for_one;
     auto wait = std::chrono::milliseconds::zero();
     if (c.spec->backoff)
       wait = c.waits.next(*c.spec->backoff, c.began ? now() - *c.began : std::chrono::steady_clock::duration::zero());
@@ -435,11 +434,11 @@ struct lifecycle {
 
   void give_up(child& c) {
     const auto why = describe(c.last_exit);
-    say(log_level::error, "more than " + std::to_string(options.intensity) + " restarts within "
-                            + std::to_string(options.period.count()) + " s, the last of child '" + c.spec->id
+    say(log_level::error, "more than " + std::to_string(options->intensity) + " restarts within "
+                            + std::to_string(options->period.count()) + " s, the last of child '" + c.spec->id
                             + "' which ended with: " + why + "; giving up");
     report(supervisor_report::event::gave_up, c, c.last_exit);
-    end_with(make_error(exit_code::shutdown, options.name + " gave up: child '" + c.spec->id
+    end_with(make_error(exit_code::shutdown, options->name + " gave up: child '" + c.spec->id
                                                + "' ended again and again, last with: " + why));
   }
 

@@ -31,29 +31,29 @@ namespace {
 
 using internal::child;
 
+/// What a supervisor begins with, shared with whoever may start it again: thousands of them are alike.
+struct prepared {
+  std::shared_ptr<const supervisor_options> settings; ///< Without children.
+  std::vector<std::shared_ptr<const child_spec>> children;
+  caf::error wrong; ///< With either.
+
+  explicit prepared(supervisor_options of) : wrong{check(of)} {
+    for (auto& spec : std::exchange(of.children, {}))
+      children.push_back(std::make_shared<const child_spec>(std::move(spec)));
+    settings = std::make_shared<const supervisor_options>(std::move(of));
+  }
+};
+
 struct supervisor_state : internal::lifecycle {
   static inline const char* name = "stargate.supervisor";
   const caf::actor parent;
 
-  std::shared_ptr<const supervisor_options> beginning; ///< Until its children are in the list.
+  std::shared_ptr<const prepared> beginning; ///< Until its children are in the list.
 
-  /// @param with is shared with whoever may start it again: children hold their part of it
-  supervisor_state(caf::event_based_actor* of, std::shared_ptr<const supervisor_options> with, caf::actor parent_)
-    : lifecycle{of, without_children(*with)},
+  supervisor_state(caf::event_based_actor* of, std::shared_ptr<const prepared> with, caf::actor parent_)
+    : lifecycle{of, with->settings},
       parent{std::move(parent_)},
       beginning{std::move(with)} {}
-
-  static supervisor_options without_children(const supervisor_options& of) {
-    return {.name = of.name,
-            .strategy = of.strategy,
-            .intensity = of.intensity,
-            .period = of.period,
-            .auto_shutdown = of.auto_shutdown,
-            .max_children = of.max_children,
-            .kill_timeout = of.kill_timeout,
-            .log = of.log,
-            .on_report = of.on_report};
-  }
 
   // -- requests
 
@@ -62,7 +62,7 @@ struct supervisor_state : internal::lifecycle {
     auto promise = self->make_response_promise();
     operations.add([this, promise, what = std::move(what)]() mutable {
       if (ending) {
-        promise.deliver(make_error(errc::stopping, options.name + " is stopping"));
+        promise.deliver(make_error(errc::stopping, options->name + " is stopping"));
         return operations.finish();
       }
       what([this, promise](caf::expected<Answer> answer) mutable {
@@ -76,17 +76,17 @@ struct supervisor_state : internal::lifecycle {
   caf::error refusal(const child& c) const {
     switch (c.state) {
       case child_state::stopped:
-        return make_error(errc::child_present, "'" + c.spec->id + "' is a child of " + options.name + ", not running");
+        return make_error(errc::child_present, "'" + c.spec->id + "' is a child of " + options->name + ", not running");
       case child_state::restarting:
-        return make_error(errc::child_restarting, "'" + c.spec->id + "' of " + options.name + " is being restarted");
-      default: return make_error(errc::child_running, "'" + c.spec->id + "' is a running child of " + options.name);
+        return make_error(errc::child_restarting, "'" + c.spec->id + "' of " + options->name + " is being restarted");
+      default: return make_error(errc::child_running, "'" + c.spec->id + "' is a running child of " + options->name);
     }
   }
   caf::error unknown(const child_id& id) const {
-    return make_error(errc::child_not_found, options.name + " has no child '" + id + "'");
+    return make_error(errc::child_not_found, options->name + " has no child '" + id + "'");
   }
   caf::error dynamic_only() const {
-    return make_error(errc::simple_one_for_one, options.name + " has children of its template only, without ids");
+    return make_error(errc::simple_one_for_one, options->name + " has children of its template only, without ids");
   }
 
   using answer_found = std::function<void(caf::expected<found_child>)>;
@@ -107,13 +107,13 @@ struct supervisor_state : internal::lifecycle {
     return perform<found_child>([this, spec = std::move(spec)](const answer_found& answer) {
       if (is_simple())
         return answer(dynamic_only());
-      supervisor_options with = options;
+      auto with = *options;
       with.children = {spec};
       if (auto wrong = check(with))
         return answer(std::move(wrong));
       if (const auto* other = list.find(spec.id))
         return answer(other->who ? refusal(*other)
-                                 : make_error(errc::child_present, "'" + spec.id + "' is a child of " + options.name
+                                 : make_error(errc::child_present, "'" + spec.id + "' is a child of " + options->name
                                                                      + " already, not running"));
       start_added(list.add(std::make_shared<const child_spec>(spec), now()), answer);
     });
@@ -123,9 +123,9 @@ struct supervisor_state : internal::lifecycle {
     return perform<found_child>([this, argument = std::move(argument)](const answer_found& answer) {
       if (!is_simple())
         return answer(
-          make_error(errc::invalid_child_spec, options.name + " has no template: it is not simple_one_for_one"));
-      if (options.max_children && list.size() >= *options.max_children)
-        return answer(make_error(errc::max_children, options.name + " has " + std::to_string(list.size())
+          make_error(errc::invalid_child_spec, options->name + " has no template: it is not simple_one_for_one"));
+      if (options->max_children && list.size() >= *options->max_children)
+        return answer(make_error(errc::max_children, options->name + " has " + std::to_string(list.size())
                                                        + " children, which is as many as it may"));
       auto spec = *model;
       spec.id += "#" + std::to_string(++last_dynamic);
@@ -152,7 +152,7 @@ struct supervisor_state : internal::lifecycle {
         return terminate(*c, answer);
       if (is_simple() && has_ended(who))
         return answer(child_done{model->id});
-      answer(make_error(errc::child_not_found, display_name(who) + " is no child of " + options.name));
+      answer(make_error(errc::child_not_found, display_name(who) + " is no child of " + options->name));
     });
   }
 
@@ -218,21 +218,23 @@ struct supervisor_state : internal::lifecycle {
 
   caf::response_promise on_change(supervisor_options to) {
     return perform<supervisor_changed>([this, to = std::move(to)](auto answer) mutable {
-      to.name = options.name;
+      to.name = options->name;
       if (auto wrong = check(to))
         return answer(std::move(wrong));
       if ((to.strategy == strategy::simple_one_for_one) != is_simple())
         return answer(make_error(errc::invalid_child_spec,
-                                 options.name + " cannot change from or to simple_one_for_one while it runs"));
+                                 options->name + " cannot change from or to simple_one_for_one while it runs"));
       if (is_simple())
         change_model(std::move(to.children.front()));
       else
         change_children(std::move(to.children));
-      options.strategy = to.strategy;
-      options.auto_shutdown = to.auto_shutdown;
-      options.intensity = to.intensity;
-      options.period = to.period;
-      options.max_children = to.max_children;
+      auto changed = *options;
+      changed.strategy = to.strategy;
+      changed.auto_shutdown = to.auto_shutdown;
+      changed.intensity = to.intensity;
+      changed.period = to.period;
+      changed.max_children = to.max_children;
+      options = std::make_shared<const supervisor_options>(std::move(changed));
       log.set_bounds(to.intensity, to.period);
       answer(supervisor_changed{});
     });
@@ -339,13 +341,13 @@ struct supervisor_state : internal::lifecycle {
 
   void start_tree() {
     const auto with = std::exchange(beginning, nullptr);
-    if (auto wrong = check(*with))
-      return end_with(std::move(wrong));
+    if (with->wrong)
+      return end_with(with->wrong);
     if (is_simple())
-      model = {with, &with->children.front()};
+      model = with->children.front();
     else
       for (const auto& spec : with->children)
-        list.add({with, &spec}, now());
+        list.add(spec, now());
     start_all(all_children(), [this](const caf::error& failure, child*) {
       if (failure)
         return end_with(leaving ? *leaving : make_error(exit_code::shutdown, describe(failure)));
@@ -383,24 +385,23 @@ struct supervisor_state : internal::lifecycle {
   }
 };
 
-caf::actor spawn_shared(caf::actor_system& system, std::shared_ptr<const supervisor_options> options,
-                        caf::actor parent) {
-  return spawn_state<supervisor_state>(system, std::move(options), std::move(parent));
+caf::actor spawn_prepared(caf::actor_system& system, std::shared_ptr<const prepared> with, caf::actor parent) {
+  return spawn_state<supervisor_state>(system, std::move(with), std::move(parent));
 }
 
 } // namespace
 
 caf::actor spawn_supervisor(caf::actor_system& system, supervisor_options options, caf::actor parent) {
   init_supervision(); // it was done before `main`, in a file that a static library leaves out where nobody asks for it
-  return spawn_shared(system, std::make_shared<const supervisor_options>(std::move(options)), std::move(parent));
+  return spawn_prepared(system, std::make_shared<const prepared>(std::move(options)), std::move(parent));
 }
 
 child_spec supervisor_spec(child_id id, supervisor_options options, restart restart) {
   child_spec spec;
   spec.id = std::move(id);
-  spec.start = [options = std::make_shared<const supervisor_options>(std::move(options))](
+  spec.start = [with = std::make_shared<const prepared>(std::move(options))](
                  const start_context& context) -> caf::expected<caf::actor> {
-    return spawn_shared(context.system, options, context.supervisor);
+    return spawn_prepared(context.system, with, context.supervisor);
   };
   spec.restart = restart;
   spec.type = child_type::supervisor;

@@ -403,6 +403,25 @@ TEST_CASE_METHOD(fixture, "what handlers hold is let go when the tree has stoppe
     REQUIRE(std::chrono::steady_clock::now() < deadline);
 }
 
+TEST_CASE_METHOD(fixture, "what the handler of a removed consumer holds is let go, and the tree runs on") {
+  const auto held = std::make_shared<int>(1);
+  auto o = nowhere();
+  o.consumers.front().handler = [held](const received_message&) { return disposition::ack; };
+  const auto t = start(system, std::move(o));
+  REQUIRE(t);
+  const auto key = GENERATE(true, false) ? consumer_key(orders, "s") : consumer_key({.topic = "more"}, "s");
+  if (key.topic != orders) { // one that came later
+    REQUIRE_FALSE(t->remove(consumer_key(orders, "s")));
+    REQUIRE_FALSE(t->add(consumer_options{.topic = key.topic,
+                                          .subscription = "s",
+                                          .handler = [held](const received_message&) { return disposition::ack; }}));
+  }
+  REQUIRE_FALSE(t->remove(key));
+  const auto deadline = std::chrono::steady_clock::now() + 10s;
+  while (held.use_count() > 1)
+    REQUIRE(std::chrono::steady_clock::now() < deadline);
+}
+
 namespace {
 
 std::vector<std::string> below_topics(const tree& t) {
