@@ -27,7 +27,7 @@ struct fixture : test::deterministic {
 
   fixture() {
     REQUIRE(answer_of<registered>(tree->registry().actor(), register_name{keys.acknowledger(), me()}));
-    socket = spawn_socket(tree, {keys, me(), false}, me());
+    socket = spawn_socket(tree, {std::make_shared<const role_keys>(keys), me(), false}, me());
     self()->monitor(socket);
     run();
     REQUIRE(take<child_started>());

@@ -41,7 +41,7 @@ struct producer_ack_state {
 
   caf::event_based_actor* const self;
   const tree_context_ptr tree;
-  const std::string key, socket_key;
+  const std::string key;
   const std::shared_ptr<const producer_options> options; ///< Never null.
   const std::shared_ptr<const protocol::encryptor> encrypts;
   const caf::actor supervisor;
@@ -67,12 +67,11 @@ struct producer_ack_state {
     : self{of},
       tree{std::move(in)},
       key{keys.acknowledger()},
-      socket_key{keys.socket()},
       options{std::move(with)},
       encrypts{std::move(by)},
       supervisor{std::move(below)},
-      ledger{to_string(keys.topic()),      options->max_pending, options->send_timeout, encrypts,
-             tree->metrics.of(socket_key), tree->frame_memory},
+      ledger{to_string(keys.topic()),         options->max_pending, options->send_timeout, encrypts,
+             tree->metrics.of(keys.socket()), tree->frame_memory},
       desk{producing_of(*tree, *options)} {
     if (!options->effectively_once)
       return;
@@ -307,6 +306,7 @@ struct producer_ack_state {
     if (numbers && !numbers->holds(ledger.first()))
       return reset(make_error(errc::connection_lost, "messages were given up while it connected"));
     if (numbers) {
+      const auto socket_key = role_keys_of(*options).socket();
       tree->board.set(socket_key, m.socket.id(), socket_phase::connected);
       tree->events.tell({.what = event::kind::connected, .key = socket_key});
     }

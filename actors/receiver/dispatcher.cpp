@@ -47,7 +47,7 @@ struct dispatcher_state {
   const tree_context_ptr tree;
   const receiver_ptr receiver;
   const caf::actor supervisor;
-  const std::shared_ptr<const topic_name> topic = std::make_shared<const topic_name>(receiver->keys.topic());
+  const std::shared_ptr<const topic_name> topic{receiver, &receiver->keys.topic()};
 
   const std::shared_ptr<pipeline_metrics> counts = tree->metrics.of(receiver->keys.socket());
   caf::actor socket;
@@ -282,7 +282,7 @@ struct dispatcher_state {
   }
 
   void start_socket() {
-    socket = spawn_socket(tree, {receiver->keys, supervisor}, caf::actor_cast<caf::actor>(self));
+    socket = spawn_socket(tree, {{receiver, &receiver->keys}, supervisor}, caf::actor_cast<caf::actor>(self));
     monitor(self, socket);
   }
 

@@ -31,13 +31,13 @@ caf::error why_not(tree_context& tree, const receiver& r) {
   if (r.from_earliest) // before 4.0 it does not know `subscriptionInitialPosition`
     if (auto wrong = too_old(tree, topic, "position is earliest", 4, 0))
       return wrong;
-  return r.decrypts->has_keys() ? too_old(tree, topic, "decryption_keys are set", 2, 11) : caf::error{};
+  return r.decrypts ? too_old(tree, topic, "decryption_keys are set", 2, 11) : caf::error{};
 }
 
 } // namespace
 
 bool needs_check(const receiver& r) {
-  return r.position || r.from_earliest || r.decrypts->has_keys();
+  return r.position || r.from_earliest || r.decrypts;
 }
 
 void check_fitness(const tree_context_ptr& tree, const receiver_ptr& r, const caf::actor& answer_to) {

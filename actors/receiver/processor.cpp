@@ -60,7 +60,8 @@ struct processor_state {
   handling_spans spans; ///< Of what is in hand.
   bool scheduled = false;
   bool ended = false;
-  std::shared_ptr<handling> in_hand = std::make_shared<handling>();
+  const std::shared_ptr<handling> in_hand = receiver->handler_timeout.count() > 0 ? std::make_shared<handling>()
+                                                                                  : nullptr;
   std::vector<received_message> gathered; ///< A batch that is not full yet.
   /// Whether messages go to an actor; how many are a batch; and whether one that is not full waits to become so.
   const bool delivers = static_cast<bool>(receiver->handler.actor());
@@ -243,9 +244,9 @@ struct processor_state {
 
   /// Decrypts a message. False when that fails and the handler is not to see it.
   bool open(received_message& message) {
-    if (!receiver->decrypts->has_keys() && receiver->on_crypto_failure == crypto_failure_action::consume)
+    if (!receiver->decrypts && receiver->on_crypto_failure == crypto_failure_action::consume)
       return true;
-    const auto wrong = receiver->decrypts->open(message);
+    const auto wrong = receiver->decrypts ? receiver->decrypts->open(message) : protocol::decryptor{{}}.open(message);
     if (!wrong)
       return true;
     tree->say(log_level::error, key, "message " + message.id.value + ": " + describe(wrong));

@@ -32,10 +32,10 @@ struct receiver {
   bool many_topics = false;
   bool from_earliest = false;
   crypto_failure_action on_crypto_failure;
-  std::shared_ptr<const protocol::decryptor> decrypts = std::make_shared<const protocol::decryptor>(decryption{});
-  topic_name dead_letters;                          ///< Where `failure_action::dead_letter` puts messages,
-  std::string dead_letter_subscription;             ///< and the subscription that keeps them there.
-  std::vector<topic_name> topics;                   ///< Those that are known by name.
+  std::shared_ptr<const protocol::decryptor> decrypts; ///< Null without keys.
+  topic_name dead_letters;                             ///< Where `failure_action::dead_letter` puts messages,
+  std::string dead_letter_subscription;                ///< and the subscription that keeps them there.
+  std::vector<topic_name> topics;                      ///< Those that are known by name.
   std::string name_at_broker;                       ///< Of the consumer or reader; empty when it has none of its own.
   std::function<caf::expected<std::string>()> path; ///< Of the handshake; for the acknowledger only.
   /// Of a reader: the id of the last message up to which all were acknowledged, or where it starts. It outlives the
@@ -68,7 +68,8 @@ struct receiver {
     if constexpr (requires { o.pull_mode; }) {
       pull_mode = o.pull_mode;
       ack_timeout = o.ack_timeout.value_or(std::chrono::milliseconds{0});
-      decrypts = std::make_shared<const protocol::decryptor>(o.decryption_keys);
+      if (!o.decryption_keys.empty())
+        decrypts = std::make_shared<const protocol::decryptor>(o.decryption_keys);
       from_earliest = o.position == initial_position::earliest;
       many_topics = o.topic.topic.empty();
       if (many_topics)

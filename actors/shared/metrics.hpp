@@ -28,14 +28,32 @@ private:
   std::atomic<std::uint64_t> value_{0};
 };
 
-/// How long something took, sorted into buckets; it takes memory with the first. @par Threads any thread
+/// What takes memory when it is first wanted, and not for each of thousands that never do. @par Threads any thread
+template <class T>
+class late {
+public:
+  late() = default;
+  late(const late&) = delete;
+  late& operator=(const late&) = delete;
+  ~late() { delete there_.load(); }
+
+  T& made() {
+    auto* p = there_.load(std::memory_order_acquire);
+    if (p != nullptr)
+      return *p;
+    auto mine = std::make_unique<T>();
+    return there_.compare_exchange_strong(p, mine.get(), std::memory_order_acq_rel) ? *mine.release() : *p;
+  }
+  /// Null as long as it was not made.
+  [[nodiscard]] const T* get() const { return there_.load(std::memory_order_acquire); }
+
+private:
+  std::atomic<T*> there_{nullptr}; ///< Owned.
+};
+
+/// How long something took, sorted into buckets. @par Threads any thread
 class time_histogram {
 public:
-  time_histogram() = default;
-  time_histogram(const time_histogram&) = delete;
-  time_histogram& operator=(const time_histogram&) = delete;
-  ~time_histogram() { delete parts_.load(); }
-
   using duration = std::chrono::steady_clock::duration;
   /// The upper bounds of the buckets; behind them is one without.
   static constexpr std::array<std::chrono::microseconds, 16> bounds{
@@ -48,17 +66,17 @@ public:
 
   void add(duration took) {
     const auto place = std::lower_bound(bounds.begin(), bounds.end(), took) - bounds.begin();
-    auto& p = there();
+    auto& p = parts_.made();
     p.buckets[static_cast<std::size_t>(place)].add();
     p.nanoseconds.add(static_cast<std::uint64_t>(
       std::max<std::int64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(took).count(), 0)));
   }
   [[nodiscard]] std::uint64_t in_bucket(std::size_t place) const {
-    const auto* p = parts_.load(std::memory_order_acquire);
+    const auto* p = parts_.get();
     return p != nullptr ? p->buckets[place].value() : 0;
   }
   [[nodiscard]] double seconds() const {
-    const auto* p = parts_.load(std::memory_order_acquire);
+    const auto* p = parts_.get();
     return p != nullptr ? static_cast<double>(p->nanoseconds.value()) / 1e9 : 0;
   }
 
@@ -68,32 +86,31 @@ private:
     counter nanoseconds;
   };
 
-  parts& there() {
-    auto* p = parts_.load(std::memory_order_acquire);
-    if (p != nullptr)
-      return *p;
-    auto made = std::make_unique<parts>();
-    return parts_.compare_exchange_strong(p, made.get(), std::memory_order_acq_rel) ? *made.release() : *p;
-  }
-
-  std::atomic<parts*> parts_{nullptr}; ///< Owned.
+  late<parts> parts_;
 };
 
 /// Only grows, of what is rare: each of its reasons by itself. @par Threads any thread
 class counter_by_reason {
 public:
   void add(errc why) {
-    const std::lock_guard guard{mutex_};
-    ++values_[why];
+    auto& p = parts_.made();
+    const std::lock_guard guard{p.mutex};
+    ++p.values[why];
   }
   [[nodiscard]] std::map<errc, std::uint64_t> values() const {
-    const std::lock_guard guard{mutex_};
-    return values_;
+    const auto* p = parts_.get();
+    if (p == nullptr)
+      return {};
+    const std::lock_guard guard{p->mutex};
+    return p->values;
   }
 
 private:
-  mutable std::mutex mutex_;
-  std::map<errc, std::uint64_t> values_; // guarded by mutex_
+  struct parts {
+    mutable std::mutex mutex;
+    std::map<errc, std::uint64_t> values; // guarded by mutex
+  };
+  late<parts> parts_;
 };
 
 /// Of one producer, consumer or reader.

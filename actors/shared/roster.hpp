@@ -3,41 +3,50 @@
 /// after any of the actors that bring it about has been restarted.
 #pragma once
 
-#include <cstdint>
+#include "actors/shared/plan.hpp"
+
 #include <map>
+#include <memory>
 #include <mutex>
-#include <optional>
 #include <string>
 #include <utility>
-#include <vector>
 
 namespace stargate::internal {
 
 /// @par Threads any thread
 class roster {
 public:
-  struct entry {
-    std::uint64_t version = 0; ///< Of the plan's item.
-    std::vector<std::string> sockets;
-  };
-
-  void enter(const std::string& id, entry what) {
+  void enter(std::shared_ptr<const plan::item> what) {
     const std::lock_guard guard{mutex_};
-    entries_.insert_or_assign(id, std::move(what));
+    if (!closed_)
+      std::swap(entries_[what->id], what); // what was there goes without the lock: it holds handlers
   }
-  [[nodiscard]] std::optional<entry> find(const std::string& id) const {
+  /// Null where nothing was started.
+  [[nodiscard]] std::shared_ptr<const plan::item> find(const std::string& id) const {
     const std::lock_guard guard{mutex_};
     const auto found = entries_.find(id);
-    return found == entries_.end() ? std::nullopt : std::optional{found->second};
+    return found == entries_.end() ? nullptr : found->second;
   }
-  void erase(const std::string& id) {
+  /// It was ended for good; what was started in its place stays.
+  void leave(const std::shared_ptr<const plan::item>& what) {
     const std::lock_guard guard{mutex_};
-    entries_.erase(id);
+    const auto found = entries_.find(what->id);
+    if (found != entries_.end() && found->second == what)
+      entries_.erase(found);
+  }
+
+  /// The tree has ended: nothing is started any more.
+  void close() {
+    std::map<std::string, std::shared_ptr<const plan::item>> all;
+    const std::lock_guard guard{mutex_};
+    closed_ = true;
+    std::swap(all, entries_);
   }
 
 private:
   mutable std::mutex mutex_;
-  std::map<std::string, entry> entries_;
+  bool closed_ = false;
+  std::map<std::string, std::shared_ptr<const plan::item>> entries_;
 };
 
 } // namespace stargate::internal

@@ -118,6 +118,7 @@ void tree_context::note_end(const caf::error& why) {
   events.tell({.what = event::kind::stopped, .key = description.name, .why = why});
   registry().clear();
   plan.clear();
+  roster.close();
 }
 
 caf::error tree_context::why_gone(const std::string& supervisor) const {

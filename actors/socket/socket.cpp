@@ -68,7 +68,7 @@ struct socket_state {
   const tree_context_ptr tree;
   const socket_config config;
   const caf::actor starter;
-  const std::string key = config.keys.socket();
+  const std::string key = config.keys->socket();
   const std::shared_ptr<pipeline_metrics> counts = tree->metrics.of(key);
   const caf::actor_id id = self->id();
 
@@ -99,12 +99,12 @@ struct socket_state {
     tree->board.set(key, id, last_refusal ? socket_phase::refused : socket_phase::stopped, last_refusal);
   }
 
-  [[nodiscard]] bool is_producer() const { return config.keys.role() == role::producer; }
+  [[nodiscard]] bool is_producer() const { return config.keys->role() == role::producer; }
   [[nodiscard]] const stargate::host& current_host() const {
     return tree->description.hosts[host % tree->description.hosts.size()];
   }
   [[nodiscard]] std::string place() const {
-    return to_string(config.keys.topic()) + " at " + current_host().name + ":" + std::to_string(current_host().port);
+    return to_string(config.keys->topic()) + " at " + current_host().name + ":" + std::to_string(current_host().port);
   }
   auto now() { return self->clock().now(); }
   /// While it connects, it asks for a token, which may take time.
@@ -117,7 +117,7 @@ struct socket_state {
       return adopt(starter);
     const auto registry = tree->registry().actor();
     request(self, registry, tree->name_timeout() + tree->start_timeout(),
-            await_name{config.keys.acknowledger(), tree->name_timeout()})
+            await_name{config.keys->acknowledger(), tree->name_timeout()})
       .then([this](const found& f) { adopt(f.who); },
             [this](const caf::error& why) {
               if (is_receiver_down(why)) // the registry is being restarted
@@ -228,7 +228,7 @@ struct socket_state {
     tree->say(log_level::error, key, describe(why) + "; given up, since to try again would not help");
     tree->board.set(key, id, socket_phase::refused, why);
     tree->events.tell({.what = event::kind::refused, .key = key, .why = why});
-    const auto whole = config.keys.supervisor();
+    const auto whole = config.keys->supervisor();
     tree->note_give_up(whole, why, config.supervisor);
     tree->events.tell({.what = event::kind::gave_up, .key = whole, .why = why});
     send_exit(config.supervisor, make_error(exit_code::shutdown, whole + " gave up: " + describe(why)));
@@ -304,7 +304,7 @@ struct socket_state {
       return refuse(self, make_error(errc::not_registered, "'" + key + "' is no producer: nothing is produced by it"));
     if (!owner)
       return refuse(self,
-                    make_error(errc::not_sent, to_string(config.keys.topic()) + ": the producer is being restarted"));
+                    make_error(errc::not_sent, to_string(config.keys->topic()) + ": the producer is being restarted"));
     return delegate(self, owner, std::move(question));
   }
 
@@ -333,7 +333,7 @@ struct socket_state {
   caf::behavior make_behavior() {
     tree->board.set(key, id, socket_phase::connecting);
     if (!is_producer())
-      tree->board.set_parent(key, config.keys.dispatcher());
+      tree->board.set_parent(key, config.keys->dispatcher());
     join_tree(self, tree, key, starter, [this] {
       find_owner();
       return true;

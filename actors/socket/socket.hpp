@@ -5,11 +5,13 @@
 #include "actors/shared/roles.hpp"
 #include "actors/shared/tree_context.hpp"
 
+#include <memory>
+
 namespace stargate::internal {
 
 struct socket_config {
-  role_keys keys;
-  caf::actor supervisor;         ///< Of the pipeline.
+  std::shared_ptr<const role_keys> keys; ///< Never null.
+  caf::actor supervisor;                 ///< Of the pipeline.
   bool owner_says_ready = false; ///< The owner has more to do before the socket counts as connected, and says so.
 };
 

@@ -64,19 +64,19 @@ struct reconciler_state {
 
   void bring_to(const plan::items& wanted, const children& running) {
     std::set<std::string> right;
-    std::set<std::string> sockets;
+    const auto sockets = std::make_shared<std::set<std::string>>();
     for (const auto& item : wanted)
       for (const auto& k : item->keys)
-        sockets.insert(k.socket());
+        sockets->insert(k.socket());
     for (const auto& child : running.list) {
       const auto is = tree->roster.find(child.id);
-      const bool stays = std::any_of(wanted.begin(), wanted.end(), [&](const auto& item) {
-        return item->id == child.id && is && is->version == item->version;
-      });
-      if (stays)
+      const auto in_its_place =
+        std::find_if(wanted.begin(), wanted.end(), [&](const auto& item) { return item->id == child.id; });
+      const bool has_successor = in_its_place != wanted.end();
+      if (has_successor && is && is->version == (*in_its_place)->version)
         right.insert(child.id);
       else
-        end_child(child.id, is.value_or(roster::entry{}), sockets);
+        end_child(child.id, is, has_successor, sockets);
     }
     for (const auto& item : wanted)
       if (!right.contains(item->id))
@@ -85,19 +85,22 @@ struct reconciler_state {
       finish();
   }
 
-  void end_child(const child_id& id, const roster::entry& was, const std::set<std::string>& still_wanted) {
+  /// @param was what it is, or null when it has not begun to start
+  void end_child(const child_id& id, const std::shared_ptr<const plan::item>& was, bool has_successor,
+                 const std::shared_ptr<const std::set<std::string>>& still_wanted) {
     ask(terminate_child{id}, [](const caf::error&) {});
-    std::vector<std::string> gone;
-    for (const auto& socket : was.sockets)
-      if (!still_wanted.contains(socket))
-        gone.push_back(socket);
-    ask(delete_child{id}, [this, gone](const caf::error& failure) {
-      if (!failure)
-        for (const auto& socket : gone) {
-          tree->board.forget(socket);
-          tree->metrics.forget(socket);
-          tree->events.tell({.what = event::kind::removed, .key = socket});
-        }
+    ask(delete_child{id}, [=, this](const caf::error& failure) {
+      const auto gone = has_successor ? was : tree->roster.find(id); // it may have begun meanwhile
+      if (failure || !gone)
+        return;
+      tree->roster.leave(gone);
+      for (const auto& socket : gone->sockets()) {
+        if (still_wanted->contains(socket))
+          continue;
+        tree->board.forget(socket);
+        tree->metrics.forget(socket);
+        tree->events.tell({.what = event::kind::removed, .key = socket});
+      }
     });
   }
 

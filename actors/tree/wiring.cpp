@@ -30,9 +30,10 @@ child_spec worker(const tree_context_ptr& tree, std::string key, start_function 
   return spec;
 }
 
-/// @param pipelines the supervisors of those that end when it gives up
+/// @param is_pipeline whether it is that of one; @param pipelines else, the supervisors of those that end when it gives up
 supervisor_options supervisor_for(const tree_context_ptr& tree, std::string name, strategy how,
-                                  std::vector<child_spec> children, std::vector<std::string> pipelines = {}) {
+                                  std::vector<child_spec> children, bool is_pipeline = false,
+                                  std::vector<std::string> pipelines = {}) {
   supervisor_options o;
   o.name = std::move(name);
   o.strategy = how;
@@ -41,13 +42,15 @@ supervisor_options supervisor_for(const tree_context_ptr& tree, std::string name
   o.children = std::move(children);
   o.kill_timeout = tree->description.shutdown;
   o.log = tree->description.log;
-  o.on_report = [tree, pipelines = std::move(pipelines)](const supervisor_report& r) {
+  o.on_report = [tree, is_pipeline, pipelines = std::move(pipelines)](const supervisor_report& r) {
     if (r.what == supervisor_report::event::started && r.restarts > 0) {
       tree->metrics.restarts.add();
       tree->events.tell({.what = event::kind::restarted, .key = r.child});
     }
     if (r.what != supervisor_report::event::gave_up)
       return;
+    if (is_pipeline)
+      tree->note_give_up(r.supervisor, r.why);
     for (const auto& key : pipelines)
       tree->note_give_up(key, r.why);
     tree->events.tell({.what = event::kind::gave_up, .key = r.supervisor, .why = r.why});
@@ -73,7 +76,7 @@ child_spec named_supervisor(const tree_context_ptr& tree, supervisor_options o, 
 /// The supervisor of one pipeline.
 child_spec pipeline_supervisor(const tree_context_ptr& tree, const std::string& key, strategy how,
                                std::vector<child_spec> children) {
-  return named_supervisor(tree, supervisor_for(tree, key, how, std::move(children), {key}), restart::transient);
+  return named_supervisor(tree, supervisor_for(tree, key, how, std::move(children), true), restart::transient);
 }
 
 /// @param o is kept, where it is
@@ -87,7 +90,8 @@ child_spec producer_spec(const tree_context_ptr& tree, const std::shared_ptr<con
     return spawn_producer_ack(tree, role_keys_of(*o), o, encrypts, c.supervisor);
   }));
   children.push_back(worker(tree, keys.socket(), [=](const start_context& c) -> caf::expected<caf::actor> {
-    return spawn_socket(tree, {role_keys_of(*o), c.supervisor, o->effectively_once}, c.supervisor);
+    return spawn_socket(tree, {std::make_shared<const role_keys>(role_keys_of(*o)), c.supervisor, o->effectively_once},
+                        c.supervisor);
   }));
   return pipeline_supervisor(tree, keys.supervisor(), strategy::one_for_one, std::move(children));
 }
@@ -148,7 +152,7 @@ child_spec reader_spec(const tree_context_ptr& tree, const std::shared_ptr<const
 /// Whatever stands in a pipeline's or an instance's place notes in the roster what it is.
 child_spec noting(const tree_context_ptr& tree, const std::shared_ptr<const plan::item>& item, child_spec spec) {
   spec.start = [=, start = std::move(spec.start)](const start_context& context) {
-    tree->roster.enter(item->id, {item->version, item->sockets()});
+    tree->roster.enter(item);
     return start(context);
   };
   return spec;
@@ -237,7 +241,7 @@ child_spec spec_of(const tree_context_ptr& tree, const std::shared_ptr<const pla
   std::vector<std::string> keys;
   for (const auto& spec : specs)
     keys.push_back(spec.id);
-  auto o = supervisor_for(tree, item->id, strategy::one_for_one, std::move(specs), std::move(keys));
+  auto o = supervisor_for(tree, item->id, strategy::one_for_one, std::move(specs), false, std::move(keys));
   return noting(tree, item, named_supervisor(tree, std::move(o), restart::transient));
 }
 

@@ -53,8 +53,6 @@ public:
   decryptor(const decryptor&) = delete;
   decryptor& operator=(const decryptor&) = delete;
 
-  [[nodiscard]] bool has_keys() const { return !keys_.empty(); }
-
   /// Opens a message with the first key that fits, and takes its encryption context away; leaves it as it is otherwise.
   /// @par Errors errc::crypto_failed when there is no key for it, or none fits, or what is inside cannot be used
   [[nodiscard]] caf::error open(received_message& message) const;
