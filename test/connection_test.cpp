@@ -16,6 +16,8 @@
 #include <random>
 #include <thread>
 
+#include <malloc.h>
+
 namespace connection = stargate::connection;
 using connection::ended, connection::endpoint, connection::event_loop, connection::frame, connection::observer;
 using stargate::test::misbehaving_server;
@@ -109,6 +111,27 @@ TEST_CASE_METHOD(fixture, "a frame of 1 MiB arrives whole, however it is cut") {
   REQUIRE(r.wait([&] { return r.frames.size() == 2; }));
   CHECK(r.frames[0] == big);
 }
+
+#ifndef __SANITIZE_ADDRESS__ // whose allocator does not tell
+TEST_CASE_METHOD(fixture, "a connection gives the memory of a large frame back when it is written") {
+  misbehaving_server server{[](auto& peer) {
+    peer.accept_websocket();
+    while (auto text = peer.read_frame()) {
+      const auto size = std::to_string(text->size());
+      text.reset();
+      peer.write_frame(size);
+    }
+  }};
+  constexpr std::size_t size = 34u << 20; // what is larger than 32 MiB, malloc has of the system by itself
+  const auto l = connect(to(server.port()));
+  const auto taken = [] { return ::mallinfo2().hblkhd; };
+  const auto before = taken();
+  l->send(frames({std::string(size, 'x')}));
+  REQUIRE(r.wait([&] { return r.frames.size() == 1; }, 60s));
+  CHECK(r.frames.front() == std::to_string(size));
+  CHECK(taken() < before + size / 2);
+}
+#endif
 
 TEST_CASE_METHOD(fixture, "a frame larger than allowed ends the connection") {
   misbehaving_server server{[](auto& peer) {
