@@ -210,13 +210,16 @@ def latencies():
             print(f"\rbench: {rate:,} a second, round {i + 1} of {arguments.runs}      ", end="", file=sys.stderr, flush=True)
         # From the broker's stamp, in whole milliseconds, until a handler has it.
         for i in range(arguments.runs):
-            subscription = f"h{rate}-{i}"
-            subprocess.run([arguments.build / "stargate", "--url", URL, "admin", "subscriptions", "create", topic, "-s", subscription],
-                           check=True, capture_output=True, timeout=60)  # so that no message is missed
-            there = subprocess.Popen([str(c) for c in (arguments.build / "stargate", "--url", URL, "perf", "consume", topic, "-m", n,
-                                                       "-s", subscription, "--format", "json")], stdout=subprocess.PIPE, text=True)
-            ours("produce", topic, "-m", n, "-s", 100, "-r", rate)
-            seen.setdefault((rate, "ours, to a handler"), []).append(json.loads(there.communicate(timeout=120)[0].splitlines()[-1]))
+            for name, command in (("limit, to a handler", lambda s: (arguments.build / "stargate-limit", "receive", PORT,
+                                                                     subscribed(topic, s), n, 100, 1000)),
+                                  ("ours, to a handler", lambda s: (arguments.build / "stargate", "--url", URL, "perf", "consume", topic,
+                                                                    "-m", n, "-s", s, "--format", "json"))):
+                subscription = f"h{rate}-{i}-{name[0]}"
+                subprocess.run([arguments.build / "stargate", "--url", URL, "admin", "subscriptions", "create", topic, "-s", subscription],
+                               check=True, capture_output=True, timeout=60)  # so that no message is missed
+                there = subprocess.Popen([str(c) for c in command(subscription)], stdout=subprocess.PIPE, text=True)
+                ours("produce", topic, "-m", n, "-s", 100, "-r", rate)
+                seen.setdefault((rate, name), []).append(json.loads(there.communicate(timeout=120)[0].splitlines()[-1]))
     print("", file=sys.stderr)
     print("| messages a second | contestant | p50, us | p99, us | p99.9, us | processor time, us |")
     print("|---|---|---|---|---|---|")

@@ -1,15 +1,17 @@
 // The limit: what no client can be cheaper than that does the work. One thread and one socket, as many frames a call as
 // there are; payloads are encoded and decoded, JSON is written and looked through; nothing else is done.
 //
-//     stargate-limit produce|kept|pingpong|paced|consume|read PORT PATH COUNT SIZE OUTSTANDING
+//     stargate-limit produce|kept|pingpong|paced|consume|receive|read PORT PATH COUNT SIZE OUTSTANDING
 //
 // `kept` produces as one that loses nothing has to: each payload is another, and its frame is kept until its receipt.
-// `paced` produces at a rate, OUTSTANDING messages a second, and tells how long receipts took.
+// `paced` produces at a rate, OUTSTANDING messages a second, and tells how long receipts took. `receive` consumes, and tells how
+// long ago messages were published.
 // As stargate-floor, which is what a plain client does.
 #include "libstargate/connection/frame_reader.hpp"
 #include "libstargate/connection/handshake.hpp"
 #include "libstargate/connection/masking.hpp"
 #include "libstargate/protocol/base64.hpp"
+#include "libstargate/protocol/instant.hpp"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -117,7 +119,7 @@ public:
   }
 
   clock_type::time_point began;
-  std::vector<long> latencies; // of ping-pong, and at a pace, in microseconds
+  std::vector<long> latencies; // of ping-pong, at a pace, and of what is received, in microseconds
 
 private:
   std::string_view received() {
@@ -167,6 +169,10 @@ private:
       }
       if (!protocol::decode_base64(value_of(text, "\"payload\":\""), decoded_))
         fail("a payload that is no base64");
+      std::chrono::system_clock::time_point published;
+      if (mode_ == "receive" && protocol::parse_instant(value_of(text, "\"publishTime\":\""), published))
+        latencies.push_back(static_cast<long>(
+          std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now() - published).count()));
       text_ = R"({"messageId":")";
       text_ += value_of(text, "\"messageId\":\"");
       text_ += "\"}";
@@ -214,8 +220,9 @@ private:
 
 int main(int argc, char** argv) {
   if (argc != 7) {
-    std::fprintf(stderr,
-                 "usage: stargate-limit produce|kept|pingpong|paced|consume|read PORT PATH COUNT SIZE OUTSTANDING\n");
+    std::fprintf(
+      stderr,
+      "usage: stargate-limit produce|kept|pingpong|paced|consume|receive|read PORT PATH COUNT SIZE OUTSTANDING\n");
     return 2;
   }
   const auto port = static_cast<std::uint16_t>(std::atoi(argv[2]));
