@@ -254,7 +254,8 @@ private:
       request(d_.self().ptr(), whom, 1h, std::move(question)));
     return [this, pending] {
       string text;
-      pending->receive([&](Answer& a) { text = text_of(a); }, [&](caf::error& e) { text = name_of_answer(e); });
+      std::move(*pending).receive([&](Answer& a) { text = text_of(a); },
+                                  [&](caf::error& e) { text = name_of_answer(e); });
       return text;
     };
   }

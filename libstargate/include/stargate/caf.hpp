@@ -515,10 +515,16 @@ struct signal_handlers {
 template <class Self>
 void monitor(Self* self, const caf::actor& who) {
 #if STARGATE_CAF_1
-  auto address = who.address();
-  self->monitor(who, [self, address](const caf::error& why) {
-    self->mail(caf::down_msg{address, why}).urgent().send(caf::actor_cast<caf::actor>(self));
-  });
+  // As 0.17 does it: one message, which overtakes what waits. That of 1.x's own `monitor` comes in its turn.
+  if (!who)
+    return;
+  caf::actor_cast<caf::abstract_actor*>(who)->attach_functor(
+    [of = who.address(), watcher = caf::actor_cast<caf::actor_addr>(self)](const caf::error& why) {
+      if (const auto to = caf::actor_cast<caf::strong_actor_ptr>(watcher))
+        to->enqueue(
+          caf::make_mailbox_element(nullptr, caf::make_message_id(caf::message_priority::high), caf::down_msg{of, why}),
+          nullptr);
+    });
 #else
   self->monitor(who);
 #endif
