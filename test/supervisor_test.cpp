@@ -555,6 +555,25 @@ TEST_CASE_METHOD(dynamic_fixture, "children of a template are terminated by thei
   CHECK(answer_of<child_spec>(sup, get_child_spec{"model"}));
 }
 
+TEST_CASE_METHOD(dynamic_fixture, "few children or many: who was one before it was restarted is none any more") {
+  const int count = GENERATE(3, 8, 9, 40);
+  begin(strategy::simple_one_for_one, {model()});
+  for (int i = 0; i < count; ++i)
+    add(std::to_string(i));
+  const auto last = std::to_string(count - 1);
+  const auto was = now.at(last);
+  end_child(last, crash);
+  const auto is = now.at(last);
+  REQUIRE(is != was);
+  CHECK(answer_of<child_done>(sup, terminate_dynamic_child{was}));
+  CHECK(all().size() == static_cast<std::size_t>(count));
+  CHECK_FALSE(compat::has_ended(is));
+  CHECK(answer_of<child_done>(sup, terminate_dynamic_child{is}));
+  CHECK(all().size() == static_cast<std::size_t>(count) - 1);
+  CHECK(answer_of<child_done>(sup, terminate_dynamic_child{now.at("0")}));
+  CHECK(all().size() == static_cast<std::size_t>(count) - 2);
+}
+
 TEST_CASE_METHOD(dynamic_fixture, "a template that changes is that of those who run, and of those to come") {
   begin(strategy::simple_one_for_one, {model()});
   add("x");
