@@ -112,7 +112,7 @@ TEST_CASE_METHOD(fixture, "a frame of 1 MiB arrives whole, however it is cut") {
   CHECK(r.frames[0] == big);
 }
 
-#ifndef __SANITIZE_ADDRESS__ // whose allocator does not tell
+#if !defined __SANITIZE_ADDRESS__ && !defined __SANITIZE_THREAD__ // whose allocators do not tell
 TEST_CASE_METHOD(fixture, "a connection gives the memory of a large frame back when it is written") {
   misbehaving_server server{[](auto& peer) {
     peer.accept_websocket();
