@@ -146,6 +146,44 @@ TEST_CASE_METHOD(fixture, "a wait ends with a ring, with its time, and with the 
   CHECK(is_kept != r.wait([&] { return r.ends.size() == 1; }, is_kept ? 0ms : 10'000ms));
 }
 
+TEST_CASE_METHOD(
+  fixture, "a loop that is at work for long keeps nobody who has a seat waiting, and reads for them when it is done") {
+  /// Holds the loop for as long as the test wants.
+  struct holding final : connection::observer {
+    std::promise<void>&held, &go;
+    std::atomic<bool>& is_first;
+    holding(std::promise<void>& h, std::promise<void>& g, std::atomic<bool>& f) : held{h}, go{g}, is_first{f} {}
+    void on_open() override {}
+    void on_frames(std::vector<std::string>, connection::load) override {
+      if (!is_first.exchange(false))
+        return;
+      held.set_value();
+      go.get_future().wait();
+    }
+    void on_end(connection::ended) override {}
+  };
+  const bool waits = GENERATE(true, false);
+  misbehaving_server server{echo}, other{echo};
+  std::promise<void> held, go;
+  std::atomic<bool> is_first{true};
+  const auto l = connected(server.port());
+  auto seat = seat_at(*l, bell);
+  REQUIRE(seat->wait([] { return true; }, {}));
+  const auto busy = loop->connect(to(other.port()), std::make_unique<holding>(held, go, is_first));
+  busy->send(frames({"?"}));
+  held.get_future().wait();
+  l->send(frames({"a"}));
+  const auto before = clock_type::now();
+  if (waits)
+    CHECK_FALSE(seat->wait([] { return false; }, before + 10s));
+  seat.reset();
+  CHECK_FALSE(l->take_seat(bell));
+  CHECK(clock_type::now() - before < 5s);
+  go.set_value();
+  REQUIRE(r.wait([&] { return r.frames.size() == 1; }));
+  CHECK(heard_on() != std::this_thread::get_id());
+}
+
 TEST_CASE_METHOD(fixture, "a seat may outlive its connection, and its loop") {
   misbehaving_server server{echo};
   auto l = connected(server.port());

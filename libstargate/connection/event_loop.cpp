@@ -36,6 +36,7 @@ constexpr std::size_t worth_gathering = 32u << 10; // more than that is worth a 
 constexpr auto stream_pause = std::chrono::microseconds{400};
 constexpr unsigned most_in_vain = 6;          // 2^6 batches go ungathered after so many that gathered nothing
 constexpr std::size_t most_for_one_guest = 8; // times that a lent thread reads before the loop has to
+constexpr unsigned tries_for_a_turn = 50;
 constexpr auto most_away = std::chrono::milliseconds{10}; // who has a seat is; then the loop reads
 
 } // namespace
@@ -150,7 +151,18 @@ struct event_loop::parts {
     return !stopping && found != sessions.end() && found->second.guest == bell;
   }
 
-  /// Reads, at most so many times, until `done`. @param mine the turn, which is not kept while there is nothing to do
+  /// The loop, or somebody who sends, may have the turn for long: no guest waits for that.
+  static bool take_turn(std::unique_lock<std::mutex>& mine) {
+    for (unsigned i = 0; i < tries_for_a_turn; ++i) {
+      if (mine.try_lock())
+        return true;
+      std::this_thread::yield();
+    }
+    return false;
+  }
+
+  /// Reads, at most so many times, until `done`. @param mine the turn, which is not kept while there is nothing to do,
+  /// and is not had when this returns because it could not be had again
   void read_as_guest(std::unique_lock<std::mutex>& mine, session* s, const std::shared_ptr<doorbell>& bell,
                      std::size_t most, const std::function<bool()>& done, clock::time_point until) {
     for (std::size_t i = 0; i < most && is_guest(s, bell) && !done(); ++i) {
@@ -159,7 +171,8 @@ struct event_loop::parts {
         return;
       mine.unlock();
       const bool readable = bell->wait_beside(socket, until);
-      mine.lock();
+      if (!take_turn(mine))
+        return;
       if (!readable || !is_guest(s, bell))
         continue;
       running = this;
@@ -168,6 +181,15 @@ struct event_loop::parts {
       running = nullptr;
       wake_for_the_rest();
     }
+  }
+
+  /// As `see_off`, by the loop where this thread has not the turn.
+  void leave(const std::shared_ptr<session>& s, const std::shared_ptr<doorbell>& bell,
+             const std::unique_lock<std::mutex>& mine) {
+    if (mine)
+      see_off(s.get(), bell);
+    else
+      post([this, s, bell] { see_off(s.get(), bell); });
   }
 
   void see_off(session* s, const std::shared_ptr<doorbell>& bell) {
@@ -182,13 +204,13 @@ struct event_loop::parts {
   }
 
   /// See `transport::lend_thread`.
-  void take_in(session* s, const std::function<bool()>& done, clock::time_point until,
+  void take_in(const std::shared_ptr<session>& s, const std::function<bool()>& done, clock::time_point until,
                const std::shared_ptr<doorbell>& bell) {
     std::unique_lock mine{turn, std::try_to_lock};
-    if (!mine || !admit(s, bell))
+    if (!mine || !admit(s.get(), bell))
       return;
-    read_as_guest(mine, s, bell, most_for_one_guest, done, until);
-    see_off(s, bell);
+    read_as_guest(mine, s.get(), bell, most_for_one_guest, done, until);
+    leave(s, bell, mine);
   }
 
   /// See `link::take_seat`.
@@ -203,11 +225,13 @@ struct event_loop::parts {
   /// See `seat::wait`.
   bool wait_on_seat(session* s, const std::shared_ptr<doorbell>& bell, const std::function<bool()>& done,
                     clock::time_point until) {
-    std::unique_lock mine{turn};
-    if (!is_guest(s, bell))
+    std::unique_lock mine{turn, std::defer_lock};
+    if (!take_turn(mine) || !is_guest(s, bell))
       return false;
     sessions.at(s).away_since.reset();
     read_as_guest(mine, s, bell, std::numeric_limits<std::size_t>::max(), done, until);
+    if (!mine)
+      return false;
     if (!is_guest(s, bell)) {
       see_off(s, bell); // while the loop stops
       return false;
@@ -224,9 +248,10 @@ struct event_loop::parts {
     wake_for_the_rest();
   }
 
-  void leave_seat(session* s, const std::shared_ptr<doorbell>& bell) {
-    const std::lock_guard mine{turn};
-    see_off(s, bell);
+  void leave_seat(const std::shared_ptr<session>& s, const std::shared_ptr<doorbell>& bell) {
+    std::unique_lock mine{turn, std::defer_lock};
+    static_cast<void>(take_turn(mine));
+    leave(s, bell, mine);
   }
 
   /// The loop reads again what whoever stays away would have read.
@@ -533,7 +558,7 @@ public:
       parts_{parts},
       session_{std::move(session)},
       bell_{std::move(bell)} {}
-  ~session_seat() override { parts_.leave_seat(session_.get(), bell_); }
+  ~session_seat() override { parts_.leave_seat(session_, bell_); }
 
   bool wait(const std::function<bool()>& done, clock::time_point until) override {
     return parts_.wait_on_seat(session_.get(), bell_, done, until);
@@ -581,7 +606,7 @@ void event_loop::lend_thread(const std::function<bool()>& done, clock::time_poin
   const auto loop = to.loop.lock();
   const auto s = to.by.lock();
   if (loop && s && parts::running == nullptr)
-    loop->parts_->take_in(s.get(), done, until, bell);
+    loop->parts_->take_in(s, done, until, bell);
 }
 
 std::unique_ptr<link> event_loop::connect(endpoint to, std::unique_ptr<observer> observer) {
