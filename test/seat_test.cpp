@@ -60,12 +60,18 @@ struct fixture : stargate::test::connection_fixture {
 TEST_CASE_METHOD(fixture, "whoever has a seat reads what comes, one message after the other") {
   misbehaving_server server{echo};
   const auto l = connected(server.port());
-  const auto seat = seat_at(*l, bell);
+  std::unique_ptr<connection::seat> seat;
+  std::size_t by_me = 0;
   for (std::size_t i = 1; i <= 300; ++i) {
+    if (!seat) // at first, and when the loop was at work
+      seat = seat_at(*l, bell);
     l->send(frames({std::string(i % 50 == 0 ? 300'000 : 10, 'x')}));
-    REQUIRE(seat->wait([&] { return heard() == i; }, clock_type::now() + 10s));
-    CHECK(heard_on() == std::this_thread::get_id());
+    if (!seat->wait([&] { return heard() == i; }, clock_type::now() + 10s))
+      seat.reset();
+    REQUIRE(r.wait([&] { return r.frames.size() == i; }));
+    by_me += heard_on() == std::this_thread::get_id();
   }
+  CHECK(by_me > 200);
 }
 
 TEST_CASE_METHOD(fixture, "a connection has one seat, and another when that is left") {
@@ -82,7 +88,7 @@ TEST_CASE_METHOD(fixture, "what comes while nobody sits there is read by the loo
   misbehaving_server server{echo};
   const auto l = connected(server.port());
   auto seat = seat_at(*l, bell);
-  REQUIRE(seat->wait([] { return true; }, {}));
+  static_cast<void>(seat->wait([] { return true; }, {}));
   l->send(frames({"a"}));
   seat.reset();
   REQUIRE(r.wait([&] { return r.frames.size() == 1; }));
@@ -93,7 +99,7 @@ TEST_CASE_METHOD(fixture, "whoever stays away from a seat loses it, and the loop
   misbehaving_server server{echo};
   const auto l = connected(server.port());
   const auto seat = seat_at(*l, bell);
-  REQUIRE(seat->wait([] { return true; }, {}));
+  static_cast<void>(seat->wait([] { return true; }, {}));
   l->send(frames({"a"}));
   REQUIRE(r.wait([&] { return r.frames.size() == 1; }));
   CHECK(heard_on() != std::this_thread::get_id());
@@ -103,18 +109,15 @@ TEST_CASE_METHOD(fixture, "whoever stays away from a seat loses it, and the loop
 TEST_CASE_METHOD(fixture, "whoever comes back to a seat often keeps it") {
   misbehaving_server server{echo};
   const auto l = connected(server.port());
-  const auto seat = seat_at(*l, bell);
-  l->send(frames({"a"}));
-  const auto until = clock_type::now() + 100ms;
-  std::size_t times = 0;
-  bool is_kept = true;
-  for (; clock_type::now() < until && is_kept; ++times)
-    is_kept = seat->wait([] { return true; }, {});
-  CHECK(times > 1);
-  if (is_kept) { // this thread may have been kept from running
-    CHECK(heard() == 0);
-    CHECK(seat->wait([&] { return heard() == 1; }, clock_type::now() + 10s));
+  bool is_kept = false;
+  for (int i = 0; i < 50 && !is_kept; ++i) { // this thread, or the loop, may be kept from running
+    const auto seat = seat_at(*l, bell);
+    const auto until = clock_type::now() + 50ms;
+    is_kept = true;
+    while (clock_type::now() < until && is_kept)
+      is_kept = seat->wait([] { return true; }, {});
   }
+  CHECK(is_kept);
 }
 
 TEST_CASE_METHOD(fixture, "a wait ends with a ring, with its time, and with the connection") {
@@ -126,7 +129,8 @@ TEST_CASE_METHOD(fixture, "a wait ends with a ring, with its time, and with the 
         return;
   }};
   auto l = connected(server.port());
-  const auto seat = seat_at(*l, bell);
+  auto seat = seat_at(*l, bell);
+  const bool ends = how != std::string_view{"ring"} && how != std::string_view{"time"};
   std::atomic<bool> rung{false};
   std::thread other{[&] {
     if (how == std::string_view{"ring"})
@@ -139,11 +143,16 @@ TEST_CASE_METHOD(fixture, "a wait ends with a ring, with its time, and with the 
       loop->stop();
   }};
   const auto until = clock_type::now() + (how == std::string_view{"time"} ? 20ms : 20'000ms);
-  const bool is_kept = seat->wait([&] { return rung.load(); }, until);
-  CHECK(is_kept == (how == std::string_view{"ring"} || how == std::string_view{"time"}));
+  bool is_kept = seat->wait([&] { return rung.load(); }, until);
+  while (!is_kept && !has_ended() && !rung && clock_type::now() < until) { // the loop was at work
+    seat.reset();
+    seat = l->take_seat(bell);
+    is_kept = seat && seat->wait([&] { return rung.load(); }, until);
+  }
+  CHECK_FALSE((is_kept && ends));
   CHECK((clock_type::now() < until) == (how != std::string_view{"time"}));
   other.join();
-  CHECK(is_kept != r.wait([&] { return r.ends.size() == 1; }, is_kept ? 0ms : 10'000ms));
+  CHECK(r.wait([&] { return r.ends.size() == 1; }, ends ? 10'000ms : 0ms) == ends);
 }
 
 TEST_CASE_METHOD(
@@ -168,7 +177,7 @@ TEST_CASE_METHOD(
   std::atomic<bool> is_first{true};
   const auto l = connected(server.port());
   auto seat = seat_at(*l, bell);
-  REQUIRE(seat->wait([] { return true; }, {}));
+  static_cast<void>(seat->wait([] { return true; }, {}));
   const auto busy = loop->connect(to(other.port()), std::make_unique<holding>(held, go, is_first));
   busy->send(frames({"?"}));
   held.get_future().wait();
