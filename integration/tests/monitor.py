@@ -155,6 +155,9 @@ box.wait(20)
 check("a broker that is gone is told by /readyz", browser.until("document.getElementById('sockets').className !== 'good'") is not None
       and tree.ask("/readyz")[0] == 503 and "frail" in tree.ask("/readyz")[1], tree.ask("/readyz"))
 check("… while the tree is in health", tree.ask("/healthz")[0] == 200)
+check("… and who waits can be read, and why", browser.until(
+    "(rows => rows.length > 0 && rows.every(r => r.querySelector('.name').offsetWidth > 100 && r.querySelector('.more').offsetWidth > 100))"
+    "([...document.querySelectorAll('.row')].filter(r => /waiting to reconnect/.test(r.textContent)))") is not None)
 status, rest = tree.stop()
 check("it ends while somebody watches", status == 0 and "stopping" in rest, (status, rest))
 check("… which the page says", browser.until("/no answer/.test(document.getElementById('link').textContent)") is not None)
