@@ -100,7 +100,10 @@ struct lifecycle {
   std::chrono::steady_clock::time_point now() { return self->clock().now(); }
 
   void say(log_level level, const std::string& text) {
-    options->log ? options->log(level, options->name, text) : caf_log(self->system())(level, options->name, text);
+    if (options->log)
+      options->log(level, options->name, text);
+    else
+      caf_log(self->system())(level, options->name, text);
   }
 
   void report(supervisor_report::event what, const child& c, const caf::error& why = {}) {

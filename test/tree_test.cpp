@@ -416,10 +416,11 @@ TEST_CASE_METHOD(fixture, "what the handler of a removed consumer holds is let g
                                           .subscription = "s",
                                           .handler = [held](const received_message&) { return disposition::ack; }}));
   }
-  REQUIRE_FALSE(t->remove(key));
+  REQUIRE_FALSE(t->remove(key)); // whether it had begun to start or not
   const auto deadline = std::chrono::steady_clock::now() + 10s;
   while (held.use_count() > 1)
     REQUIRE(std::chrono::steady_clock::now() < deadline);
+  CHECK(describe(t->wait_ready(1ms)).find("consumer") == std::string::npos); // nobody waits for it
 }
 
 namespace {
