@@ -117,6 +117,7 @@ void add_perf(CLI::App& app, const global_options& g, std::function<int()>& run)
     ->check(CLI::Range(std::size_t{1}, std::size_t{10'000}))
     ->capture_default_str();
   produce->add_flag("--blocking", o->blocking, "One message after the other, each waiting for its receipt");
+  produce->add_flag("--own-payloads", o->own_payloads, "Each message has a payload of its own; else all share one");
   add_table(*produce, producer, {{"topic", ""}, {"max_pending", ""}});
   produce->callback([o, producer, &g, &run] {
     check(o->topic);

@@ -2,8 +2,10 @@
 
 #include "cli/common.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <string>
 #include <thread>
 #include <utility>
@@ -26,7 +28,12 @@ perf_load::perf_load(const perf_options& o, const tree& t, std::vector<registry_
     meter_{m} {}
 
 void perf_load::run() {
-  const std::string payload(options_.size, 'x');
+  const auto content = options_.own_payloads
+                         ? message{.payload = std::string(options_.size, 'x')}
+                         : message{.shared_payload = std::make_shared<const std::string>(options_.size, 'x')};
+  // A program that makes its payloads does not make all of many large ones before it hands over the first.
+  const auto at_once =
+    options_.own_payloads ? std::max<std::size_t>(1, bytes_at_once / (options_.size + 1)) : most_at_once;
   const auto began = clock::now();
   const auto all = options_.messages > 0 ? options_.messages + options_.warm_up : no_end;
   std::uint64_t handed = 0;
@@ -35,7 +42,7 @@ void perf_load::run() {
     if (options_.blocking) {
       ++handed;
       const auto sent = clock::now();
-      take(tree_.produce(producer, message{.payload = payload}), sent);
+      take(tree_.produce(producer, content), sent);
       continue;
     }
     auto room = std::min<std::uint64_t>(wait_for_room(), all - handed);
@@ -50,11 +57,11 @@ void perf_load::run() {
     }
     handed += room;
     under_way_ += room;
-    while (room > 0) { // large ones few at a time, as a program has them
-      const auto some = std::min<std::uint64_t>(room, std::max<std::uint64_t>(1, bytes_at_once / (payload.size() + 1)));
+    while (room > 0) {
+      const auto some = std::min<std::uint64_t>(room, at_once);
       room -= some;
       const auto sent = clock::now();
-      tree_.produce(producer, std::vector<message>(some, message{.payload = payload}),
+      tree_.produce(producer, std::vector<message>(some, content),
                     [this, sent](std::size_t, const caf::expected<message_id>& answer) {
                       take(answer, sent);
                       if (under_way_.fetch_sub(1) == options_.outstanding - batch_) {

@@ -19,6 +19,7 @@ struct perf_options {
   std::size_t pipelines = 1; ///< Producers, consumers or readers, each with a topic of its own if there are several.
   std::uint64_t warm_up = 0;
   bool blocking = false;
+  bool own_payloads = false;
   bool json = false;
 };
 

@@ -223,7 +223,9 @@ void world::publish(const deed& d) {
   std::vector<message> messages;
   for (std::size_t i = 0; i < count; ++i) {
     identities.push_back(books_.publish(topic, o.effectively_once, lane));
-    messages.push_back(make_message(identities.back(), d.which / 7 + i, o.effectively_once));
+    auto& made = messages.emplace_back(make_message(identities.back(), d.which / 7 + i, o.effectively_once));
+    if (d.which % 3 == 0)
+      made.shared_payload = std::make_shared<const std::string>(std::exchange(made.payload, "not this"));
   }
   if (waits) {
     const auto begun = now_;

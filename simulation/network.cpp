@@ -88,10 +88,11 @@ void network::send(std::uint64_t id, std::vector<connection::frame> frames) {
     return;
   auto& w = *found->second;
   for (const auto& frame : frames) {
+    auto text = frame->str();
     if (on_sent)
-      on_sent(w, *frame);
+      on_sent(w, text);
     if (!w.cut)
-      to_broker(w, {wire::event::frame, *frame});
+      to_broker(w, {wire::event::frame, std::move(text)});
   }
 }
 

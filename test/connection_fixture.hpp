@@ -104,7 +104,7 @@ inline void echo(misbehaving_server::peer& peer) {
 inline std::vector<connection::frame> frames(std::vector<std::string> texts) {
   std::vector<connection::frame> result;
   for (auto& text : texts)
-    result.push_back(std::make_shared<const std::string>(std::move(text)));
+    result.push_back(std::make_shared<const stargate::protocol::frame_text>(std::move(text)));
   return result;
 }
 

@@ -81,7 +81,7 @@ TEST_CASE_METHOD(fixture, "frames that are sent from within an observer go out, 
     void on_frames(std::vector<std::string> frames, connection::load load) override {
       for (const auto& f : frames)
         if (const int n = std::stoi(f); n > 0)
-          link_->send({std::make_shared<const std::string>(std::to_string(n - 1))});
+          link_->send({std::make_shared<const stargate::protocol::frame_text>(std::to_string(n - 1))});
       inner_.on_frames(std::move(frames), load);
     }
     void on_end(ended why) override { inner_.on_end(std::move(why)); }

@@ -32,7 +32,7 @@ struct fixture : test::actor_fixture {
     std::vector<std::string> result;
     if (auto t = take<transmit>())
       for (const auto& frame : t->frames)
-        result.push_back(*frame);
+        result.push_back(frame->str());
     return result;
   }
 };

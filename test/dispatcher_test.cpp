@@ -49,7 +49,7 @@ struct fixture : test::actor_fixture {
   }
   std::string told() {
     const auto t = take<transmit>();
-    return t ? *t->frames.front() : "";
+    return t ? t->frames.front()->str() : "";
   }
 };
 

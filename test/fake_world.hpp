@@ -68,7 +68,7 @@ private:
     ~fake_link() override { fake_link::close(); }
     void send(std::vector<stargate::connection::frame> frames) override {
       for (const auto& f : frames)
-        c_->sent.push_back(*f);
+        c_->sent.push_back(f->str());
     }
     void close() override {
       if (!std::exchange(c_->closed, true))

@@ -1,9 +1,17 @@
+#include "libstargate/connection/masking.hpp"
+#include "libstargate/protocol/base64.hpp"
 #include "libstargate/protocol/frames.hpp"
 #include "libstargate/protocol/instant.hpp"
 
 #include <stargate/error.hpp>
 
 #include <catch2/catch.hpp>
+
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+#include <vector>
 
 using namespace stargate;
 using namespace stargate::protocol;
@@ -25,12 +33,59 @@ received_message message_of(std::string frame) {
   return std::get<received_message>(*result);
 }
 
+/// What a client's frame of less than 64 KiB says.
+std::string unmasked(const connection::byte_buffer& frame) {
+  const std::size_t mask = (frame[1] & 0x7f) == 126 ? 4 : 2;
+  std::string plain;
+  for (std::size_t i = mask + 4; i < frame.size(); ++i)
+    plain += static_cast<char>(frame[i] ^ frame[mask + (i - mask) % 4]);
+  return plain;
+}
+
 } // namespace
 
 TEST_CASE("a message is encoded as the broker reads it") {
-  CHECK(*encode_message({.payload = "hello"}, 7) == R"({"payload":"aGVsbG8=","context":"7"})");
-  CHECK(*encode_message({.payload = "", .key = "k\"ey", .properties = {{"a", "1"}, {"b\n", "ü"}}}, 0)
+  CHECK(encode_message({.payload = "hello"}, 7)->str() == R"({"payload":"aGVsbG8=","context":"7"})");
+  CHECK(encode_message({.payload = "", .key = "k\"ey", .properties = {{"a", "1"}, {"b\n", "ü"}}}, 0)->str()
         == R"({"payload":"","context":"0","key":"k\"ey","properties":{"a":"1","b\n":"ü"}})");
+}
+
+TEST_CASE("a payload is encoded to where its frame is written, whether it is the message's own or shared") {
+  std::mt19937 random{7};
+  for (int round = 0; round < 2'000; ++round) {
+    std::string bytes(random() % 200, '\0');
+    for (auto& c : bytes)
+      c = static_cast<char>(random());
+    message own{.payload = bytes, .key = round % 2 == 0 ? std::optional{"k" + std::to_string(round)} : std::nullopt};
+    auto shared = own;
+    shared.payload = "not this";
+    shared.shared_payload = std::make_shared<const std::string>(bytes);
+    const auto frame = encode_message(own, 7);
+    REQUIRE(frame);
+    std::string expected = R"({"payload":")";
+    protocol::append_base64(expected, bytes);
+    expected += R"(","context":"7")";
+    if (own.key)
+      expected += R"(,"key":")" + *own.key + '"';
+    expected += '}';
+    REQUIRE(frame->str() == expected);
+    REQUIRE(encode_message(shared, 7)->str() == expected);
+    connection::byte_buffer from_text, from_frame;
+    connection::append_masked_frame(from_text, expected);
+    connection::append_masked_frame(from_frame, *frame);
+    REQUIRE(unmasked(from_frame) == expected);
+    REQUIRE(unmasked(from_frame) == unmasked(from_text));
+  }
+}
+
+TEST_CASE("a shared payload is copied by no message that has it") {
+  const auto bytes = std::make_shared<const std::string>(100'000, 'x');
+  std::vector<protocol::frame_text> frames;
+  for (std::uint64_t i = 0; i < 10; ++i)
+    frames.push_back(*encode_message({.shared_payload = bytes}, i));
+  CHECK(bytes.use_count() == 11);
+  frames.clear();
+  CHECK(bytes.use_count() == 1);
 }
 
 TEST_CASE("a key or property that is not UTF-8 is refused, and named") {
@@ -194,7 +249,7 @@ TEST_CASE("a message goes out with all its fields") {
   const auto frame = protocol::encode_message(m, 7);
   REQUIRE(frame);
   CHECK(
-    *frame
+    frame->str()
     == R"({"payload":"cA==","context":"7","replicationClusters":["a","b\""],"eventTime":"2023-11-14T22:13:20.123Z",)"
        R"("deliverAt":1700000001000,"deliverAfterMs":1500})");
 }

@@ -31,7 +31,7 @@ ALLOWED = {
 # Of CAF, only one header may know that there are two generations; the connection knows no CAF at all.
 FORBIDDEN = {
     "web": r"<(caf|stargate)/",
-    "libstargate/connection": r"<(caf|stargate)/|libstargate/protocol/(?!base64\.hpp)",
+    "libstargate/connection": r"<(caf|stargate)/|libstargate/protocol/(?!(base64|frame_text)\.hpp)",
     "registry": r"<(libwebsockets|rapidjson)",
     "supervisor": r"<(libwebsockets|rapidjson)",
 }

@@ -78,7 +78,7 @@ void wire::send_up(std::vector<connection::frame> frames) {
         return;
       if (frame->size() > largest_frame)
         return close(1009, "Text message size exceeds maximum size [" + std::to_string(largest_frame) + "]");
-      behind_->on_frame(*frame);
+      behind_->on_frame(frame->str());
     }
   });
 }

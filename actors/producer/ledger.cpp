@@ -1,6 +1,5 @@
 #include "actors/producer/ledger.hpp"
 
-#include "libstargate/protocol/base64.hpp"
 #include "libstargate/protocol/frames.hpp"
 
 #include <algorithm>
@@ -35,12 +34,11 @@ void ledger::publish(publication_ptr p, bool waits_for_room, clock::time_point n
 }
 
 void ledger::admit(publication_ptr p, clock::time_point deadline) {
-  auto encoded = protocol::encode_message(p->content, first_sequence_ + pending_.size(), encrypts_.get(),
-                                          memory_->take(protocol::base64_size(p->content.payload.size())));
+  auto encoded = protocol::encode_message(std::move(p->content), first_sequence_ + pending_.size(), encrypts_.get());
   if (!encoded)
     return answer(*p, failure(code_of(encoded.error()), context_of(encoded.error())));
-  p->content = {};
-  pending_.push_back({std::move(p), memory_->share(std::move(*encoded)), deadline, false});
+  pending_.push_back(
+    {std::move(p), std::make_shared<const protocol::frame_text>(std::move(*encoded)), deadline, false});
   ++pending_count_;
 }
 

@@ -5,7 +5,6 @@
 #include "actors/producer/publication.hpp"
 #include "actors/shared/metrics.hpp"
 #include "libstargate/base/late_deque.hpp"
-#include "libstargate/connection/frame_memory.hpp"
 #include "libstargate/connection/transport.hpp"
 #include "libstargate/protocol/crypto.hpp"
 
@@ -28,12 +27,10 @@ public:
 
   ledger(std::string where, std::size_t max_pending, std::chrono::milliseconds send_timeout,
          std::shared_ptr<const protocol::encryptor> encrypts = {},
-         std::shared_ptr<pipeline_metrics> counts = std::make_shared<pipeline_metrics>(),
-         std::shared_ptr<connection::frame_memory> memory = std::make_shared<connection::frame_memory>())
+         std::shared_ptr<pipeline_metrics> counts = std::make_shared<pipeline_metrics>())
     : where_{std::move(where)},
       encrypts_{std::move(encrypts)},
       counts_{std::move(counts)},
-      memory_{std::move(memory)},
       max_pending_{max_pending},
       send_timeout_{send_timeout} {}
 
@@ -96,7 +93,6 @@ private:
   const std::string where_;
   const std::shared_ptr<const protocol::encryptor> encrypts_; ///< Empty when payloads go out as they are.
   const std::shared_ptr<pipeline_metrics> counts_;
-  const std::shared_ptr<connection::frame_memory> memory_;
   const std::size_t max_pending_;
   const std::chrono::milliseconds send_timeout_;
   late_deque<entry> pending_; ///< The sequence of the first is `first_sequence_`.

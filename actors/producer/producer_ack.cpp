@@ -70,8 +70,8 @@ struct producer_ack_state {
       options{std::move(with)},
       encrypts{std::move(by)},
       supervisor{std::move(below)},
-      ledger{to_string(keys.topic()),         options->max_pending, options->send_timeout, encrypts,
-             tree->metrics.of(keys.socket()), tree->frame_memory},
+      ledger{to_string(keys.topic()), options->max_pending, options->send_timeout, encrypts,
+             tree->metrics.of(keys.socket())},
       desk{producing_of(*tree, *options)} {
     if (!options->effectively_once)
       return;

@@ -37,7 +37,7 @@ public:
   publication& operator=(const publication&) = delete;
   ~publication();
 
-  message content; ///< The payload is given up once it is encoded.
+  message content; ///< Taken once it is encoded.
 
   /// From now on nobody can tell whether the broker has the message until it says so.
   void mark_transmitted() { transmitted_ = true; }

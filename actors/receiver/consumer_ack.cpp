@@ -96,7 +96,7 @@ struct consumer_ack_state {
     (message.what == disposition::nack ? counts->negative_acknowledged : counts->acknowledged).add();
     kept.erase(message.sequence);
     awaited.erase(message.sequence);
-    unsent.push_back(std::make_shared<const std::string>(std::move(frame)));
+    unsent.push_back(std::make_shared<const protocol::frame_text>(std::move(frame)));
     if (!ask_again && !std::exchange(progressed, true))
       send(self, socket, progress{connection});
   }

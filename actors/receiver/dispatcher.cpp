@@ -145,7 +145,8 @@ struct dispatcher_state {
   }
 
   void tell_broker(std::string frame) {
-    send(self, connected_socket, transmit{connection, {std::make_shared<const std::string>(std::move(frame))}});
+    send(self, connected_socket,
+         transmit{connection, {std::make_shared<const protocol::frame_text>(std::move(frame))}});
   }
 
   void on_frames(frames_in& m) {

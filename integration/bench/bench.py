@@ -95,6 +95,7 @@ def rows():
             "limit, kept": lambda i: limit("kept", producer(topic), count, size, 300),
             "floor": lambda i: floor("produce", producer(topic), count, size, 300),
             "ours": lambda i: ours("produce", topic, "-m", count, "-s", size, "-o", 300),
+            "ours, own payloads": lambda i: ours("produce", topic, "-m", count, "-s", size, "-o", 300, "--own-payloads"),
         } | (rivals("produce", lambda i: producer(topic), topic, count, size, 300) if size > 10_000 else {})
 
     yield "produce, 100 bytes", {

@@ -1,6 +1,7 @@
 // One step of a message's way, so many times, and nothing else: for counting instructions.
 //
 //     stargate-steps encode|decode_receipt|decode_delivery COUNT
+#include "libstargate/connection/masking.hpp"
 #include "libstargate/protocol/base64.hpp"
 #include "libstargate/protocol/frames.hpp"
 
@@ -22,10 +23,14 @@ int main(int argc, char** argv) {
   const std::string receipt =
     R"({"result":"ok","messageId":"CAwQADAA","context":"12345","errorCode":0,"schemaVersion":0})";
   std::string frame;
+  connection::byte_buffer out;
   bool fine = true;
   for (std::uint64_t i = 0; i < count; ++i) {
     if (step == "encode") {
-      fine = fine && protocol::encode_message(m, i);
+      const auto text = protocol::encode_message(m, i);
+      fine = fine && text;
+      out.clear();
+      connection::append_masked_frame(out, *text);
     } else if (step == "decode_receipt") {
       frame = receipt;
       fine = fine && protocol::decode_receipt(frame);

@@ -1,16 +1,12 @@
 /// @file
-/// Memory of large frames that were answered, or handled, for those that come next. An allocator gives as much back to
-/// the system and takes it again, page by page, which costs more than all that is done with the frame.
+/// Memory of large frames that were handled, for those that come next. An allocator gives as much back to the system and
+/// takes it again, page by page, which costs more than all that is done with the frame.
 #pragma once
 
-#include "libstargate/connection/transport.hpp"
-
 #include <algorithm>
-#include <atomic>
 #include <cstddef>
 #include <deque>
 #include <iterator>
-#include <memory>
 #include <mutex>
 #include <string>
 #include <utility>
@@ -18,11 +14,10 @@
 namespace stargate::connection {
 
 /// @par Threads any thread
-class frame_memory : public std::enable_shared_from_this<frame_memory> {
+class frame_memory {
 public:
   static constexpr std::size_t worth_keeping = 16u << 10; ///< Bytes; what is smaller is the allocator's.
-  static constexpr std::size_t most_kept = 64u << 20;     ///< Bytes, of all that wait for their next use,
-  static constexpr std::size_t kept_at_rest = 4u << 20;   ///< and while no large frame is under way.
+  static constexpr std::size_t most_kept = 4u << 20;      ///< Bytes, of all that wait for their next use.
 
   /// Where a frame may be written: what another of about its size has left, with its text, or an empty string.
   /// @param bytes of the frame, roughly
@@ -41,23 +36,17 @@ public:
     return result;
   }
 
-  /// A frame whose memory comes back when nobody has it any more.
-  [[nodiscard]] frame share(std::string text) {
-    if (text.size() < worth_keeping)
-      return std::make_shared<const std::string>(std::move(text));
-    ++under_way_;
-    return std::shared_ptr<std::string>{new std::string{std::move(text)}, [home = shared_from_this()](std::string* s) {
-                                          home->give_back(std::move(*s));
-                                          delete s;
-                                        }};
-  }
-
   /// Gives the memory of a text that nobody needs any more.
   void leave(std::string text) {
     if (text.capacity() < worth_keeping)
       return;
     const std::lock_guard guard{mutex_};
-    keep(std::move(text), under_way_ == 0 ? kept_at_rest : most_kept);
+    kept_ += text.capacity();
+    spare_.push_back(std::move(text));
+    while (kept_ > most_kept) { // those go that nobody has taken for longest
+      kept_ -= spare_.front().capacity();
+      spare_.pop_front();
+    }
   }
 
   [[nodiscard]] std::size_t kept() const {
@@ -66,21 +55,6 @@ public:
   }
 
 private:
-  void give_back(std::string text) {
-    const std::lock_guard guard{mutex_};
-    keep(std::move(text), --under_way_ == 0 ? kept_at_rest : most_kept);
-  }
-
-  void keep(std::string text, std::size_t most) {
-    kept_ += text.capacity();
-    spare_.push_back(std::move(text));
-    while (kept_ > most) { // those go that nobody has taken for longest
-      kept_ -= spare_.front().capacity();
-      spare_.pop_front();
-    }
-  }
-
-  std::atomic<std::size_t> under_way_{0};
   mutable std::mutex mutex_;
   std::deque<std::string> spare_; // guarded by mutex_, as is the next; the last to come is the last
   std::size_t kept_ = 0;

@@ -23,11 +23,26 @@ std::uint32_t next_mask() {
   return pool[used++];
 }
 
-} // namespace
+/// Masks what stands at a place, many bytes at a time.
+void mask_in_place(unsigned char* at, std::size_t size, std::uint32_t mask) {
+  using piece [[gnu::vector_size(32)]] = std::uint32_t;
+  const auto wide = piece{} + mask;
+  std::size_t i = 0;
+  for (piece p; i + sizeof p <= size; i += sizeof p) {
+    std::memcpy(&p, at + i, sizeof p);
+    p ^= wide;
+    std::memcpy(at + i, &p, sizeof p);
+  }
+  unsigned char bytes[4];
+  std::memcpy(bytes, &mask, 4);
+  for (; i < size; ++i)
+    at[i] = static_cast<unsigned char>(at[i] ^ bytes[i & 3]);
+}
 
-void append_masked_frame(byte_buffer& out, std::string_view payload, opcode kind) {
+/// Appends a frame of `size` bytes, which `write` writes to their place.
+template <class Write>
+void append_frame(byte_buffer& out, std::size_t size, opcode kind, Write write) {
   constexpr unsigned char final_fragment = 0x80, masked = 0x80;
-  const auto size = payload.size();
   const auto header = size < 126 ? 2u : size < 65'536 ? 4u : 10u;
   const auto begin = out.size();
   out.resize(begin + header + 4 + size);
@@ -43,18 +58,18 @@ void append_masked_frame(byte_buffer& out, std::string_view payload, opcode kind
   const std::uint32_t mask = next_mask();
   std::memcpy(at, &mask, 4);
   at += 4;
-  const std::uint64_t wide = (static_cast<std::uint64_t>(mask) << 32) | mask; // the same bytes twice, in any order
-  std::size_t i = 0;
-  for (; i + 8 <= size; i += 8) {
-    std::uint64_t piece = 0;
-    std::memcpy(&piece, payload.data() + i, 8);
-    piece ^= wide;
-    std::memcpy(at + i, &piece, 8);
-  }
-  unsigned char bytes[4];
-  std::memcpy(bytes, &mask, 4);
-  for (; i < size; ++i)
-    at[i] = static_cast<unsigned char>(static_cast<unsigned char>(payload[i]) ^ bytes[i & 3]);
+  write(reinterpret_cast<char*>(at));
+  mask_in_place(at, size, mask);
+}
+
+} // namespace
+
+void append_masked_frame(byte_buffer& out, std::string_view payload, opcode kind) {
+  append_frame(out, payload.size(), kind, [payload](char* at) { payload.copy(at, payload.size()); });
+}
+
+void append_masked_frame(byte_buffer& out, const protocol::frame_text& text) {
+  append_frame(out, text.size(), opcode::text, [&text](char* at) { text.write(at); });
 }
 
 } // namespace stargate::connection

@@ -2,6 +2,8 @@
 /// A client's frames as they are on the wire: RFC 6455, section 5.
 #pragma once
 
+#include "libstargate/protocol/frame_text.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -37,5 +39,7 @@ inline constexpr std::size_t most_header = 14;
 
 /// Appends `payload` as one whole frame, masked with four bytes that nobody can foresee.
 void append_masked_frame(byte_buffer& out, std::string_view payload, opcode kind = opcode::text);
+/// The same of a text, which is encoded to its place.
+void append_masked_frame(byte_buffer& out, const protocol::frame_text& text);
 
 } // namespace stargate::connection

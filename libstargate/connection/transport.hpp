@@ -3,6 +3,8 @@
 /// an observer is told what happens. The event loop is the one that programs use; a simulation has its own.
 #pragma once
 
+#include "libstargate/protocol/frame_text.hpp"
+
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -55,7 +57,7 @@ struct ended {
 };
 
 /// A text frame to send. It is shared because it may have to be sent again by another connection.
-using frame = std::shared_ptr<const std::string>;
+using frame = std::shared_ptr<const protocol::frame_text>;
 
 /// How much a transport's thread has to do: idle means that it sleeps more than it works.
 enum class load : std::uint8_t { idle, busy };

@@ -33,7 +33,7 @@ using key_ptr = std::unique_ptr<EVP_PKEY, freed_by<EVP_PKEY_free>>;
 using key_context = std::unique_ptr<EVP_PKEY_CTX, freed_by<EVP_PKEY_CTX_free>>;
 using cipher_context = std::unique_ptr<EVP_CIPHER_CTX, freed_by<EVP_CIPHER_CTX_free>>;
 
-const unsigned char* bytes(const std::string& text) {
+const unsigned char* bytes(std::string_view text) {
   return reinterpret_cast<const unsigned char*>(text.data());
 }
 unsigned char* bytes(std::string& text) {
@@ -142,7 +142,7 @@ caf::expected<std::string> encryptor::parameter() const {
   return encoded;
 }
 
-encryptor::sealed encryptor::seal(const std::string& payload) const {
+encryptor::sealed encryptor::seal(std::string_view payload) const {
   sealed result{std::string(payload.size() + tag_size, '\0'), random_bytes(vector_size)};
   const cipher_context context{EVP_CIPHER_CTX_new()};
   auto* c = context.get();

@@ -12,6 +12,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace stargate::protocol {
@@ -35,7 +36,7 @@ public:
     std::string param;   ///< The initialization vector.
   };
   /// @throws std::runtime_error when OpenSSL fails
-  [[nodiscard]] sealed seal(const std::string& payload) const;
+  [[nodiscard]] sealed seal(std::string_view payload) const;
 
 private:
   stargate::encryption recipients_;

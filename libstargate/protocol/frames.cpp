@@ -82,26 +82,22 @@ std::shared_ptr<const encryption_context> decode_encryption(const Value& object)
 
 } // namespace
 
-caf::expected<std::string> encode_message(const message& content, std::uint64_t sequence, const encryptor* encrypts,
-                                          std::string memory) {
-  auto frame = std::move(memory);
+caf::expected<frame_text> encode_message(message content, std::uint64_t sequence, const encryptor* encrypts) {
+  auto payload = content.shared_payload ? payload_bytes{std::move(content.shared_payload)}
+                                        : payload_bytes{std::move(content.payload)};
   encryptor::sealed sealed;
   if (encrypts != nullptr) {
     try {
-      sealed = encrypts->seal(content.payload);
+      sealed = encrypts->seal(payload.view());
     } catch (const std::exception& e) {
       return make_error(errc::crypto_failed, e.what());
     }
+    payload = payload_bytes{std::move(sealed.payload)};
   }
   constexpr std::string_view begin = R"({"payload":")";
-  const auto& payload = encrypts != nullptr ? sealed.payload : content.payload;
-  const auto end = begin.size() + base64_size(payload.size());
-  frame.reserve(end + 64 + (content.key ? content.key->size() + 16 : 0) + content.properties.size() * 48);
-  if (frame.size() <= end) // what an earlier frame left is written over, and need not be filled with nothing before
-    frame.resize(end + 1);
-  begin.copy(frame.data(), begin.size());
-  write_base64(frame.data() + begin.size(), payload);
-  frame.resize(end);
+  std::string frame;
+  frame.reserve(64 + (content.key ? content.key->size() + 16 : 0) + content.properties.size() * 48);
+  frame += begin;
   frame += R"(","context":")";
   frame += std::to_string(sequence);
   frame += '"';
@@ -149,11 +145,12 @@ caf::expected<std::string> encode_message(const message& content, std::uint64_t 
   if (content.deliver_after)
     frame += R"(,"deliverAfterMs":)" + std::to_string(content.deliver_after->count());
   frame += '}';
-  if (frame.size() > max_frame_size)
+  frame_text result{std::move(frame), begin.size(), std::move(payload)};
+  if (const auto size = result.size(); size > max_frame_size)
     return make_error(errc::message_too_large,
-                      "the message is " + std::to_string(frame.size()) + " bytes once encoded, and a broker takes "
+                      "the message is " + std::to_string(size) + " bytes once encoded, and a broker takes "
                         + std::to_string(max_frame_size) + " (a payload of about 780,000 bytes): split it");
-  return frame;
+  return result;
 }
 
 bool is_end_of_producer(std::string_view failure) {

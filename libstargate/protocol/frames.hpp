@@ -2,6 +2,8 @@
 /// The frames of Pulsar's WebSocket API: JSON text, payloads in base64.
 #pragma once
 
+#include "libstargate/protocol/frame_text.hpp"
+
 #include <stargate/message.hpp>
 
 #include <cstddef>
@@ -18,12 +20,12 @@ class encryptor;
 /// The largest frame that a broker takes by default; a larger one makes it close the connection.
 inline constexpr std::size_t max_frame_size = 1'048'576;
 
-/// Encodes a message to produce. The context on the wire is `sequence`: the receipt brings it back.
-/// @param memory is written over: an earlier frame, whose memory this one takes
+/// Encodes a message to produce, but for its payload, which is encoded where the frame is written. The context on the
+/// wire is `sequence`: the receipt brings it back.
 /// @par Errors errc::invalid_message when the key or a property is not UTF-8; errc::message_too_large when the frame
 /// would be larger than `max_frame_size`; errc::crypto_failed when it is to be encrypted, and that fails.
-[[nodiscard]] caf::expected<std::string> encode_message(const message& content, std::uint64_t sequence,
-                                                        const encryptor* encrypts = nullptr, std::string memory = {});
+[[nodiscard]] caf::expected<frame_text> encode_message(message content, std::uint64_t sequence,
+                                                       const encryptor* encrypts = nullptr);
 
 /// The broker's answer to a message that was produced.
 struct receipt {

@@ -30,7 +30,9 @@ using properties = std::map<std::string, std::string>;
 
 /// A message to produce: `{.payload = "…"}`, with what else it needs.
 struct message {
-  std::string payload = {};                ///< Any bytes, NULs included; may be empty.
+  std::string payload = {}; ///< Any bytes, NULs included; may be empty.
+  /// In place of `payload`: bytes that many messages have in common, and of which none makes a copy.
+  std::shared_ptr<const std::string> shared_payload = {};
   std::optional<std::string> key = {};     ///< UTF-8. Orders and routes messages on partitioned topics.
   std::optional<std::string> context = {}; ///< Comes back in the answer, and is not stored.
   stargate::properties properties = {};    ///< UTF-8 names and values.
