@@ -1,5 +1,6 @@
 // What is promised of actors on both generations of CAF.
 #include "libstargate/base/scheduler.hpp"
+#include "test/deterministic.hpp"
 
 #include <stargate/caf.hpp>
 
@@ -112,6 +113,31 @@ struct elsewhere_state {
 };
 
 } // namespace
+
+TEST_CASE("that an actor has ended is heard in its turn: behind what was sent before, and before what was sent after") {
+  for (const bool is_killed : {false, true}) {
+    test::deterministic d;
+    const auto heard = std::make_shared<std::string>();
+    const auto watched = d.system().spawn(
+      [](caf::event_based_actor* me) { return behave(me, {}, [me](const caf::error& why) { me->quit(why); }); });
+    const auto watcher = d.system().spawn([watched, heard](caf::event_based_actor* me) {
+      signal_handlers signals;
+      signals.down = [heard](const caf::actor_addr&, const caf::error&) { *heard += "down "; };
+      monitor(me, watched);
+      return behave(me, std::move(signals), [heard](const std::string& what) { *heard += what; });
+    });
+    d.run();
+    post(watcher, std::string{"before "});
+    if (is_killed)
+      send_exit(watched, caf::exit_reason::kill);
+    else
+      post(watched, caf::make_error(caf::sec::runtime_error, std::string{"its own"}));
+    d.run_only(watched);
+    post(watcher, std::string{"after "});
+    d.run();
+    CHECK(*heard == "before down after ");
+  }
+}
 
 TEST_CASE("an actor that waits elsewhere hears of its mail, whenever that comes, and of its end") {
   caf::actor_system_config config;

@@ -67,7 +67,7 @@ private:
 
   static constexpr std::size_t large = 32u << 10; // the event loop gathers smaller ones, while they stream
   static constexpr auto pause_of_a_stream = std::chrono::microseconds{400};
-  static constexpr auto longest_wait = std::chrono::milliseconds{2}; // what comes more seldom is worth no waiting
+  static constexpr auto longest_wait = std::chrono::milliseconds{50}; // what comes more seldom is worth no waiting
 
   std::weak_ptr<connection::link> link_;
   std::unique_ptr<connection::seat> seat_;

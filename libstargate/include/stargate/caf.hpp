@@ -511,19 +511,19 @@ struct signal_handlers {
   std::function<void(const caf::actor_addr& from, const caf::error& why)> exit;
 };
 
-/// From here on `signal_handlers::down` of `self` runs once when `who` ends, at once if it has ended already.
+/// From here on `signal_handlers::down` of `self` runs once when `who` ends, at once if it has ended already: behind what
+/// was sent to `self` before that, and before what is sent to it after.
 template <class Self>
 void monitor(Self* self, const caf::actor& who) {
 #if STARGATE_CAF_1
-  // As 0.17 does it: one message, which overtakes what waits. That of 1.x's own `monitor` comes in its turn.
+  // As 0.17 does it, and Erlang: one message, which is in the mailbox from the death on and has its turn there. That of
+  // 1.x's own `monitor` comes to the end of the mailbox a second time before `down` runs.
   if (!who)
     return;
   caf::actor_cast<caf::abstract_actor*>(who)->attach_functor(
     [of = who.address(), watcher = caf::actor_cast<caf::actor_addr>(self)](const caf::error& why) {
       if (const auto to = caf::actor_cast<caf::strong_actor_ptr>(watcher))
-        to->enqueue(
-          caf::make_mailbox_element(nullptr, caf::make_message_id(caf::message_priority::high), caf::down_msg{of, why}),
-          nullptr);
+        to->enqueue(caf::make_mailbox_element(nullptr, caf::make_message_id(), caf::down_msg{of, why}), nullptr);
     });
 #else
   self->monitor(who);
