@@ -38,9 +38,9 @@ struct fixture : stargate::test::connection_fixture {
     return !r.ends.empty();
   }
   /// Whether the thread came back before its time was over.
-  bool lend(const std::function<bool()>& done, clock_type::duration at_most = 10s) {
+  bool lend(connection::link& to, const std::function<bool()>& done, clock_type::duration at_most = 10s) {
     const auto until = clock_type::now() + at_most;
-    loop->lend_thread(done, until, bell);
+    to.lend_thread(done, until, bell);
     return clock_type::now() < until;
   }
   /// Until the loop sleeps, and a frame goes out from this thread: then the loop does not read what comes.
@@ -50,7 +50,7 @@ struct fixture : stargate::test::connection_fixture {
     for (bool mine = false; !mine;) {
       const auto before = heard();
       l->send(frames({"?"}));
-      lend([&] { return heard() > before; });
+      lend(*l, [&] { return heard() > before; });
       REQUIRE(r.wait([&] { return r.frames.size() > before; }));
       mine = r.told_on.back() == std::this_thread::get_id();
     }
@@ -67,7 +67,7 @@ TEST_CASE_METHOD(fixture, "whoever waits for an answer reads it, and wakes nobod
   for (std::size_t i = 0; i < 300; ++i) {
     const auto expected = heard() + 1;
     l->send(frames({std::to_string(i)}));
-    CHECK(lend([&] { return heard() == expected; }));
+    CHECK(lend(*l, [&] { return heard() == expected; }));
     REQUIRE(r.wait([&] { return r.frames.size() == expected; }));
     CHECK(r.frames.back() == std::to_string(i));
   }
@@ -76,11 +76,20 @@ TEST_CASE_METHOD(fixture, "whoever waits for an answer reads it, and wakes nobod
   CHECK(by_me > 200); // the loop may be awake at times, for a ping
 }
 
-TEST_CASE_METHOD(fixture, "a thread that has sent nothing itself lends nothing") {
+TEST_CASE_METHOD(fixture, "a thread lends itself to what others have sent, and not twice at a time") {
   misbehaving_server server{echo};
   const auto l = connected(server.port());
-  CHECK(lend([] { return false; }));
-  std::thread{[&] { CHECK(lend([] { return false; })); }}.join();
+  const auto before = heard();
+  std::thread{[&] { l->send(frames({"not mine"})); }}.join();
+  bool twice = false;
+  CHECK(lend(*l, [&] {
+    if (!twice) {
+      twice = true;
+      std::thread{[&] { CHECK(lend(*l, [] { return false; })); }}.join();
+    }
+    return heard() > before;
+  }));
+  CHECK(r.wait([&] { return r.frames.size() == before + 1; }));
 }
 
 TEST_CASE_METHOD(fixture, "a thread that is lent returns when it is rung, and the loop reads on") {
@@ -100,7 +109,7 @@ TEST_CASE_METHOD(fixture, "a thread that is lent returns when it is rung, and th
     rung = true;
     bell->ring();
   }};
-  CHECK(lend([&] { return rung.load(); }));
+  CHECK(lend(*l, [&] { return rung.load(); }));
   CHECK(rung);
   other.join();
   go.set_value();
@@ -112,7 +121,8 @@ TEST_CASE_METHOD(fixture, "a thread that is lent returns when its time is over")
   misbehaving_server server{echo_but_one};
   const auto l = connected(server.port());
   l->send(frames({"no answer"}));
-  CHECK_FALSE(lend([] { return false; }, 20ms));
+  CHECK_FALSE(lend(
+    *l, [] { return false; }, 20ms));
   const auto before = heard();
   l->send(frames({"here?"}));
   CHECK(r.wait([&] { return r.frames.size() == before + 1; }));
@@ -134,7 +144,7 @@ TEST_CASE_METHOD(fixture, "a thread that is lent returns when the connection end
     if (!by_peer)
       l->close();
   }};
-  CHECK(lend([&] { return has_ended(); }));
+  CHECK(lend(*l, [&] { return has_ended(); }));
   other.join();
   CHECK(end().how == (by_peer ? connection::end::lost : connection::end::closed));
 }
@@ -143,7 +153,7 @@ TEST_CASE_METHOD(fixture, "a thread that is lent returns when the loop gives the
   misbehaving_server server{echo_but_one}; // which answers no ping
   const auto l = connected(server.port());
   l->send(frames({"no answer"}));
-  CHECK(lend([&] { return has_ended(); }));
+  CHECK(lend(*l, [&] { return has_ended(); }));
   CHECK(end().text == "a ping went unanswered");
 }
 
@@ -152,7 +162,7 @@ TEST_CASE_METHOD(fixture, "a thread that is lent does not hold up a loop that st
   const auto l = connected(server.port());
   l->send(frames({"no answer"}));
   std::thread other{[&] { loop->stop(); }};
-  CHECK(lend([&] { return has_ended(); }));
+  CHECK(lend(*l, [&] { return has_ended(); }));
   other.join();
   CHECK(r.ends.size() == 1);
 }
@@ -171,7 +181,7 @@ TEST_CASE_METHOD(fixture, "whoever lends itself does not become the reader of ot
   const auto before = heard();
   const auto batches = r.told_on.size();
   l->send(frames({"many"}));
-  lend([&] { return heard() == before + 4000; });
+  lend(*l, [&] { return heard() == before + 4000; });
   REQUIRE(r.wait([&] { return r.frames.size() == before + 4000; }));
   const auto by_me =
     std::count(r.told_on.begin() + static_cast<std::ptrdiff_t>(batches), r.told_on.end(), std::this_thread::get_id());
@@ -224,7 +234,7 @@ TEST_CASE("however threads lend themselves, peers break and loops stop, nobody w
           links[t % lines]->send(frames({text}));
           if (mine() % 4 != 0) {
             const auto until = clock_type::now() + 10s;
-            loops.lend_thread(done, until, bell);
+            links[t % lines]->lend_thread(done, until, bell);
             if (clock_type::now() >= until)
               ++vain;
           }

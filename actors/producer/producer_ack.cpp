@@ -302,6 +302,7 @@ struct producer_ack_state {
       return;
     }
     connection = m.connection;
+    desk.of()->set_link(m.link);
     // Messages may have been given up while it connected: then it would number the others wrongly.
     if (numbers && !numbers->holds(ledger.first()))
       return reset(make_error(errc::connection_lost, "messages were given up while it connected"));

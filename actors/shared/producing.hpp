@@ -3,6 +3,7 @@
 #pragma once
 
 #include "actors/shared/in_flight_limit.hpp"
+#include "libstargate/connection/transport.hpp"
 
 #include <stargate/caf.hpp>
 #include <stargate/error.hpp>
@@ -11,6 +12,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <utility>
@@ -52,6 +54,15 @@ public:
     const std::lock_guard guard{mutex_};
     acknowledger_ = std::move(acknowledger);
   }
+  /// The connection by which messages go out; null where there is none.
+  [[nodiscard]] std::shared_ptr<connection::link> link() const {
+    const std::lock_guard guard{mutex_};
+    return link_.lock();
+  }
+  void set_link(std::weak_ptr<connection::link> link) {
+    const std::lock_guard guard{mutex_};
+    link_ = std::move(link);
+  }
   /// Whoever has entered meanwhile stays.
   void leave(const caf::actor_addr& acknowledger) {
     caf::actor gone; // outside of the lock
@@ -67,6 +78,7 @@ private:
   std::atomic<std::size_t> pending_{0};
   mutable std::mutex mutex_;
   caf::actor acknowledger_;
+  std::weak_ptr<connection::link> link_;
 };
 
 /// The error of one message too many.

@@ -54,8 +54,8 @@ public:
   }
 
   /// The thread that handed the messages over may read their receipts itself, where nothing streams.
-  void wait_by(connection::transport& transport, internal::environment::clock::time_point until) {
-    const auto mine = connection::doorbell_of_this_thread();
+  void wait_by(const std::shared_ptr<connection::link>& link, internal::environment::clock::time_point until) {
+    const auto mine = link ? connection::doorbell_of_this_thread() : nullptr;
     if (!mine)
       return;
     const auto all_there = [this] {
@@ -63,7 +63,7 @@ public:
       return missing_ == 0;
     };
     set_bell(mine, std::this_thread::get_id());
-    transport.lend_thread(all_there, until, mine);
+    link->lend_thread(all_there, until, mine);
     set_bell({}, {});
   }
 
@@ -179,7 +179,7 @@ std::vector<caf::expected<message_id>> tree::produce_list(const registry_key& pr
                      [waiting, i](caf::expected<message_id> answer) { waiting->set(i, std::move(answer)); }));
   const auto until = deadline + answer_grace;
   if (carry(*context_, **to, *acknowledger, std::move(batch)))
-    waiting->wait_by(*context_->transport, until);
+    waiting->wait_by((*to)->link(), until);
   return waiting->wait(world, until);
 }
 

@@ -101,30 +101,27 @@ struct event_loop::parts {
     return true;
   }
 
-  /// As `post`, for frames: where the loop's thread sleeps, they are written by this one, which gives true.
-  bool send(const std::shared_ptr<session>& s, std::vector<frame> frames) {
+  /// As `post`, for frames: where the loop's thread sleeps, they are written by this one.
+  void send(const std::shared_ptr<session>& s, std::vector<frame> frames) {
     {
       const std::lock_guard guard{mutex};
       if (stopped)
-        return false;
-      if (commands.empty() && running == this) { // from within an observer
-        append(s.get(), std::move(frames));
-        return false;
-      }
+        return;
+      if (commands.empty() && running == this) // from within an observer
+        return append(s.get(), std::move(frames));
       if (!commands.empty() || running == this || !turn.try_lock()) {
         commands.push_back([this, s, frames = std::move(frames)]() mutable { append(s.get(), std::move(frames)); });
         if (sleeps.exchange(false))
           poller.wake();
-        return false;
+        return;
       }
     }
     const std::lock_guard mine{turn, std::adopt_lock};
     if (!sessions.contains(s.get()))
-      return false;
+      return;
     s->send(std::move(frames));
     act(s.get(), s->write());
     wake_for_the_rest();
-    return true;
   }
 
   /// At the end of a turn that was not the loop's own.
@@ -203,7 +200,7 @@ struct event_loop::parts {
     wake_for_the_rest();
   }
 
-  /// See `transport::lend_thread`.
+  /// See `link::lend_thread`.
   void take_in(const std::shared_ptr<session>& s, const std::function<bool()>& done, clock::time_point until,
                const std::shared_ptr<doorbell>& bell) {
     std::unique_lock mine{turn, std::try_to_lock};
@@ -543,13 +540,6 @@ void event_loop::stop() {
 
 namespace {
 
-/// The connection that this thread has last written to itself.
-struct written_to {
-  std::weak_ptr<event_loop> loop;
-  std::weak_ptr<connection::session> by;
-};
-thread_local written_to last_sent_by;
-
 class session_seat final : public seat {
 public:
   session_seat(std::shared_ptr<event_loop> loop, event_loop::parts& parts, std::shared_ptr<session> session,
@@ -579,9 +569,11 @@ public:
       session_{std::move(session)} {}
   ~session_link() override { session_link::close(); }
 
-  void send(std::vector<frame> frames) override {
-    if (parts_.send(session_, std::move(frames)))
-      last_sent_by = {loop_, session_};
+  void send(std::vector<frame> frames) override { parts_.send(session_, std::move(frames)); }
+  void lend_thread(const std::function<bool()>& done, clock::time_point until,
+                   const std::shared_ptr<doorbell>& bell) override {
+    if (event_loop::parts::running == nullptr)
+      parts_.take_in(session_, done, until, bell);
   }
   std::unique_ptr<seat> take_seat(const std::shared_ptr<doorbell>& bell) override {
     if (event_loop::parts::running != nullptr || !parts_.give_seat(session_.get(), bell))
@@ -599,15 +591,6 @@ private:
 };
 
 } // namespace
-
-void event_loop::lend_thread(const std::function<bool()>& done, clock::time_point until,
-                             const std::shared_ptr<doorbell>& bell) {
-  const auto to = std::exchange(last_sent_by, {});
-  const auto loop = to.loop.lock();
-  const auto s = to.by.lock();
-  if (loop && s && parts::running == nullptr)
-    loop->parts_->take_in(s, done, until, bell);
-}
 
 std::unique_ptr<link> event_loop::connect(endpoint to, std::unique_ptr<observer> observer) {
   auto s = std::make_shared<session>(std::move(to), std::move(observer));

@@ -19,8 +19,6 @@ public:
   ~event_loop() override;
 
   [[nodiscard]] std::unique_ptr<link> connect(endpoint to, std::unique_ptr<observer> observer) override;
-  void lend_thread(const std::function<bool()>& done, std::chrono::steady_clock::time_point until,
-                   const std::shared_ptr<doorbell>& bell) override;
   void stop() override;
 
   struct parts; ///< The inside.

@@ -19,11 +19,6 @@ std::unique_ptr<link> event_loops::connect(endpoint to, std::unique_ptr<observer
                                                                                         std::move(observer));
 }
 
-void event_loops::lend_thread(const std::function<bool()>& done, std::chrono::steady_clock::time_point until,
-                              const std::shared_ptr<doorbell>& bell) {
-  loops_.front()->lend_thread(done, until, bell); // the loop is that of the connection, whichever is asked
-}
-
 void event_loops::stop() {
   std::vector<std::jthread> stopping;
   for (const auto& loop : loops_)

@@ -20,8 +20,6 @@ public:
   ~event_loops() override;
 
   [[nodiscard]] std::unique_ptr<link> connect(endpoint to, std::unique_ptr<observer> observer) override;
-  void lend_thread(const std::function<bool()>& done, std::chrono::steady_clock::time_point until,
-                   const std::shared_ptr<doorbell>& bell) override;
   /// Stops all of them at the same time.
   void stop() override;
 

@@ -115,8 +115,16 @@ public:
   /// Sends frames in order, from this thread where the transport's is asleep: to wake it would cost more. What cannot be sent because the connection ended is dropped: who needs it sends it again.
   virtual void send(std::vector<frame> frames) = 0;
 
-  /// A place beside this connection, for a thread that waits for what it brings: to be woken costs more than what there
-  /// is to do. @param bell ends a wait when it is rung, by this thread's wish or with the connection
+  /// Has this thread, which waits for one answer, read this connection itself: to be woken costs more than what there is
+  /// to do. Returns when `done` says so, which is asked first, after whatever came, and after each ring of `bell`; or
+  /// earlier, when somebody else serves the connection better: then, and where nothing can be lent at all, the thread has
+  /// yet to wait. @par Threads one that may wait; the observer is then called on it
+  virtual void lend_thread(const std::function<bool()>& done, std::chrono::steady_clock::time_point until,
+                           const std::shared_ptr<doorbell>& bell) {
+    static_cast<void>(done), static_cast<void>(until), static_cast<void>(bell);
+  }
+
+  /// A place beside this connection, for a thread that waits again and again for what it brings. @param bell ends a wait when it is rung, by this thread's wish or with the connection
   /// @return null where somebody has it, where the transport's thread is at work, and where there are no places
   [[nodiscard]] virtual std::unique_ptr<seat> take_seat(const std::shared_ptr<doorbell>& bell) {
     static_cast<void>(bell);
@@ -138,16 +146,6 @@ public:
   /// Begins to connect. The observer lives until after `on_end`, which comes for every connection, also one that was
   /// never made; for one that is asked for after `stop` it comes within this call.
   [[nodiscard]] virtual std::unique_ptr<link> connect(endpoint to, std::unique_ptr<observer> observer) = 0;
-
-  /// Has this thread, which waits for what a connection brings, read that connection itself: to be woken costs more
-  /// than what there is to do. It is the connection that the thread has last sent by, from itself (`link::send`).
-  /// Returns when `done` says so, which is asked after whatever came and after each ring; or earlier, when somebody
-  /// else serves the connection better: then, and where nothing can be lent at all, the thread has yet to wait.
-  /// @par Threads one that may wait; observers are then called on it
-  virtual void lend_thread(const std::function<bool()>& done, std::chrono::steady_clock::time_point until,
-                           const std::shared_ptr<doorbell>& bell) {
-    static_cast<void>(done), static_cast<void>(until), static_cast<void>(bell);
-  }
 
   /// Closes what is open, waits for it at most a second, and makes no more connections. @par Threads any thread but
   /// the transport's own
