@@ -272,11 +272,56 @@ def by_themselves():
     return result
 
 
+def cores():
+    """What more processors and more event loops change, with 100 topics at the box, which has a processor of its own."""
+    n, topics = 400_000 // SCALE, 100
+    seen = {}
+    with box() as port:
+        here = os.sched_getaffinity(0)
+        shapes = [(c, l) for c in (1, 2, 4, 8) for l in (1, 2, 4) if c <= len(here) and l <= c]
+        for i in range(arguments.runs):
+            for count, loops in shapes:
+                print(f"\rbench: {count} processors, {loops} event loops, round {i + 1} of {arguments.runs}    ", end="", file=sys.stderr, flush=True)
+                common = ("-m", n, "-n", topics, "--event-loops", loops, "--warm-up", 10 * topics)
+                topic = f"bench-cores-{STAMP}-{i}-{count}-{loops}"
+                os.sched_setaffinity(0, sorted(here)[:count])  # what is started from here has these
+                try:
+                    produced = ours("produce", topic, "-s", 100, *common, url=f"ws://127.0.0.1:{port}")
+                    consumed = ours("consume", topic, "-s", "s", "--position", "earliest", *common, url=f"ws://127.0.0.1:{port}")
+                finally:
+                    os.sched_setaffinity(0, here)
+                seen.setdefault((count, loops), []).append((produced, consumed))
+    print("", file=sys.stderr)
+    print("| processors | event loops | produced/s | processor time, us | consumed/s | processor time, us |\n|---|---|---|---|---|---|")
+    result = {}
+    for (count, loops), runs in seen.items():
+        cells = [statistics.median(r[which][key] for r in runs) for which in (0, 1) for key in ("rate", "processorMicros")]
+        result[f"{count} processors, {loops} event loops"] = cells
+        print(f"| {count} | {loops} | {cells[0]:,.0f} | {cells[1]:.2f} | {cells[2]:,.0f} | {cells[3]:.2f} |")
+    print()
+    return result
+
+
 def slope(points):
     """Of a line through the logarithms: 0 is a cost that does not grow, 1 one that grows as the size does."""
     logs = [(math.log(size), math.log(cost)) for size, cost in points.items()]
     mean_x, mean_y = (sum(v) / len(logs) for v in zip(*logs))
     return sum((x - mean_x) * (y - mean_y) for x, y in logs) / sum((x - mean_x) ** 2 for x, _ in logs)
+
+
+def consumed_as_produced(topic, n, count, *words):
+    """Consumers that are connected before the first message comes: what a message costs them, and not their start."""
+    command = (arguments.build / "stargate", "--url", URL)
+    consuming = subprocess.Popen([str(c) for c in (*command, "perf", "consume", topic, "-s", "s", "--position", "earliest", "-m", n,
+                                                   "-n", count, "--warm-up", 10 * count, "--format", "json", *words)],
+                                 stdout=subprocess.PIPE, text=True)
+    for which in range(count):  # each has its subscription
+        name = topic if count == 1 else f"{topic}-{which}"
+        while which % max(1, count // 10) == 0 and subprocess.run(
+                [*command, "admin", "subscriptions", "list", name], capture_output=True, timeout=60).stdout.split() != [b"s"]:
+            time.sleep(0.05)
+    ours("produce", topic, "-s", 100, "-m", n + 10 * count, "-n", count)
+    return json.loads(consuming.communicate(timeout=300)[0].splitlines()[-1])
 
 
 def scale():
@@ -286,12 +331,15 @@ def scale():
         print(f"\rbench: {count} pipelines                ", end="", file=sys.stderr, flush=True)
         seen[count] = pipelines(count, restart=count == SIZES[-1])
     on_scheduler = pipelines(SIZES[-1], "--scheduler")
-    rates = {}
+    rates, consumed, consumed_on_scheduler = {}, {}, {}
     for i in range(arguments.runs):
         for count in SIZES:
             print(f"\rbench: {count} topics, round {i + 1} of {arguments.runs}    ", end="", file=sys.stderr, flush=True)
-            rates.setdefault(count, []).append(
-                ours("produce", f"bench-{count}-topics-{STAMP}", "-m", n, "-s", 100, "-n", count, "--warm-up", 10 * count))
+            topic, common = f"bench-{count}-topics-{STAMP}", ("-m", n, "-n", count, "--warm-up", 10 * count)
+            rates.setdefault(count, []).append(ours("produce", topic, "-s", 100, *common))
+            consumed.setdefault(count, []).append(consumed_as_produced(f"{topic}-{i}", n, count))
+            consumed_on_scheduler.setdefault(count, []).append(
+                consumed_as_produced(f"{topic}-{i}-s", n, count, "--run-on", "scheduler"))
     print("\rbench: without a broker              ", file=sys.stderr, flush=True)
     alone = by_themselves()
     grown = {
@@ -301,6 +349,10 @@ def scale():
         "produce, messages/s over so many topics": {c: statistics.median(r["rate"] for r in l) for c, l in rates.items()},
         "produce, us of processor over so many topics": {
             c: statistics.median(r["processorMicros"] for r in l) for c, l in rates.items()},
+        "consume, us of processor over so many topics": {
+            c: statistics.median(r["processorMicros"] for r in l) for c, l in consumed.items()},
+        "the same, handlers on the scheduler": {
+            c: statistics.median(r["processorMicros"] for r in l) for c, l in consumed_on_scheduler.items()},
         "look-up in the registry, us": alone["registry_look_up"],
         "decision about a restart, us": alone["restart_decision"],
         "restart of a child, us": alone["restart_of_a_child"],
@@ -408,6 +460,7 @@ def main():
         plot_comparison(results["comparison"], out / "comparison.svg")
         results["latencies"] = latencies()
     if arguments.only != "comparison":
+        results["cores"] = cores()
         results["scale"] = scale()
         plot_scale(results["scale"]["grown"], out / "scale.svg")
     (out / "results.json").write_text(json.dumps(results, indent=2) + "\n")
