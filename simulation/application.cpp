@@ -470,6 +470,23 @@ void world::change(const deed& d) {
                     {errc::child_not_found, errc::stopping, errc::start_failed, errc::start_timeout});
       return;
     }
+    case deed_kind::drain: {
+      if (here.empty() || changing_)
+        return;
+      changing_ = true;
+      const auto key = socket_key(s_.pipelines[here[d.which % here.size()]]);
+      const auto drained = t.drain(key);
+      expect_answer("drain", drained, {errc::child_not_found, errc::stopping});
+      const registry_key nobody{"nobody", {.topic = "nothing"}, "sim"};
+      static_cast<void>(t.await(nobody, std::chrono::milliseconds{d.which % 3'000})); // whatever happens meanwhile
+      if (const auto who = t.whereis(key); !drained && who && !compat::has_ended(who))
+        violate("what is drained runs: " + to_string(key));
+      const auto failure = t.restart(key);
+      changing_ = false;
+      expect_answer("restart of what was drained", failure,
+                    {errc::child_not_found, errc::stopping, errc::start_failed, errc::start_timeout});
+      return;
+    }
     case deed_kind::unsubscribe:
       for (const auto i : here)
         if (s_.pipelines[i].role == pipeline_plan::consumer && i % 2 == d.which % 2) {

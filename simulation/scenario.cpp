@@ -316,6 +316,7 @@ scenario make_scenario(std::uint64_t seed, std::size_t messages) {
   sometimes(0.15, deed_kind::start_child, 3);
   sometimes(0.1, deed_kind::terminate_child, 3);
   sometimes(0.1, deed_kind::restart, 2);
+  sometimes(0.15, deed_kind::drain, 2);
   sometimes(0.05, deed_kind::unsubscribe, 1);
   sometimes(0.15, deed_kind::ask_end_of_topic, 2);
   sometimes(0.15, deed_kind::wait_ready, 2);

@@ -9,6 +9,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <memory>
 #include <stdexcept>
 
 using namespace stargate;
@@ -95,6 +96,20 @@ TEST_CASE("what is encrypted for a key is opened by its owner") {
     CHECK(m.payload == payload);
     CHECK_FALSE(m.encryption);
   }
+}
+
+TEST_CASE("a payload that messages share is encrypted for each, and stays as it is") {
+  const protocol::encryptor e{{{"right", from(right.public_pem)}}};
+  const auto shared = std::make_shared<const std::string>("plain");
+  const auto first = protocol::encode_message({.shared_payload = shared}, 1, &e);
+  const auto second = protocol::encode_message({.shared_payload = shared}, 1, &e);
+  REQUIRE(first);
+  REQUIRE(second);
+  CHECK(first->str() != second->str());
+  CHECK(first->str() == first->str()); // also when it is sent again
+  CHECK(first->str().find(R"("encryptionParam":")") != std::string::npos);
+  CHECK(*shared == "plain");
+  CHECK(shared.use_count() == 1);
 }
 
 TEST_CASE("no two messages are encrypted alike") {

@@ -53,6 +53,19 @@ TEST_CASE_METHOD(fixture, "a refusal for good is told at once, and is over when 
   CHECK_FALSE(wait(0ms));
 }
 
+TEST_CASE_METHOD(fixture, "nobody waits for a socket that is drained, whatever is still said of it") {
+  board.expect(key);
+  board.set(key, first, socket_phase::connected);
+  board.set_drained(key, true);
+  board.set(key, first, socket_phase::stopped);
+  CHECK_FALSE(wait(0ms));
+  board.set(key, second, socket_phase::refused, make_error(errc::unauthorized, "no")); // one that was about to begin
+  CHECK_FALSE(wait(0ms));
+  CHECK(to_string(board.all().at(key)) == "drained");
+  board.set_drained(key, false);
+  CHECK(code_of(wait(0ms)) == errc::unauthorized);
+}
+
 TEST_CASE_METHOD(fixture, "a socket on its way out has no word any more once its successor has begun") {
   board.expect(key);
   board.set(key, first, socket_phase::connected);

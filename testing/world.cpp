@@ -163,7 +163,7 @@ received_message make_received_message(message content) {
   static std::int64_t entry = 0;
   received_message m;
   m.id.value = box::message_id{{1, entry++}}.text();
-  m.payload = std::move(content.payload);
+  m.payload = content.bytes();
   m.key = std::move(content.key);
   m.properties = std::move(content.properties);
   m.event_time = content.event_time;
@@ -212,7 +212,7 @@ void world::publish(const topic_name& topic, message content) {
   const auto parts = all.parts_of(name);
   const auto part = content.key && parts.size() > 1 ? std::hash<std::string>{}(*content.key) % parts.size() : 0;
   box::message m;
-  protocol::append_base64(m.payload, content.payload);
+  protocol::append_base64(m.payload, content.bytes());
   m.key = std::move(content.key);
   m.properties.assign(content.properties.begin(), content.properties.end());
   m.publish_time = all.time.wall();

@@ -212,12 +212,23 @@ bool plan::answers_vitals(const child_id& id) const {
 }
 
 plan::items plan::renew(const role_keys& who) {
+  return replace(who, false);
+}
+
+plan::items plan::drain(const role_keys& who) {
+  return replace(who, true);
+}
+
+plan::items plan::replace(const role_keys& who, bool is_drained) {
   const std::lock_guard guard{mutex_};
   for (auto* list : {&described_, &needed_})
     for (auto& i : *list)
       if (std::find(i->keys.begin(), i->keys.end(), who) != i->keys.end()) {
+        if (i->is_drained && is_drained)
+          return {i};
         auto next = std::make_shared<item>(*i);
         next->version = ++last_version_;
+        next->is_drained = is_drained;
         i = std::move(next);
         return {i};
       }

@@ -40,6 +40,7 @@ public:
     pipelines what;                  ///< One producer, consumer or reader; of an instance any number.
     std::vector<role_keys> keys{};   ///< Of each producer, consumer and reader.
     std::optional<child_spec> own{}; ///< Set for the application's own child: then there is nothing else.
+    bool is_drained = false;         ///< It is not to run, until it is renewed.
     bool answers_vitals = true;      ///< Whether it, and what is below it, may be asked `report_vitals`.
 
     [[nodiscard]] std::vector<std::string> sockets() const;
@@ -65,6 +66,8 @@ public:
   /// This producer, consumer or reader, or the instance that it is part of, is another one from now on,
   /// though nothing of it has changed. Gives it; nothing when there is none.
   [[nodiscard]] items renew(const role_keys& who);
+  /// The same, and it is not to run, until it is renewed. One that is drained stays as it is.
+  [[nodiscard]] items drain(const role_keys& who);
 
   /// Adds a child of the application's own.
   /// @par Errors errc::invalid_child_spec; errc::child_present when another has its id
@@ -92,6 +95,7 @@ private:
     [[nodiscard]] std::size_t operator()(const topic_name& t) const;
   };
 
+  items replace(const role_keys& who, bool is_drained);
   caf::error check_and_take(items next);
   [[nodiscard]] std::shared_ptr<const item> make_item(pipelines what, std::optional<instance> made_of);
   [[nodiscard]] std::shared_ptr<const item> find(const instance& who) const;

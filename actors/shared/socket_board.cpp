@@ -5,8 +5,8 @@
 namespace stargate::internal {
 
 void socket_board::sort_in(const std::string& key) {
-  const bool expected = expected_.contains(key);
   const auto found = records_.find(key);
+  const bool expected = expected_.contains(key) && (found == records_.end() || !found->second.drained);
   const auto phase = found == records_.end() ? socket_phase::connecting : found->second.phase;
   const auto put = [&key](std::set<std::string>& into, bool in) {
     if (in)
@@ -56,6 +56,15 @@ void socket_board::expect(const std::string& key) {
   sort_in(key);
 }
 
+void socket_board::set_drained(const std::string& key, bool is_drained) {
+  {
+    const std::lock_guard guard{mutex_};
+    records_[key].drained = is_drained;
+    sort_in(key);
+  }
+  changed_.notify_all();
+}
+
 void socket_board::forget(const std::string& key) {
   {
     const std::lock_guard guard{mutex_};
@@ -97,6 +106,8 @@ caf::error socket_board::why_ended() const {
 
 std::string to_string(const socket_board::record& r) {
   const auto after = [&](std::string text) { return r.why ? std::move(text) + " after " + describe(r.why) : text; };
+  if (r.drained)
+    return "drained";
   switch (r.phase) {
     case socket_phase::connecting: return after("connecting");
     case socket_phase::connected: return "connected";

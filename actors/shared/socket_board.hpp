@@ -32,6 +32,7 @@ public:
     caf::error why;        ///< The last failure, if it is not connected.
     std::string parent;    ///< The key of the actor that started it, if that is not its supervisor.
     bool accepted = false; ///< The broker took it once.
+    bool drained = false;  ///< It is not to run, whatever is still said of it.
     caf::actor_id who = 0; ///< The youngest socket that has written here.
   };
 
@@ -45,6 +46,8 @@ public:
 
   /// From now on `wait_connected` waits for this socket too.
   void expect(const std::string& key);
+  /// It was drained, or is to run again: `wait_connected` does not wait for one that is drained.
+  void set_drained(const std::string& key, bool is_drained);
   /// The socket is gone for good.
   void forget(const std::string& key);
   /// Waits until all expected sockets are connected. @par Errors as `tree::wait_ready`

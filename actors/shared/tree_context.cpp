@@ -96,7 +96,21 @@ void tree_context::note_arrival() {
 
 void tree_context::note_start(const std::string& supervisor) {
   const std::lock_guard guard{mutex_};
-  given_up_.erase(supervisor);
+  gone_.erase(supervisor);
+}
+
+void tree_context::note_place(const plan::item& what) {
+  for (const auto& k : what.keys)
+    board.set_drained(k.socket(), what.is_drained);
+  if (!what.is_drained)
+    return;
+  {
+    const std::lock_guard guard{mutex_};
+    for (const auto& k : what.keys)
+      gone_[k.supervisor()] =
+        make_error(errc::stopping, k.supervisor() + " was drained, and stays so until it is restarted (tree::restart)");
+  }
+  changed_.notify_all();
 }
 
 void tree_context::note_give_up(const std::string& supervisor, const caf::error& why, const caf::actor& who) {
@@ -104,7 +118,9 @@ void tree_context::note_give_up(const std::string& supervisor, const caf::error&
     const std::lock_guard guard{mutex_};
     if (who && has_ended(who))
       return; // and its successor may have begun
-    given_up_[supervisor] = why;
+    const auto code = code_of(why);
+    gone_[supervisor] = make_error(code == errc::none ? errc::stopping : code,
+                                   supervisor + " has given up, the last time with: " + describe(why));
   }
   metrics.give_ups.add();
   changed_.notify_all();
@@ -129,12 +145,8 @@ caf::error tree_context::why_gone(const std::string& supervisor) const {
 caf::error tree_context::why_gone_locked(const std::string& supervisor) const {
   if (auto ended = board.why_ended())
     return ended;
-  const auto found = given_up_.find(supervisor);
-  if (found == given_up_.end())
-    return {};
-  const auto code = code_of(found->second);
-  return make_error(code == errc::none ? errc::stopping : code,
-                    supervisor + " has given up, the last time with: " + describe(found->second));
+  const auto found = gone_.find(supervisor);
+  return found == gone_.end() ? caf::error{} : found->second;
 }
 
 caf::expected<caf::actor> tree_context::wait_for(const std::string& name, const std::string& supervisor,

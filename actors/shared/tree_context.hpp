@@ -94,6 +94,8 @@ public:
   void note_arrival();
   /// A supervisor below that of all topics is started: whatever was said of its predecessor is over.
   void note_start(const std::string& supervisor);
+  /// What a place below that of all topics is for runs from now on, or is drained and does not.
+  void note_place(const plan::item& what);
   /// It has given up. @param why its last child did not live @param who if given, the supervisor itself: nothing is
   /// noted of one that has ended meanwhile
   void note_give_up(const std::string& supervisor, const caf::error& why, const caf::actor& who = {});
@@ -105,7 +107,7 @@ public:
   [[nodiscard]] caf::expected<caf::actor> wait_for(const std::string& name, const std::string& supervisor,
                                                    environment::clock::time_point until);
   /// Why what `supervisor` starts is not there and will not come: errc::stopping when the tree has ended, or why
-  /// `supervisor` has given up, with its code. Empty when there is no reason.
+  /// `supervisor` has given up, with its code, or that it was drained. Empty when there is no reason.
   [[nodiscard]] caf::error why_gone(const std::string& supervisor) const;
 
 private:
@@ -115,7 +117,7 @@ private:
   std::condition_variable changed_;
   stargate::registry registry_;
   std::weak_ptr<tree_guard> guard_;
-  std::map<std::string, caf::error> given_up_; ///< By supervisor.
+  std::map<std::string, caf::error> gone_; ///< Why each supervisor is not there, and will not come by itself.
   std::string broker_version_;
   std::atomic<std::uint64_t> connections_{0};
 };

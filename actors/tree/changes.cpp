@@ -8,7 +8,10 @@
 #include <stargate/tree.hpp>
 
 #include <chrono>
+#include <memory>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace stargate {
 
@@ -60,10 +63,38 @@ caf::error start_added(internal::tree_context& tree, const internal::plan::items
   return failure;
 }
 
+/// Who runs for these keys.
+std::vector<caf::actor> living(const internal::tree_context& tree, const std::vector<internal::role_keys>& keys) {
+  std::vector<caf::actor> result;
+  for (const auto& k : keys)
+    for (const auto& name : {k.supervisor(), k.dispatcher(), k.acknowledger(), k.socket()})
+      if (auto who = tree.registry().whereis(name))
+        result.push_back(std::move(who));
+  return result;
+}
+
+/// Waits for the end of those who are asked to end. Nobody else waits for those who have lost their supervisor to a kill.
+void wait_for_end(internal::tree_context& tree, const std::vector<caf::actor>& all) {
+  const auto until = tree.now() + patience;
+  for (const auto& who : all) {
+    const auto ended = std::make_shared<internal::outcome<bool>>();
+    caf::actor_cast<caf::abstract_actor*>(who)->attach_functor([ended](const caf::error&) { ended->set(true); });
+    static_cast<void>(ended->wait(*tree.world, until));
+  }
+}
+
 /// Ends what was removed from the plan.
 caf::error end_removed(internal::tree_context& tree) {
   const auto outcome = reconcile(tree);
   return outcome ? caf::error{} : outcome.error();
+}
+
+/// Starts what takes the place of what is there. @param items empty where there is none of this key
+caf::error put_in_place(internal::tree_context& tree, const registry_key& key, const internal::plan::items& items) {
+  if (items.empty())
+    return make_error(errc::child_not_found, "no producer, consumer or reader '" + to_string(key) + "' is in the tree '"
+                                               + tree.description.name + "'" + internal::what_is_there(tree, key));
+  return failure_of(reconcile(tree), items);
 }
 
 /// Why nothing can be changed: by this thread, or any more.
@@ -105,7 +136,11 @@ caf::error tree::remove(const registry_key& key) const {
     return make_error(errc::child_not_found, "no producer, consumer or reader '" + to_string(key)
                                                + "' was described for the tree '" + name() + "'"
                                                + internal::what_is_there(*context_, key));
-  return end_removed(*context_);
+  const auto of_it = living(*context_, {*who});
+  auto failure = end_removed(*context_);
+  if (!failure)
+    wait_for_end(*context_, of_it);
+  return failure;
 }
 
 caf::error tree::start_child(const std::string& from, const std::string& argument) const {
@@ -127,11 +162,19 @@ caf::error tree::restart(const registry_key& key) const {
   if (auto no = unchangeable(context_.get(), "tree::restart"))
     return no;
   const auto who = internal::role_keys::of(key);
-  const auto renewed = who ? context_->plan.renew(*who) : internal::plan::items{};
-  if (renewed.empty())
-    return make_error(errc::child_not_found, "no producer, consumer or reader '" + to_string(key) + "' is in the tree '"
-                                               + name() + "'" + internal::what_is_there(*context_, key));
-  return failure_of(reconcile(*context_), renewed);
+  return put_in_place(*context_, key, who ? context_->plan.renew(*who) : internal::plan::items{});
+}
+
+caf::error tree::drain(const registry_key& key) const {
+  if (auto no = unchangeable(context_.get(), "tree::drain"))
+    return no;
+  const auto who = internal::role_keys::of(key);
+  const auto drained = who ? context_->plan.drain(*who) : internal::plan::items{};
+  const auto of_it = drained.empty() ? std::vector<caf::actor>{} : living(*context_, drained.front()->keys);
+  auto failure = put_in_place(*context_, key, drained);
+  if (!failure)
+    wait_for_end(*context_, of_it);
+  return failure;
 }
 
 } // namespace stargate

@@ -111,6 +111,7 @@ std::string_view name_of(event::kind what) noexcept {
     case event::kind::gave_up: return "gave up";
     case event::kind::added: return "added";
     case event::kind::removed: return "removed";
+    case event::kind::drained: return "drained";
     case event::kind::dead_lettered: return "dead-lettered";
     case event::kind::handler_failed: return "handler failed";
     case event::kind::handler_slow: return "handler slow";

@@ -70,7 +70,7 @@ public:
       entry.key = child.id;
       entry.type = child.type;
       entry.state = child.state;
-      entry.connection = connection_of(child.id);
+      entry.connection = is_drained(child.id) ? "drained" : connection_of(child.id);
       entry.restarts = child.restarts;
       entry.last_exit = child.last_exit ? describe(child.last_exit) : "";
       entry.uptime = std::chrono::duration_cast<std::chrono::milliseconds>(now - child.since);
@@ -108,6 +108,11 @@ private:
   void ask(const caf::actor& whom, std::size_t place) {
     if (whom)
       asked_.emplace_back(place, whom);
+  }
+
+  [[nodiscard]] bool is_drained(const child_id& place) const {
+    const auto what = tree_.roster.find(place);
+    return what && what->is_drained;
   }
 
   [[nodiscard]] std::string connection_of(const std::string& key) const {

@@ -78,7 +78,8 @@ bool is_bad(event::kind what) {
   switch (what) {
     case event::kind::connected:
     case event::kind::added:
-    case event::kind::removed: return false;
+    case event::kind::removed:
+    case event::kind::drained: return false;
     default: return true;
   }
 }
@@ -253,8 +254,12 @@ response monitor_answers::readiness(bool in_detail) {
 
 response monitor_answers::change(const request& r) {
   const auto what = std::string_view{r.path}.substr(std::min<std::size_t>(r.path.size(), 1));
-  if (what != "restart" && what != "remove")
-    return {404, "text/plain; charset=utf-8", "there are /restart and /remove\n"};
+  using call = caf::error (stargate::tree::*)(const registry_key&) const;
+  const std::map<std::string_view, call> calls{
+    {"restart", &stargate::tree::restart}, {"drain", &stargate::tree::drain}, {"remove", &stargate::tree::remove}};
+  const auto found = calls.find(what);
+  if (found == calls.end())
+    return {404, "text/plain; charset=utf-8", "there are /restart, /drain and /remove\n"};
   if (!tree_->description.monitor.control)
     return {403, "text/plain; charset=utf-8", "this monitor only shows; the option monitor.control lets it change\n"};
   if (r.intent != what)
@@ -262,14 +267,10 @@ response monitor_answers::change(const request& r) {
   const auto key = parse_registry_key(r.body);
   if (!key)
     return {400, "text/plain; charset=utf-8", describe(key.error()) + "\n"};
-  run_apart(tree_, [tree = tree_, key = *key, restarts = what == "restart"] {
-    const auto name = to_string(key);
-    caf::error wrong;
-    if (const auto handle = tree->weak().lock())
-      wrong = restarts ? handle.restart(key) : handle.remove(key);
-    else
-      wrong = make_error(errc::stopping, "the tree is stopping");
-    const auto asked = std::string{restarts ? "restart" : "removal"} + " of " + name + ", asked for by the monitor";
+  run_apart(tree_, [tree = tree_, key = *key, call = found->second, verb = std::string{what}] {
+    const auto handle = tree->weak().lock();
+    const auto wrong = handle ? (handle.*call)(key) : make_error(errc::stopping, "the tree is stopping");
+    const auto asked = "asked by the monitor to " + verb + " " + to_string(key);
     tree->say(wrong ? log_level::error : log_level::info, tree->description.name,
               asked + (wrong ? ": " + describe(wrong) : ": done"));
   });
@@ -303,10 +304,11 @@ std::string monitor_answers::take_sample() {
     last_.receipts[i] = std::min(last_.receipts[i], now.receipts[i]);
     last_.handlers[i] = std::min(last_.handlers[i], now.handlers[i]);
   }
-  std::size_t connected = 0;
-  const auto sockets = tree_->board.all();
-  for (const auto& [key, record] : sockets)
-    connected += record.phase == socket_phase::connected ? 1 : 0;
+  std::size_t connected = 0, wanted = 0;
+  for (const auto& [key, record] : tree_->board.all()) {
+    connected += record.phase == socket_phase::connected && !record.drained ? 1 : 0;
+    wanted += record.drained ? 0 : 1;
+  }
   std::string out = "{";
   append_number(out, "at", static_cast<double>(milliseconds_of(std::chrono::system_clock::now())));
   append_number(out, "stored", rate(now.stored, last_.stored));
@@ -318,7 +320,7 @@ std::string monitor_answers::take_sample() {
   append_number(out, "handlerP50", quantile(now.handlers, last_.handlers, 0.5));
   append_number(out, "handlerP99", quantile(now.handlers, last_.handlers, 0.99));
   append_number(out, "connected", static_cast<double>(connected));
-  append_number(out, "sockets", static_cast<double>(sockets.size()));
+  append_number(out, "sockets", static_cast<double>(wanted));
   append_number(out, "restarts", static_cast<double>(tree_->metrics.restarts.value()));
   append_number(out, "giveUps", static_cast<double>(tree_->metrics.give_ups.value()));
   out += "}";
@@ -391,7 +393,7 @@ response monitor_answers::metrics() {
   struct pipeline {
     labels names;
     std::shared_ptr<const pipeline_metrics> counts;
-    bool is_producer, is_connected;
+    bool is_producer, is_connected, is_drained;
   };
   std::vector<pipeline> pipelines;
   const auto sockets = tree_->board.all();
@@ -401,11 +403,12 @@ response monitor_answers::metrics() {
     if (parsed && socket != sockets.end())
       pipelines.push_back({labels_of(tree_->description.name, *parsed), counts,
                            parsed->component == row_of(role::producer).socket,
-                           socket->second.phase == socket_phase::connected});
+                           socket->second.phase == socket_phase::connected, socket->second.drained});
   }
-  out.family("stargate_connected", exposition::type::gauge, "Whether the socket is connected.");
+  out.family("stargate_connected", exposition::type::gauge, "Whether the socket is connected, of one that is to be.");
   for (const auto& p : pipelines)
-    out.sample(p.names, std::uint64_t{p.is_connected});
+    if (!p.is_drained)
+      out.sample(p.names, std::uint64_t{p.is_connected});
   for (const auto& row : counter_rows) {
     out.family(row.metric, exposition::type::counter, row.help);
     for (const auto& p : pipelines)

@@ -110,7 +110,7 @@ struct reconciler_state {
       .then(
         [this, item](const found_child&) {
           for (const auto& socket : item->sockets())
-            tree->events.tell({.what = event::kind::added, .key = socket});
+            tree->events.tell({.what = item->is_drained ? event::kind::drained : event::kind::added, .key = socket});
           answered();
         },
         [this, id = item->id](const caf::error& why) {

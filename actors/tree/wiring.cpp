@@ -149,12 +149,23 @@ child_spec reader_spec(const tree_context_ptr& tree, const std::shared_ptr<const
   return receiver_spec(tree, std::make_shared<const receiver>(role_keys_of(*o), *o, std::move(path), position, name));
 }
 
-/// Whatever stands in a pipeline's or an instance's place notes in the roster what it is.
+/// Whatever stands in a pipeline's or an instance's place notes what it is.
 child_spec noting(const tree_context_ptr& tree, const std::shared_ptr<const plan::item>& item, child_spec spec) {
   spec.start = [=, start = std::move(spec.start)](const start_context& context) {
     tree->roster.enter(item);
+    tree->note_place(*item);
     return start(context);
   };
+  return spec;
+}
+
+/// Nothing runs in its place, which is kept. @par Source OTP: a start that gives `ignore`
+child_spec drained_spec(const std::string& id) {
+  child_spec spec;
+  spec.id = id;
+  spec.start = [](const start_context&) -> caf::expected<caf::actor> { return caf::actor{}; };
+  spec.restart = restart::transient;
+  spec.type = child_type::supervisor;
   return spec;
 }
 
@@ -229,6 +240,8 @@ child_spec spec_of(const tree_context_ptr& tree, const std::shared_ptr<const pla
     };
     return noting(tree, item, std::move(spec));
   }
+  if (item->is_drained)
+    return noting(tree, item, drained_spec(item->id));
   std::vector<child_spec> specs;
   for (const auto& o : item->what.producers)
     specs.push_back(producer_spec(tree, {item, &o}));

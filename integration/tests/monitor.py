@@ -3,6 +3,7 @@ a real browser.   monitor.py COMMAND [--screenshots DIRECTORY]"""
 import json
 import os
 import pathlib
+import re
 import signal
 import socket
 import subprocess
@@ -139,8 +140,15 @@ check("where it may, it offers to restart", browser.until("!document.getElementB
 browser.run("document.getElementById('restart').click()")
 check("… but asks first", browser.until("document.getElementById('ask').open && /anew/.test(document.getElementById('question').textContent)") is not None)
 browser.run("document.getElementById('yes').click()")
-check("… and then does it", browser.until("/restart of producer.*: done/.test(document.getElementById('log').textContent)") is not None,
+check("… and then does it", browser.until("/to restart producer.*: done/.test(document.getElementById('log').textContent)") is not None,
       browser.run("document.getElementById('log').textContent"))
+check("what is drained is gone, and not waited for", tree.ask("/drain", "POST", b"producer/persistent/public/default/out", X_Stargate_Intent="drain")[0] == 202
+      and browser.until("[...document.querySelectorAll('.row')].some(r => /drained/.test(r.textContent)) && /2 of 2/.test(document.getElementById('sockets').textContent)") is not None
+      and tree.ask("/readyz")[0] == 200 and 'stargate_connected{' in tree.ask("/metrics")[1]
+      and not re.search(r'stargate_connected\{[^}]*kind="producer"', tree.ask("/metrics")[1]),
+      browser.run("document.getElementById('sockets').textContent"))
+check("… and is there again once it is restarted", tree.ask("/restart", "POST", b"producer/persistent/public/default/out", X_Stargate_Intent="restart")[0] == 202
+      and browser.until("/3 of 3/.test(document.getElementById('sockets').textContent) && ![...document.querySelectorAll('.row')].some(r => /drained/.test(r.textContent))") is not None)
 if pictures:
     subprocess.Popen([COMMAND, "--url", url, "perf", "produce", "in", "-m", "3000", "-s", "100", "-r", "100"],
                      stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

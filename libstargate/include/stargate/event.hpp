@@ -34,6 +34,7 @@ struct event {
     gave_up,        ///< A supervisor has given up, for `why`; `key` is its key.
     added,          ///< A producer, consumer or reader runs from now on that was added; `key` is its socket's.
     removed,        ///< It was removed, and has ended.
+    drained,        ///< It was drained, and has ended, until it is restarted.
     dead_lettered,  ///< `message` was put on a dead-letter topic; `key` is the consumer's or reader's supervisor.
     handler_failed, ///< A handler failed on `message`, for `why`; `key` is the processor's.
     handler_slow,   ///< A handler has had `message` for longer than `handler_timeout`; `key` is the processor's.

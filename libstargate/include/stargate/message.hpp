@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -43,6 +44,9 @@ struct message {
   /// The same, counted from when the broker takes the message.
   std::optional<std::chrono::milliseconds> deliver_after = {};
   std::vector<std::string> replication_clusters = {}; ///< Empty: those of the namespace.
+
+  /// The payload, its own or the shared one.
+  [[nodiscard]] std::string_view bytes() const { return shared_payload ? *shared_payload : payload; }
 };
 
 /// A message with a key, for those who think of messages as pairs of key and payload.

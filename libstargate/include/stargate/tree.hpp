@@ -187,9 +187,15 @@ public:
   [[nodiscard]] caf::error terminate_child(const std::string& from, const std::string& argument) const;
 
   /// Drains a producer, a consumer or a reader, or the whole instance of a template that it is part of, and starts it
-  /// anew. It counts for no supervisor's intensity. @param key as for `remove`, and of an instance's socket
+  /// anew, also where it was drained before. It counts for no supervisor's intensity. @param key as for `remove`, and of an instance's socket
   /// @par Errors errc::child_not_found; as `add`; after errc::start_failed it is tried again until it has started
   [[nodiscard]] caf::error restart(const registry_key& key) const;
+  /// Drains a producer, a consumer or a reader, or the whole instance of a template that it is part of, and keeps its
+  /// place in the tree, where nothing runs until `restart`: whatever is restarted meanwhile, `wait_ready` does not wait
+  /// for it, and who asks it for something is told so at once. @param key as for `restart`
+  /// @par Errors errc::child_not_found; errc::stopping
+  /// @par Source OTP's `terminate_child`, after which `restart_child` starts it again
+  [[nodiscard]] caf::error drain(const registry_key& key) const;
 
   // -- looking inside ---------------------------------------------------------
 
