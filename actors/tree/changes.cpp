@@ -7,6 +7,7 @@
 
 #include <stargate/tree.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <memory>
 #include <string_view>
@@ -63,13 +64,18 @@ caf::error start_added(internal::tree_context& tree, const internal::plan::items
   return failure;
 }
 
-/// Who runs for these keys.
-std::vector<caf::actor> living(const internal::tree_context& tree, const std::vector<internal::role_keys>& keys) {
+/// Who runs for a producer, consumer or reader, and for the whole instance that it is part of. It is asked before the plan is
+/// changed: afterwards they may be those that somebody else has started in their place.
+std::vector<caf::actor> living(const internal::tree_context& tree, const internal::role_keys& who) {
+  std::vector<internal::role_keys> keys{who};
+  for (const auto& item : tree.plan.now())
+    if (std::find(item->keys.begin(), item->keys.end(), who) != item->keys.end())
+      keys = item->keys;
   std::vector<caf::actor> result;
   for (const auto& k : keys)
     for (const auto& name : {k.supervisor(), k.dispatcher(), k.acknowledger(), k.socket()})
-      if (auto who = tree.registry().whereis(name))
-        result.push_back(std::move(who));
+      if (auto found = tree.registry().whereis(name))
+        result.push_back(std::move(found));
   return result;
 }
 
@@ -132,11 +138,11 @@ caf::error tree::remove(const registry_key& key) const {
   if (auto no = unchangeable(context_.get(), "tree::remove"))
     return no;
   const auto who = internal::role_keys::of(key);
+  const auto of_it = who ? living(*context_, *who) : std::vector<caf::actor>{};
   if (!who || !context_->plan.remove(*who))
     return make_error(errc::child_not_found, "no producer, consumer or reader '" + to_string(key)
                                                + "' was described for the tree '" + name() + "'"
                                                + internal::what_is_there(*context_, key));
-  const auto of_it = living(*context_, {*who});
   auto failure = end_removed(*context_);
   if (!failure)
     wait_for_end(*context_, of_it);
@@ -169,9 +175,8 @@ caf::error tree::drain(const registry_key& key) const {
   if (auto no = unchangeable(context_.get(), "tree::drain"))
     return no;
   const auto who = internal::role_keys::of(key);
-  const auto drained = who ? context_->plan.drain(*who) : internal::plan::items{};
-  const auto of_it = drained.empty() ? std::vector<caf::actor>{} : living(*context_, drained.front()->keys);
-  auto failure = put_in_place(*context_, key, drained);
+  const auto of_it = who ? living(*context_, *who) : std::vector<caf::actor>{};
+  auto failure = put_in_place(*context_, key, who ? context_->plan.drain(*who) : internal::plan::items{});
   if (!failure)
     wait_for_end(*context_, of_it);
   return failure;
