@@ -168,8 +168,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     write_pieces(fd, reinterpret_cast<const std::uint8_t*>(answer.data()), answer.size(), answer.size());
   }
   if (sends) // our own frames are under way while the peer talks
-    link->send({std::make_shared<const protocol::frame_text>("{}"),
-                std::make_shared<const protocol::frame_text>(std::string(5'000, 'x'))});
+    link->send({std::make_shared<const stargate::protocol::frame_text>("{}"),
+                std::make_shared<const stargate::protocol::frame_text>(std::string(5'000, 'x'))});
   write_pieces(fd, data, size, cut == 0 ? size : cut);
   if (closes)
     link->close();
