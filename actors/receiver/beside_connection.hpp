@@ -26,7 +26,7 @@ public:
   void note(const std::weak_ptr<connection::link>& by, std::size_t count, std::size_t bytes, clock::time_point now) {
     const auto pause = now - std::exchange(last_, now);
     const bool are_large = bytes >= count * large;
-    is_worth_it_ = pause < longest_wait && (are_large || (count == 1 && pause >= pause_of_a_stream));
+    is_worth_it_ = pause < often && (are_large || (count == 1 && pause >= pause_of_a_stream));
     link_ = by;
   }
 
@@ -67,7 +67,9 @@ private:
 
   static constexpr std::size_t large = 32u << 10; // the event loop gathers smaller ones, while they stream
   static constexpr auto pause_of_a_stream = std::chrono::microseconds{400};
-  static constexpr auto longest_wait = std::chrono::milliseconds{50}; // what comes more seldom is worth no waiting
+  // The loop looks a hundred times a second after those who have seats, so what comes more seldom than that is no gain.
+  static constexpr auto often = std::chrono::milliseconds{10};
+  static constexpr auto longest_wait = std::chrono::milliseconds{50}; // to leave costs, too: not at every pause
 
   std::weak_ptr<connection::link> link_;
   std::unique_ptr<connection::seat> seat_;
