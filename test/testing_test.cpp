@@ -31,6 +31,19 @@ options consuming(handler_factory handler, std::uint32_t processors = 1) {
   return o;
 }
 
+/// A tree that produces to a topic, and consumes from it.
+tree connected(world& in, std::vector<std::string>& seen) {
+  auto o = consuming([&](const received_message& m) {
+    seen.push_back(m.payload);
+    return disposition::ack;
+  });
+  o.producers = {{.topic = orders}};
+  auto t = in.start(std::move(o));
+  REQUIRE(t);
+  REQUIRE_FALSE(t->wait_ready(10s));
+  return std::move(*t);
+}
+
 std::vector<std::string> payloads(const std::vector<message>& of) {
   std::vector<std::string> all;
   for (const auto& m : of)
@@ -203,18 +216,11 @@ TEST_CASE("a payload that messages share is published, produced and received as 
   world w;
   const auto shared = std::make_shared<const std::string>("shared");
   std::vector<std::string> seen;
-  auto o = consuming([&](const received_message& m) {
-    seen.push_back(m.payload);
-    return disposition::ack;
-  });
-  o.producers = {{.topic = orders}};
-  const auto t = w.start(std::move(o));
-  REQUIRE(t);
-  REQUIRE_FALSE(t->wait_ready(10s));
+  const auto t = connected(w, seen);
   w.publish(orders, {.payload = "not this", .shared_payload = shared});
   const auto key = producer_key(orders);
-  CHECK(t->produce(key, {.shared_payload = shared}));
-  for (const auto& answer : t->produce(key, std::vector<message>(3, {.shared_payload = shared})))
+  CHECK(t.produce(key, {.shared_payload = shared}));
+  for (const auto& answer : t.produce(key, std::vector<message>(3, {.shared_payload = shared})))
     CHECK(answer);
   w.advance(1s);
   CHECK(seen == std::vector<std::string>(5, "shared"));
@@ -224,53 +230,79 @@ TEST_CASE("what is drained stays so, whatever is restarted, and goes on where it
   std::vector<std::string> seen;
   std::vector<event::kind> told; // of the end of the tree, too
   world w;
-  auto o = consuming([&](const received_message& m) {
-    seen.push_back(m.payload);
-    return disposition::ack;
-  });
-  o.producers = {{.topic = orders}};
-  const auto t = w.start(std::move(o));
-  REQUIRE(t);
-  REQUIRE_FALSE(t->wait_ready(10s));
-  const auto listening = t->subscribe([&](const event& e) { told.push_back(e.what); });
+  const auto t = connected(w, seen);
+  const auto listening = t.subscribe([&](const event& e) { told.push_back(e.what); });
   const registry_key consumer{"consumer/billing", orders, "default"};
   const auto producer = producer_key(orders);
-  CHECK(code_of(t->drain({"consumer/nobody", orders, "default"})) == errc::child_not_found);
+  CHECK(code_of(t.drain({"consumer/nobody", orders, "default"})) == errc::child_not_found);
   for (int i = 0; i < 2; ++i) { // the second time changes nothing
-    REQUIRE_FALSE(t->drain(consumer));
-    REQUIRE_FALSE(t->drain(producer));
+    REQUIRE_FALSE(t.drain(consumer));
+    REQUIRE_FALSE(t.drain(producer));
   }
-  CHECK_FALSE(t->wait_ready(0s));
+  CHECK_FALSE(t.wait_ready(0s));
   w.publish(orders, {.payload = "1"});
-  const auto of_topics = t->registry().whereis("topics_default");
+  const auto of_topics = t.registry().whereis("topics_default");
   REQUIRE(of_topics);
   for (int i = 0; i < 2; ++i) {
     w.advance(10s);
     CHECK(seen.empty());
-    CHECK_FALSE(t->whereis(consumer));
-    CHECK_FALSE(t->wait_ready(0s));
+    CHECK_FALSE(t.whereis(consumer));
+    CHECK_FALSE(t.wait_ready(0s));
     const auto began = w.now();
-    const auto answer = t->produce(producer, "2");
+    const auto answer = t.produce(producer, "2");
     CHECK(code_of(answer.error()) == errc::stopping);
     CHECK(describe(answer.error()).find("was drained") != std::string::npos);
     CHECK(w.now() - began < 1s);
-    const auto shown = to_string(t->inspect());
+    const auto shown = to_string(t.inspect());
     CHECK(shown.find("drained") != std::string::npos);
     compat::send_exit(of_topics, caf::exit_reason::kill); // and what comes after it begins by the plan
   }
-  REQUIRE_FALSE(t->restart(consumer));
-  REQUIRE_FALSE(t->wait_ready(10s));
+  REQUIRE_FALSE(t.restart(consumer));
+  REQUIRE_FALSE(t.wait_ready(10s));
   w.advance(1s);
   CHECK(seen == std::vector<std::string>{"1"});
-  REQUIRE_FALSE(t->restart(producer));
-  REQUIRE_FALSE(t->wait_ready(10s));
-  CHECK(t->produce(producer, "3"));
+  REQUIRE_FALSE(t.restart(producer));
+  REQUIRE_FALSE(t.wait_ready(10s));
+  CHECK(t.produce(producer, "3"));
   w.advance(1s);
   CHECK(seen == std::vector<std::string>{"1", "3"});
   CHECK(std::count(told.begin(), told.end(), event::kind::drained) == 2);
-  REQUIRE_FALSE(t->drain(consumer));
-  REQUIRE_FALSE(t->remove(consumer));
-  CHECK(code_of(t->restart(consumer)) == errc::child_not_found);
+  REQUIRE_FALSE(t.drain(consumer));
+  REQUIRE_FALSE(t.remove(consumer));
+  CHECK(code_of(t.restart(consumer)) == errc::child_not_found);
+}
+
+TEST_CASE("an instance of a template is drained and restarted as a whole, by the key of anything in it") {
+  std::vector<std::string> seen;
+  world w;
+  options o;
+  o.templates["pair"] = [&](const std::string& argument) {
+    const topic_name topic{.topic = argument};
+    return pipelines{{{.topic = topic}},
+                     {{.topic = topic,
+                       .subscription = "s",
+                       .handler =
+                         [&](const received_message& m) {
+                           seen.push_back(m.payload);
+                           return disposition::ack;
+                         }}},
+                     {}};
+  };
+  const auto t = w.start(std::move(o));
+  REQUIRE(t);
+  REQUIRE_FALSE(t->start_child("pair", "a"));
+  REQUIRE_FALSE(t->start_child("pair", "b"));
+  REQUIRE_FALSE(t->wait_ready(10s));
+  const auto a = producer_key({.topic = "a"}), b = producer_key({.topic = "b"});
+  REQUIRE_FALSE(t->drain({"consumer/s", {.topic = "a"}, "default"}));
+  CHECK_FALSE(t->wait_ready(0s));
+  CHECK(code_of(t->produce(a, "x").error()) == errc::stopping);
+  CHECK(t->produce(b, "x"));
+  REQUIRE_FALSE(t->restart(a));
+  REQUIRE_FALSE(t->wait_ready(10s));
+  CHECK(t->produce(a, "y"));
+  w.advance(1s);
+  CHECK(seen == std::vector<std::string>{"x", "y"});
 }
 
 TEST_CASE("a handler alone is given a message, and what it says of it later is seen") {

@@ -112,7 +112,8 @@ public:
   link& operator=(const link&) = delete;
   virtual ~link() = default; ///< Closes.
 
-  /// Sends frames in order, from this thread where the transport's is asleep: to wake it would cost more. What cannot be sent because the connection ended is dropped: who needs it sends it again.
+  /// Sends frames in order, from this thread where the transport's is asleep: to wake it would cost more. What cannot be
+  /// sent because the connection ended is dropped: who needs it sends it again.
   virtual void send(std::vector<frame> frames) = 0;
 
   /// Has this thread, which waits for one answer, read this connection itself: to be woken costs more than what there is
@@ -124,7 +125,8 @@ public:
     static_cast<void>(done), static_cast<void>(until), static_cast<void>(bell);
   }
 
-  /// A place beside this connection, for a thread that waits again and again for what it brings. @param bell ends a wait when it is rung, by this thread's wish or with the connection
+  /// A place beside this connection, for a thread that waits again and again for what it brings.
+  /// @param bell ends a wait when it is rung, by this thread's wish or with the connection
   /// @return null where somebody has it, where the transport's thread is at work, and where there are no places
   [[nodiscard]] virtual std::unique_ptr<seat> take_seat(const std::shared_ptr<doorbell>& bell) {
     static_cast<void>(bell);

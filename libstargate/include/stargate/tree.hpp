@@ -187,7 +187,8 @@ public:
   [[nodiscard]] caf::error terminate_child(const std::string& from, const std::string& argument) const;
 
   /// Drains a producer, a consumer or a reader, or the whole instance of a template that it is part of, and starts it
-  /// anew, also where it was drained before. It counts for no supervisor's intensity. @param key as for `remove`, and of an instance's socket
+  /// anew, also where it was drained before; a reader begins where its options say. It counts for no supervisor's
+  /// intensity. @param key as for `remove`, and of an instance's socket
   /// @par Errors errc::child_not_found; as `add`; after errc::start_failed it is tried again until it has started
   [[nodiscard]] caf::error restart(const registry_key& key) const;
   /// Drains a producer, a consumer or a reader, or the whole instance of a template that it is part of, and keeps its
