@@ -191,6 +191,10 @@ TEST_CASE_METHOD(
   go.set_value();
   REQUIRE(r.wait([&] { return r.frames.size() == 1; }));
   CHECK(heard_on() != std::this_thread::get_id());
+  const bool has_again = l->take_seat(bell) != nullptr;
+  if (clock_type::now() - before < 90ms) // it had waited for the turn in vain, so there are none for a while
+    CHECK_FALSE(has_again);
+  CHECK(seat_at(*l, bell));
 }
 
 TEST_CASE_METHOD(fixture, "a seat may outlive its connection, and its loop") {
