@@ -43,8 +43,8 @@ def floor(mode, path, count, size=100, outstanding=1000):
     return run(arguments.build / "stargate-floor", mode, PORT, path, count, size, outstanding)
 
 
-def limit(mode, path, count, size=100, outstanding=1000, port=PORT):
-    return run(arguments.build / "stargate-limit", mode, port, path, count, size, outstanding)
+def limit(mode, path, count, size=100, outstanding=1000, port=PORT, sockets=1):
+    return run(arguments.build / "stargate-limit", mode, port, path, count, size, outstanding, sockets)
 
 
 def ours(*words, url=URL):
@@ -309,19 +309,38 @@ def slope(points):
     return sum((x - mean_x) * (y - mean_y) for x, y in logs) / sum((x - mean_x) ** 2 for x, _ in logs)
 
 
-def consumed_as_produced(topic, n, count, *words):
+def consumed_as_produced(topic, subscription, n, count, command):
     """Consumers that are connected before the first message comes: what a message costs them, and not their start."""
-    command = (arguments.build / "stargate", "--url", URL)
-    consuming = subprocess.Popen([str(c) for c in (*command, "perf", "consume", topic, "-s", "s", "--position", "earliest", "-m", n,
-                                                   "-n", count, "--warm-up", 10 * count, "--format", "json", *words)],
-                                 stdout=subprocess.PIPE, text=True)
-    for which in range(count):  # each has its subscription
+    consuming = subprocess.Popen([str(c) for c in command], stdout=subprocess.PIPE, text=True)
+    listing = (arguments.build / "stargate", "--url", URL, "admin", "subscriptions", "list")
+    for which in range(0, count, max(1, count // 10)):  # each has its subscription
         name = topic if count == 1 else f"{topic}-{which}"
-        while which % max(1, count // 10) == 0 and subprocess.run(
-                [*command, "admin", "subscriptions", "list", name], capture_output=True, timeout=60).stdout.split() != [b"s"]:
+        while subscription.encode() not in subprocess.run([*listing, name], capture_output=True, timeout=60).stdout.split():
             time.sleep(0.05)
-    ours("produce", topic, "-s", 100, "-m", n + 10 * count, "-n", count)
+    ours("produce", topic, "-s", 100, "-m", n, "-n", count)
     return json.loads(consuming.communicate(timeout=300)[0].splitlines()[-1])
+
+
+def over_topics(topic, count, n, i):
+    """What a message costs over so many topics: ours, and the limit with as many sockets, in turn, on the same topics."""
+    warm = 10 * count
+    path = f"{topic}-{{}}" if count > 1 else topic
+
+    def consumed(who, *words):
+        command = (arguments.build / "stargate", "--url", URL, "--connect-timeout", "120s", "perf", "consume", topic, "-s",
+                   f"{who}{i}", "-m", n, "-n", count, "--warm-up", warm, "--format", "json", *words)
+        if who == "limit":
+            command = (arguments.build / "stargate-limit", "consume", PORT,
+                       f"/ws/v2/consumer/persistent/public/default/{path}/limit{i}", n + warm, 100, 1000, count)
+        return consumed_as_produced(topic, f"{who}{i}", n + warm, count, command)
+
+    return {
+        "produce, us of processor over so many topics": ours("produce", topic, "-s", 100, "-m", n, "-n", count, "--warm-up", warm),
+        "the limit's, over so many sockets": limit("produce", producer(path), n, sockets=count),
+        "consume as produced, us of processor over so many topics": consumed("own"),
+        "the same, handlers on the scheduler": consumed("scheduler", "--run-on", "scheduler"),
+        "the limit's, consumed over so many sockets": consumed("limit"),
+    }
 
 
 def scale():
@@ -331,28 +350,19 @@ def scale():
         print(f"\rbench: {count} pipelines                ", end="", file=sys.stderr, flush=True)
         seen[count] = pipelines(count, restart=count == SIZES[-1])
     on_scheduler = pipelines(SIZES[-1], "--scheduler")
-    rates, consumed, consumed_on_scheduler = {}, {}, {}
+    many = {}  # what is measured, over so many topics, in each round
     for i in range(arguments.runs):
         for count in SIZES:
             print(f"\rbench: {count} topics, round {i + 1} of {arguments.runs}    ", end="", file=sys.stderr, flush=True)
-            topic, common = f"bench-{count}-topics-{STAMP}", ("-m", n, "-n", count, "--warm-up", 10 * count)
-            rates.setdefault(count, []).append(ours("produce", topic, "-s", 100, *common))
-            consumed.setdefault(count, []).append(consumed_as_produced(f"{topic}-{i}", n, count))
-            consumed_on_scheduler.setdefault(count, []).append(
-                consumed_as_produced(f"{topic}-{i}-s", n, count, "--run-on", "scheduler"))
+            for name, measured in over_topics(f"bench-{count}-topics-{STAMP}", count, n, i).items():
+                many.setdefault(name, {}).setdefault(count, []).append(measured["processorMicros"])
     print("\rbench: without a broker              ", file=sys.stderr, flush=True)
     alone = by_themselves()
     grown = {
         "memory of a pipeline, KiB": {c: r["connectedKiB"] for c, r in seen.items()},
         "start of a pipeline until it stands, us": {c: r["standSeconds"] * 1e6 / c for c, r in seen.items()},
         "start of a pipeline until it is connected, us": {c: r["connectSeconds"] * 1e6 / c for c, r in seen.items()},
-        "produce, messages/s over so many topics": {c: statistics.median(r["rate"] for r in l) for c, l in rates.items()},
-        "produce, us of processor over so many topics": {
-            c: statistics.median(r["processorMicros"] for r in l) for c, l in rates.items()},
-        "consume, us of processor over so many topics": {
-            c: statistics.median(r["processorMicros"] for r in l) for c, l in consumed.items()},
-        "the same, handlers on the scheduler": {
-            c: statistics.median(r["processorMicros"] for r in l) for c, l in consumed_on_scheduler.items()},
+        **{name: {c: statistics.median(l) for c, l in costs.items()} for name, costs in many.items()},
         "look-up in the registry, us": alone["registry_look_up"],
         "decision about a restart, us": alone["restart_decision"],
         "restart of a child, us": alone["restart_of_a_child"],
@@ -414,7 +424,7 @@ def plot_comparison(results, file):
 
 def plot_scale(grown, file):
     plots = pyplot()
-    figure, axes = plots.subplots(2, 4, figsize=(16, 7))
+    figure, axes = plots.subplots(2, -(-len(grown) // 2), figsize=(2 * len(grown) + 2, 7))
     for axis, (name, points) in zip(axes.flat, grown.items()):
         axis.plot(list(points), list(points.values()), "o-", color="#1f77b4")
         axis.set_xscale("log")
