@@ -37,7 +37,9 @@ struct fixture : stargate::test::connection_fixture {
     return !r.ends.empty();
   }
   std::unique_ptr<connection::link> connected(std::uint16_t port) {
-    auto l = connect(to(port));
+    auto e = to(port);
+    e.ping_interval = 60s; // no server here answers one, and a seat may be long in coming
+    auto l = connect(e);
     REQUIRE(r.wait([&] { return r.opened == 1; }));
     return l;
   }
