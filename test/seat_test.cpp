@@ -116,8 +116,10 @@ TEST_CASE_METHOD(fixture, "whoever comes back to a seat often keeps it") {
     const auto seat = seat_at(*l, bell);
     const auto until = clock_type::now() + 50ms;
     is_kept = true;
-    while (clock_type::now() < until && is_kept)
+    while (clock_type::now() < until && is_kept) {
       is_kept = seat->wait([] { return true; }, {});
+      std::this_thread::sleep_for(1ms); // as one that handles what it has read; the loop may have its turn
+    }
   }
   CHECK(is_kept);
 }
@@ -193,10 +195,6 @@ TEST_CASE_METHOD(
   go.set_value();
   REQUIRE(r.wait([&] { return r.frames.size() == 1; }));
   CHECK(heard_on() != std::this_thread::get_id());
-  const bool has_again = l->take_seat(bell) != nullptr;
-  if (clock_type::now() - before < 90ms) // it had waited for the turn in vain, so there are none for a while
-    CHECK_FALSE(has_again);
-  CHECK(seat_at(*l, bell));
 }
 
 TEST_CASE_METHOD(fixture, "a seat may outlive its connection, and its loop") {

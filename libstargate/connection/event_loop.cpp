@@ -37,8 +37,7 @@ constexpr auto stream_pause = std::chrono::microseconds{400};
 constexpr unsigned most_in_vain = 6;          // 2^6 batches go ungathered after so many that gathered nothing
 constexpr std::size_t most_for_one_guest = 8; // times that a lent thread reads before the loop has to
 constexpr unsigned tries_for_a_turn = 50;
-constexpr auto most_away = std::chrono::milliseconds{10};      // who has a seat is; then the loop reads
-constexpr auto without_seats = std::chrono::milliseconds{100}; // after a guest has waited for the turn in vain
+constexpr auto most_away = std::chrono::milliseconds{10}; // who has a seat is; then the loop reads
 
 } // namespace
 
@@ -77,8 +76,7 @@ struct event_loop::parts {
   };
   std::priority_queue<alarm> alarms;
   std::vector<session*> with_frames, unfinished, to_write;
-  std::vector<session*> seated;                                        ///< Those whose guests may be away.
-  std::atomic<clock::time_point> seats_from{clock::time_point::min()}; ///< Read without the turn.
+  std::vector<session*> seated; ///< Those whose guests may be away.
   std::vector<char> buffer = std::vector<char>(receive_buffer);
   bool stopping = false;
   clock::time_point stop_by;
@@ -150,15 +148,13 @@ struct event_loop::parts {
     return !stopping && found != sessions.end() && found->second.guest == bell;
   }
 
-  /// The loop, or somebody who sends, may have the turn for long: no guest waits for that. Where one would have, the
-  /// loop is at work for others anyway: a seat saves no wake-up there, and costs those that contend for the turn.
-  bool take_turn(std::unique_lock<std::mutex>& mine) {
+  /// The loop, or somebody who sends, may have the turn for long: no guest waits for that.
+  static bool take_turn(std::unique_lock<std::mutex>& mine) {
     for (unsigned i = 0; i < tries_for_a_turn; ++i) {
       if (mine.try_lock())
         return true;
       std::this_thread::yield();
     }
-    seats_from = clock::now() + without_seats;
     return false;
   }
 
@@ -216,8 +212,6 @@ struct event_loop::parts {
 
   /// See `link::take_seat`.
   bool give_seat(session* s, const std::shared_ptr<doorbell>& bell) {
-    if (clock::now() < seats_from.load())
-      return false;
     const std::unique_lock mine{turn, std::try_to_lock};
     if (!mine || !admit(s, bell))
       return false;
