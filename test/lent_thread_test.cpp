@@ -28,6 +28,7 @@ void echo_but_one(misbehaving_server::peer& peer) {
 /// With a thread that lends itself.
 struct fixture : stargate::test::connection_fixture {
   std::shared_ptr<connection::doorbell> bell = std::make_shared<connection::doorbell>();
+  std::atomic<bool> is_lent{false}; ///< By `lend_again`; or it has given up.
 
   std::size_t heard() {
     const std::lock_guard guard{r.mutex};
@@ -46,9 +47,18 @@ struct fixture : stargate::test::connection_fixture {
   /// The same, as often as the loop is at work and sends it away.
   bool lend_again(connection::link& to, const std::function<bool()>& done) {
     const auto until = clock_type::now() + 10s;
-    while (!done() && lend(to, done, until - clock_type::now()))
+    const auto asked = [&] { // only of a thread that is lent
+      is_lent = true;
+      return done();
+    };
+    while (lend(to, asked, until - clock_type::now()) && !done())
       std::this_thread::yield();
+    is_lent = true;
     return clock_type::now() < until;
+  }
+  void wait_until_lent() const {
+    while (!is_lent)
+      std::this_thread::yield();
   }
   /// Until the loop sleeps, and a frame goes out from this thread: then the loop does not read what comes.
   std::unique_ptr<connection::link> connected(std::uint16_t port) {
@@ -138,6 +148,7 @@ TEST_CASE_METHOD(fixture, "a thread that is lent returns when it is rung, and th
   std::atomic<bool> rung{false};
   l->send(frames({"later"}));
   std::thread other{[&] {
+    wait_until_lent();
     rung = true;
     bell->ring();
   }};
@@ -176,6 +187,7 @@ TEST_CASE_METHOD(fixture, "a thread that is lent returns when the connection end
   auto l = connected(server.port());
   l->send(frames({"end"}));
   std::thread other{[&] {
+    wait_until_lent();
     if (!by_peer)
       l->close();
   }};
@@ -196,7 +208,10 @@ TEST_CASE_METHOD(fixture, "a thread that is lent does not hold up a loop that st
   misbehaving_server server{echo_but_one};
   const auto l = connected(server.port());
   l->send(frames({"no answer"}));
-  std::thread other{[&] { loop->stop(); }};
+  std::thread other{[&] {
+    wait_until_lent();
+    loop->stop();
+  }};
   CHECK(lend_again(*l, [&] { return has_ended(); }));
   other.join();
   CHECK(r.ends.size() == 1);
