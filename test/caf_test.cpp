@@ -143,7 +143,7 @@ TEST_CASE("an actor that waits elsewhere hears of its mail, whenever that comes,
   caf::actor_system_config config;
   caf::actor_system system{config};
   std::atomic<int> waited{0}, in_vain{0};
-  const auto who = spawn_belled_state<elsewhere_state>(system, waited, in_vain);
+  const auto who = spawn_hosted_state<elsewhere_state>(system, internal::handler_threads::make(system), waited, in_vain);
   constexpr int rounds = 3000;
   post(who, std::string{"first"});
   for (int i = 1; i <= rounds; ++i) {

@@ -3,6 +3,7 @@
 /// which wakes one thread for each instead of two.
 #pragma once
 
+#include "actors/shared/handler_threads.hpp"
 #include "libstargate/connection/doorbell.hpp"
 #include "libstargate/connection/transport.hpp"
 
@@ -10,14 +11,16 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
+#include <system_error>
 #include <thread>
 #include <utility>
 
 namespace stargate::internal {
 
-/// @par Threads the processor's, which is its own
+/// @par Threads the one that runs the processor; it may wait there
 class beside_connection {
 public:
   using clock = std::chrono::steady_clock;
@@ -30,6 +33,13 @@ public:
     link_ = by;
   }
 
+  /// The threads have run so many actors by now. Where others have their turns between this one's, nobody stays beside one
+  /// connection.
+  void note_turns(std::uint64_t count) {
+    const bool are_few = count - std::exchange(turns_, count) <= few_turns;
+    turns_alone_ = are_few ? turns_alone_ + 1 : 0;
+  }
+
   /// Has the connection wait, where that is worth it, while there is work.
   void work_on() {
     if (take_place() && !seat_->wait([] { return true; }, {}))
@@ -40,7 +50,8 @@ public:
   [[nodiscard]] bool wait(mail_bell& mail, const std::function<bool()>& has_mail) {
     if (!take_place())
       return false;
-    mail.on_mail([to = connection::doorbell_of_this_thread().get(), mine = std::this_thread::get_id()] {
+    handler_threads::step_aside();
+    mail.on_mail([to = bell_.get(), mine = std::this_thread::get_id()] {
       if (std::this_thread::get_id() != mine) // which sees for itself
         to->ring();
     });
@@ -57,24 +68,38 @@ public:
 
 private:
   [[nodiscard]] bool take_place() {
-    if (!is_worth_it_)
+    if (!is_worth_it_ || turns_alone_ < alone)
       leave();
     else if (const auto link = seat_ ? nullptr : link_.lock())
-      if (const auto bell = connection::doorbell_of_this_thread())
-        seat_ = link->take_seat(bell);
+      if (has_bell())
+        seat_ = link->take_seat(bell_);
     return seat_ != nullptr;
+  }
+  /// One of its own, since it may be another thread that comes back to the seat.
+  [[nodiscard]] bool has_bell() {
+    try {
+      if (!bell_)
+        bell_ = std::make_shared<connection::doorbell>();
+    } catch (const std::system_error&) { // the system has no more descriptors
+    }
+    return bell_ != nullptr;
   }
 
   static constexpr std::size_t large = 32u << 10; // the event loop gathers smaller ones, while they stream
   static constexpr auto pause_of_a_stream = std::chrono::microseconds{400};
   // The loop looks a hundred times a second after those who have seats, so what comes more seldom than that is no gain.
   static constexpr auto often = std::chrono::milliseconds{10};
+  static constexpr std::uint64_t few_turns = 3;                       // its own, and those of one other, or two
+  static constexpr std::uint32_t alone = 8;                           // times
   static constexpr auto longest_wait = std::chrono::milliseconds{50}; // to leave costs, too: not at every pause
 
   std::weak_ptr<connection::link> link_;
+  std::shared_ptr<connection::doorbell> bell_;
   std::unique_ptr<connection::seat> seat_;
   clock::time_point last_;
   bool is_worth_it_ = false;
+  std::uint64_t turns_ = 0;
+  std::uint32_t turns_alone_ = 0;
 };
 
 } // namespace stargate::internal

@@ -60,6 +60,7 @@ struct processor_state {
   handling_spans spans; ///< Of what is in hand.
   bool scheduled = false;
   bool ended = false;
+  bool takes_long = false; ///< What the handler did the last time.
   const std::shared_ptr<handling> in_hand = receiver->handler_timeout.count() > 0 ? std::make_shared<handling>()
                                                                                   : nullptr;
   std::vector<received_message> gathered; ///< A batch that is not full yet.
@@ -184,11 +185,12 @@ struct processor_state {
     wait_beside_connection();
   }
 
-  /// With a thread of its own, and no other processor to read for.
+  /// On a thread on which it may, with no other processor to read for, and few that want this thread.
   void wait_beside_connection() {
     auto* mail = receiver->processors == 1 ? dynamic_cast<mail_bell*>(self) : nullptr;
     if (mail == nullptr || is_with_actor())
       return;
+    place.note_turns(tree->handler_threads->turns());
     if (scheduled)
       place.work_on();
     else if (place.wait(*mail, [this] { return self->mailbox().size() > 0; })) { // and again, when that was taken
@@ -276,6 +278,8 @@ struct processor_state {
     spans.begin(tree, gathered);
     if (limited)
       in_hand->begin(taker != nullptr ? kept : gathered, began + receiver->handler_timeout);
+    if (takes_long)
+      handler_threads::step_aside();
     const auto failure = thrown_by([&] {
       const trace_in_hand traced{spans};
       answers = run_handler();
@@ -285,6 +289,7 @@ struct processor_state {
     });
     now = tree->now();
     counts->handlers.add(now - began);
+    takes_long = now - began > handler_threads::lengthy;
     const bool is_ours = !limited || in_hand->finish();
     spans.end(failure ? make_error(errc::handler_failed, *failure) : caf::error{});
     auto handled = std::exchange(gathered, {});
@@ -512,8 +517,8 @@ struct processor_state {
 caf::actor spawn_processor(tree_context_ptr tree, receiver_ptr receiver, std::size_t index, caf::actor supervisor) {
   const auto here = tree;
   if (receiver->run_on == run_on::own_thread && here->world->has_threads())
-    return here->counted(spawn_belled_state<processor_state>(here->system, std::move(tree), std::move(receiver), index,
-                                                             std::move(supervisor)));
+    return here->counted(spawn_hosted_state<processor_state>(here->system, here->handler_threads, std::move(tree),
+                                                             std::move(receiver), index, std::move(supervisor)));
   return here->counted(
     spawn_state<processor_state>(here->system, std::move(tree), std::move(receiver), index, std::move(supervisor)));
 }

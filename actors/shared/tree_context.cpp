@@ -135,6 +135,7 @@ void tree_context::note_end(const caf::error& why) {
   registry().clear();
   plan.clear();
   roster.close();
+  handler_threads->close();
 }
 
 caf::error tree_context::why_gone(const std::string& supervisor) const {

@@ -7,6 +7,7 @@
 #include "actors/shared/environment.hpp"
 #include "actors/shared/errands.hpp"
 #include "actors/shared/event_bus.hpp"
+#include "actors/shared/handler_threads.hpp"
 #include "actors/shared/log_tail.hpp"
 #include "actors/shared/metrics.hpp"
 #include "actors/shared/plan.hpp"
@@ -38,6 +39,9 @@ class tree_context : public std::enable_shared_from_this<tree_context> {
 public:
   /// @throws as `environment::make_transport`
   tree_context(caf::actor_system& system, options o, std::shared_ptr<environment> in = {});
+  tree_context(const tree_context&) = delete;
+  tree_context& operator=(const tree_context&) = delete;
+  ~tree_context() { handler_threads->close(); }
 
   caf::actor_system& system;
   const std::shared_ptr<environment> world;
@@ -53,6 +57,7 @@ public:
   internal::metrics metrics;
   const std::shared_ptr<connection::frame_memory> frame_memory = std::make_shared<connection::frame_memory>();
   internal::errands errands;
+  const std::shared_ptr<internal::handler_threads> handler_threads = internal::handler_threads::make(system);
   std::atomic<std::uint16_t> monitor_port{0}; ///< 0 while there is no monitor.
 
   [[nodiscard]] environment::clock::time_point now() const { return system.clock().now(); }

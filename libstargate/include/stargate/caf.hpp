@@ -346,24 +346,97 @@ private:
   std::function<void()> ring_;
 };
 
-/// A `state_actor` that is a `mail_bell`.
-template <class State>
-class belled_state_actor final : public state_actor<State>, public mail_bell {
+/// Somebody who runs actors besides CAF's scheduler: is handed those that are woken. @par Threads any thread
+class execution
+#if STARGATE_CAF_1
+  : public caf::scheduler {
+#else
+  : public caf::execution_unit {
+#endif
 public:
-  using state_actor<State>::state_actor;
+  explicit execution(caf::actor_system& system)
+    :
+#if !STARGATE_CAF_1
+      caf::execution_unit{&system},
+#endif
+      system_of_{system} {
+  }
+  execution(const execution&) = delete;
+  execution& operator=(const execution&) = delete;
+
+#if STARGATE_CAF_1
+  void schedule(caf::resumable* what) final {
+    take(what);
+  }
+  void delay(caf::resumable* what) final {
+    take(what);
+  }
+  void start() final {}
+  void stop() final {}
+#else
+  void exec_later(caf::resumable* what) final {
+    take(what);
+  }
+#endif
+
+protected:
+  /// @param what comes with a reference, as it does to CAF's own workers: `run` takes it
+  virtual void take(caf::resumable* what) = 0;
+
+  /// Has `what` take at most so many messages, and whom it wakes be handed to `by`. @return whether there is more
+  [[nodiscard]] static bool run(caf::resumable* what, execution& by, std::size_t most) {
+    if (what->resume(&by, most) == caf::resumable::resume_later)
+      return true;
+    intrusive_ptr_release(what);
+    return false;
+  }
+  /// Hands `what` on to CAF's scheduler.
+  void leave(caf::resumable* what) {
+#if STARGATE_CAF_1
+    system_of_.scheduler().schedule(what);
+#else
+    system_of_.scheduler().enqueue(what);
+#endif
+  }
+  [[nodiscard]] caf::actor_system& system_of() const {
+    return system_of_;
+  }
+
+private:
+  caf::actor_system& system_of_;
+};
+
+/// A `state_actor` that a certain `execution` runs, and not CAF's scheduler, and that is a `mail_bell`.
+template <class State>
+class hosted_state_actor final : public state_actor<State>, public mail_bell {
+public:
+  template <class... Arguments>
+  explicit hosted_state_actor(caf::actor_config& config, std::shared_ptr<execution> host, Arguments&&... arguments)
+    : state_actor<State>{config, std::forward<Arguments>(arguments)...},
+      host_{std::move(host)} {}
+
   using state_actor<State>::enqueue;
 #if STARGATE_CAF_1
-  bool enqueue(caf::mailbox_element_ptr what, caf::scheduler* by) override {
-    const bool taken = state_actor<State>::enqueue(std::move(what), by);
+  bool enqueue(caf::mailbox_element_ptr what, caf::scheduler*) override {
+    const bool taken = state_actor<State>::enqueue(std::move(what), host_.get());
     tell_of_mail();
     return taken;
   }
+  void launch(caf::scheduler*, bool lazy, bool hide) override {
+    state_actor<State>::launch(host_.get(), lazy, hide);
+  }
 #else
-  void enqueue(caf::mailbox_element_ptr what, caf::execution_unit* by) override {
-    state_actor<State>::enqueue(std::move(what), by);
+  void enqueue(caf::mailbox_element_ptr what, caf::execution_unit*) override {
+    state_actor<State>::enqueue(std::move(what), host_.get());
     tell_of_mail();
   }
+  void launch(caf::execution_unit*, bool lazy, bool hide) override {
+    state_actor<State>::launch(host_.get(), lazy, hide);
+  }
 #endif
+
+private:
+  const std::shared_ptr<execution> host_;
 };
 
 /// Spawns an actor that is a `State`. @par Threads any thread
@@ -372,11 +445,11 @@ caf::actor spawn_state(caf::actor_system& system, Arguments&&... arguments) {
   return caf::actor_cast<caf::actor>(system.spawn<state_actor<State>, Options>(std::forward<Arguments>(arguments)...));
 }
 
-/// Spawns an actor that is a `State`, has a thread of its own, and is a `mail_bell`. @par Threads any thread
+/// Spawns an actor that is a `State`, is run by `host`, and is a `mail_bell`. @par Threads any thread
 template <class State, class... Arguments>
-caf::actor spawn_belled_state(caf::actor_system& system, Arguments&&... arguments) {
+caf::actor spawn_hosted_state(caf::actor_system& system, std::shared_ptr<execution> host, Arguments&&... arguments) {
   return caf::actor_cast<caf::actor>(
-    system.spawn<belled_state_actor<State>, caf::detached>(std::forward<Arguments>(arguments)...));
+    system.spawn<hosted_state_actor<State>>(std::move(host), std::forward<Arguments>(arguments)...));
 }
 
 /// Runs actors on this thread: the one that is told something here, if that wakes it, and those that it wakes in turn,
@@ -384,42 +457,27 @@ caf::actor spawn_belled_state(caf::actor_system& system, Arguments&&... argument
 /// waking of threads, which costs more than what the actors do.
 ///
 /// It lives on the stack; where there is one already (`current`), none is made.
-class inline_execution final :
-#if STARGATE_CAF_1
-  public caf::scheduler
-#else
-  public caf::execution_unit
-#endif
-{
+class inline_execution final : public execution {
 public:
   inline_execution(caf::actor_system& system, inline_host on)
-    :
-#if !STARGATE_CAF_1
-      caf::execution_unit{&system},
-#endif
-      system_of_{system},
+    : execution{system},
       on_{on},
-      outer_{std::exchange(innermost(), this)} {
-  }
+      outer_{std::exchange(innermost(), this)} {}
   inline_execution(const inline_execution&) = delete;
   inline_execution& operator=(const inline_execution&) = delete;
   ~inline_execution() override {
     innermost() = outer_;
     if (!elsewhere_.empty())
-      system_of_.spawn([todo = std::move(elsewhere_)](caf::event_based_actor*) {
+      system_of().spawn([todo = std::move(elsewhere_)](caf::event_based_actor*) {
         for (const auto& f : todo)
           f();
       });
   }
 
   /// The one that runs an actor on this thread, or null.
-  [[nodiscard]] static inline_execution* current() {
-    return innermost();
-  }
+  [[nodiscard]] static inline_execution* current() { return innermost(); }
   /// Has an actor made for it do `what`, which must not be done on this stack.
-  void elsewhere(std::function<void()> what) {
-    elsewhere_.push_back(std::move(what));
-  }
+  void elsewhere(std::function<void()> what) { elsewhere_.push_back(std::move(what)); }
 
   /// Sends `content` to `to` from nobody, and runs whom that wakes.
   template <class Content>
@@ -430,24 +488,10 @@ public:
     to->enqueue(nullptr, caf::make_message_id(), caf::make_message(std::forward<Content>(content)), this);
 #endif
     for (std::size_t i = 0; i < jobs_.size(); ++i)
-      run(jobs_[i]);
+      if (run(jobs_[i], *this, messages_a_job))
+        leave(jobs_[i]);
     jobs_.clear();
   }
-
-#if STARGATE_CAF_1
-  void schedule(caf::resumable* what) override {
-    take(what);
-  }
-  void delay(caf::resumable* what) override {
-    take(what);
-  }
-  void start() override {}
-  void stop() override {}
-#else
-  void exec_later(caf::resumable* what) override {
-    take(what);
-  }
-#endif
 
 private:
   static constexpr std::size_t most_jobs = 12, messages_a_job = 8;
@@ -456,29 +500,14 @@ private:
     thread_local inline_execution* value = nullptr;
     return value;
   }
-  void take(caf::resumable* what) {
+  void take(caf::resumable* what) override {
     const auto* who = jobs_.size() < most_jobs ? dynamic_cast<const inline_runnable*>(what) : nullptr;
     if (who != nullptr && who->may_run_inline(on_))
       jobs_.push_back(what);
     else
       leave(what);
   }
-  void leave(caf::resumable* what) {
-#if STARGATE_CAF_1
-    system_of_.scheduler().schedule(what);
-#else
-    system_of_.scheduler().enqueue(what);
-#endif
-  }
-  /// @param what comes with a reference, as it does to CAF's own workers
-  void run(caf::resumable* what) {
-    if (what->resume(this, messages_a_job) == caf::resumable::resume_later)
-      leave(what);
-    else
-      intrusive_ptr_release(what);
-  }
 
-  caf::actor_system& system_of_;
   const inline_host on_;
   inline_execution* const outer_;
   std::vector<std::function<void()>> elsewhere_;
