@@ -1,4 +1,5 @@
 // What is promised of actors on both generations of CAF.
+#include "actors/shared/handler_threads.hpp"
 #include "libstargate/base/scheduler.hpp"
 #include "test/deterministic.hpp"
 
@@ -143,7 +144,8 @@ TEST_CASE("an actor that waits elsewhere hears of its mail, whenever that comes,
   caf::actor_system_config config;
   caf::actor_system system{config};
   std::atomic<int> waited{0}, in_vain{0};
-  const auto who = spawn_hosted_state<elsewhere_state>(system, internal::handler_threads::make(system), waited, in_vain);
+  const auto threads = internal::handler_threads::make(system);
+  const auto who = spawn_hosted_state<elsewhere_state>(system, threads, waited, in_vain);
   constexpr int rounds = 3000;
   post(who, std::string{"first"});
   for (int i = 1; i <= rounds; ++i) {
@@ -156,6 +158,7 @@ TEST_CASE("an actor that waits elsewhere hears of its mail, whenever that comes,
   while (waited < rounds)
     std::this_thread::yield();
   send_exit(who, caf::exit_reason::user_shutdown); // the last one waits
+  threads->close();
   system.await_all_actors_done();
   CHECK(waited == rounds + 1);
   CHECK(in_vain == 0);

@@ -309,10 +309,12 @@ struct noting_link final : connection::link {
   int taken = 0, left = 0, waits = 0, stays = 0;
   bool keeps = true;
   std::function<void(const std::function<bool()>&)> at_wait = [](const auto&) {};
+  std::shared_ptr<connection::doorbell> bell;
 
   void send(std::vector<connection::frame>) override {}
   void close() override {}
-  std::unique_ptr<connection::seat> take_seat(const std::shared_ptr<connection::doorbell>&) override {
+  std::unique_ptr<connection::seat> take_seat(const std::shared_ptr<connection::doorbell>& by) override {
+    bell = by;
     return std::make_unique<place>(*this);
   }
 };
@@ -323,7 +325,13 @@ struct processor_fixture {
   mail box;
   bool there = true;
   clock_type::time_point now{1h};
+  std::uint64_t turns = 1000; // of others, before it came
 
+  processor_fixture() { be_alone(); }
+  void be_alone() {
+    for (int i = 0; i < 9; ++i)
+      place.note_turns(++turns);
+  }
   void deliver(std::size_t count, std::size_t bytes, clock_type::duration after) {
     place.note(link, count, bytes, now += after);
   }
@@ -371,6 +379,14 @@ TEST_CASE_METHOD(processor_fixture,
   SECTION("it is told to") {
     place.leave();
   }
+  SECTION("others want the thread") {
+    place.note_turns(turns += 10);
+    CHECK_FALSE(wait());
+  }
+  SECTION("others want the thread, and it works") {
+    place.note_turns(turns += 10);
+    place.work_on();
+  }
   SECTION("it was away") {
     link->keeps = false;
     CHECK(wait());
@@ -384,17 +400,30 @@ TEST_CASE_METHOD(processor_fixture,
 }
 
 TEST_CASE_METHOD(processor_fixture,
+                 "a processor sits where it has had the threads for itself, or with one other, for a while") {
+  const auto others = GENERATE(0u, 1u, 2u, 3u, 10u);
+  CAPTURE(others);
+  place.note_turns(turns += 10);
+  deliver(1, 100'000, 1h);
+  deliver(1, 100'000, 1us);
+  CHECK_FALSE(wait());
+  for (int i = 0; i < 9; ++i) {
+    deliver(1, 100'000, 1us);
+    place.note_turns(turns += 1 + others);
+  }
+  CHECK(wait() == (others <= 2));
+}
+
+TEST_CASE_METHOD(processor_fixture,
                  "a processor that sits does not keep a connection that is gone, and hears of mail by its bell") {
   deliver(1, 100'000, 1h);
   deliver(1, 100'000, 1us);
-  const auto rings = [] { return connection::doorbell_of_this_thread()->wait_beside(-1, clock_type::now()); };
-  static_cast<void>(rings());
   bool was_rung = false;
   link->at_wait = [&](const auto&) {
     box.come(); // from this thread, which looks itself
     std::thread{[&] { box.come(); }}.join();
     const auto before = clock_type::now();
-    static_cast<void>(connection::doorbell_of_this_thread()->wait_beside(-1, before + 10s));
+    static_cast<void>(link->bell->wait_beside(-1, before + 10s));
     was_rung = clock_type::now() < before + 5s;
   };
   REQUIRE(wait());

@@ -45,6 +45,15 @@ TEST_CASE_METHOD(fixture, "who waits for sockets is told when all are connected,
   CHECK_FALSE(wait(0ms));
 }
 
+TEST_CASE_METHOD(fixture, "of thousands that are not connected a few are told, and how many more there are") {
+  for (int i = 0; i < 5000; ++i)
+    board.expect(key + std::to_string(i));
+  const auto text = describe(wait(0ms));
+  CHECK(text.size() < 1500);
+  CHECK(text.find(key + "0 is connecting") != std::string::npos);
+  CHECK(text.find("; and 4990 more") != std::string::npos);
+}
+
 TEST_CASE_METHOD(fixture, "a refusal for good is told at once, and is over when the socket is connected") {
   board.expect(key);
   board.set(key, first, socket_phase::refused, make_error(errc::unauthorized, "no"));

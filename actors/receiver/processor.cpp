@@ -60,7 +60,7 @@ struct processor_state {
   handling_spans spans; ///< Of what is in hand.
   bool scheduled = false;
   bool ended = false;
-  bool takes_long = false; ///< What the handler did the last time.
+  std::uint32_t times_long = 0; ///< How often in succession the handler took long.
   const std::shared_ptr<handling> in_hand = receiver->handler_timeout.count() > 0 ? std::make_shared<handling>()
                                                                                   : nullptr;
   std::vector<received_message> gathered; ///< A batch that is not full yet.
@@ -278,7 +278,7 @@ struct processor_state {
     spans.begin(tree, gathered);
     if (limited)
       in_hand->begin(taker != nullptr ? kept : gathered, began + receiver->handler_timeout);
-    if (takes_long)
+    if (times_long > 1) // once it may have been kept from running
       handler_threads::step_aside();
     const auto failure = thrown_by([&] {
       const trace_in_hand traced{spans};
@@ -289,7 +289,7 @@ struct processor_state {
     });
     now = tree->now();
     counts->handlers.add(now - began);
-    takes_long = now - began > handler_threads::lengthy;
+    times_long = now - began > handler_threads::lengthy ? times_long + 1 : 0;
     const bool is_ours = !limited || in_hand->finish();
     spans.end(failure ? make_error(errc::handler_failed, *failure) : caf::error{});
     auto handled = std::exchange(gathered, {});

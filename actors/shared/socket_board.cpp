@@ -1,8 +1,17 @@
 #include "actors/shared/socket_board.hpp"
 
+#include <algorithm>
+#include <cstddef>
+#include <iterator>
 #include <utility>
 
 namespace stargate::internal {
+
+namespace {
+
+constexpr std::size_t most_told = 10; // of those that are missing: there may be thousands
+
+} // namespace
 
 void socket_board::sort_in(const std::string& key) {
   const auto found = records_.find(key);
@@ -84,9 +93,12 @@ caf::error socket_board::wait_connected(environment& in, environment::clock::tim
     return records_[*refused_.begin()].why;
   if (missing_.empty())
     return {};
+  const auto told = std::min(missing_.size(), most_told);
   std::string missing;
-  for (const auto& key : missing_)
-    missing += (missing.empty() ? "" : "; ") + key + " is " + to_string(records_[key]);
+  for (auto i = missing_.begin(); i != std::next(missing_.begin(), static_cast<std::ptrdiff_t>(told)); ++i)
+    missing += (missing.empty() ? "" : "; ") + *i + " is " + to_string(records_[*i]);
+  if (told < missing_.size())
+    missing += "; and " + std::to_string(missing_.size() - told) + " more";
   return make_error(errc::timed_out, "not connected in time: " + missing);
 }
 
