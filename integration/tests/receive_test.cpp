@@ -88,21 +88,23 @@ TEST_CASE_METHOD(fixture, "a stateful handler counts over its messages") {
 TEST_CASE_METHOD(fixture, "several processors share the work, and nobody gets what it did not ask for") {
   store(list(400, "x"));
   std::mutex mutex;
-  std::set<std::thread::id> workers;
-  std::atomic<int> at_work = 0, most_at_work = 0, handled = 0;
-  auto o = with_consumer([&](const received_message&) {
-    const int now = ++at_work;
-    for (int most = most_at_work; now > most && !most_at_work.compare_exchange_weak(most, now);) {
-    }
-    {
-      const std::lock_guard guard{mutex};
-      workers.insert(std::this_thread::get_id());
-    }
-    std::this_thread::sleep_for(1ms); // the work
-    --at_work;
-    ++handled;
-    return disposition::ack;
-  });
+  std::set<int> workers;
+  std::atomic<int> handlers = 0, at_work = 0, most_at_work = 0, handled = 0;
+  auto o = with_consumer(stateful([&] { return ++handlers; },
+                                  [&](const received_message&, int me) {
+                                    const int now = ++at_work;
+                                    for (int most = most_at_work;
+                                         now > most && !most_at_work.compare_exchange_weak(most, now);) {
+                                    }
+                                    {
+                                      const std::lock_guard guard{mutex};
+                                      workers.insert(me);
+                                    }
+                                    std::this_thread::sleep_for(1ms); // the work
+                                    --at_work;
+                                    ++handled;
+                                    return disposition::ack;
+                                  }));
   o.consumers[0].processors = 4;
   o.consumers[0].max_demand = 10;
   o.consumers[0].min_demand = 5;

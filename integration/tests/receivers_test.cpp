@@ -367,29 +367,30 @@ TEST_CASE_METHOD(admin_fixture, "batches come by size, and by time when they are
 TEST_CASE_METHOD(admin_fixture, "messages of one key are handled by one processor, in order") {
   fill(500);
   std::mutex mutex;
-  std::map<std::string, std::set<std::thread::id>> workers;
+  std::map<std::string, std::set<int>> workers;
   std::map<std::string, int> last;
   bool in_order = true;
-  std::atomic<int> handled = 0;
-  auto o = with_consumer([&](const received_message& m) {
-    {
-      const std::lock_guard guard{mutex};
-      workers[*m.key].insert(std::this_thread::get_id());
-      const auto number = std::stoi(m.payload);
-      if (const auto i = last.find(*m.key); i != last.end())
-        in_order = in_order && i->second < number;
-      last[*m.key] = number;
-    }
-    ++handled;
-    return disposition::ack;
-  });
+  std::atomic<int> handlers = 0, handled = 0;
+  auto o = with_consumer(stateful([&] { return ++handlers; },
+                                  [&](const received_message& m, int me) {
+                                    {
+                                      const std::lock_guard guard{mutex};
+                                      workers[*m.key].insert(me);
+                                      const auto number = std::stoi(m.payload);
+                                      if (const auto i = last.find(*m.key); i != last.end())
+                                        in_order = in_order && i->second < number;
+                                      last[*m.key] = number;
+                                    }
+                                    ++handled;
+                                    return disposition::ack;
+                                  }));
   o.consumers[0].processors = 4;
   o.consumers[0].partition_by_key = true;
   o.consumers[0].max_demand = 10;
   o.consumers[0].min_demand = 5;
   const auto t = run_connected(std::move(o));
   REQUIRE(wait_until(within(30s), [&] { return handled == 500; }));
-  std::set<std::thread::id> all;
+  std::set<int> all;
   for (const auto& [key, who] : workers) {
     CHECK(who.size() == 1);
     all.insert(who.begin(), who.end());

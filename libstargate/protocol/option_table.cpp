@@ -72,7 +72,7 @@ std::vector<option_row<Options>> receiver_rows() {
       .between(1, 1000)
       .otherwise("the broker's, 1000"),
     o::option("run_on", &Options::run_on,
-              "Where handlers run: on a thread of each processor, where they may block, or on the actor system's."),
+              "Where handlers run: on threads of their own, where they may block, or on the actor system's."),
     o::option("on_failure", &Options::on_failure,
               "What becomes of a message whose handler threw or took too long: the processor ends and is restarted, "
               "the broker delivers it again, or it goes to the dead-letter topic.")

@@ -41,7 +41,8 @@ public:
   virtual void init(const handler_context&) {}
 
   /// Handles a message. An exception ends the processor; the message is not acknowledged and comes again.
-  /// @par Threads one at a time, on the processor's own thread (`consumer_options::run_on`)
+  /// @par Threads one at a time, on one that is nobody else's meanwhile, but may be another each time; or on one of the
+  /// actor system's (`consumer_options::run_on`)
   [[nodiscard]] virtual disposition handle_message(const received_message& message) = 0;
 
   /// Handles up to `batch_size` messages at once, where that option is more than 1: an answer for each, in their

@@ -92,8 +92,8 @@ struct backoff_options {
 
 /// Where a processor's handler runs.
 enum class run_on : std::uint8_t {
-  own_thread, ///< On a thread of the processor's own: the handler may block.
-  scheduler,  ///< On the actor system's threads: cheaper for many processors, but a handler that blocks stalls others.
+  own_thread, ///< On a thread that is nobody else's while the handler takes its time: it may block.
+  scheduler,  ///< On the actor system's threads: a handler that blocks stalls others.
 };
 
 /// Which partition of a partitioned topic takes a message that has no key.
