@@ -184,10 +184,10 @@ TEST_CASE_METHOD(fixture, "once closed, no thread is kept, and what comes is don
 }
 
 TEST_CASE_METHOD(fixture, "whom a handler's actor wakes is run elsewhere, and turns are counted") {
-  std::binary_semaphore done{0};
+  std::binary_semaphore heard{0}, done{0};
   const auto other = system.spawn([&](caf::event_based_actor* self) {
     return behave(self, {}, [&, self](const std::string&) {
-      done.release();
+      heard.release();
       self->quit();
     });
   });
@@ -195,7 +195,7 @@ TEST_CASE_METHOD(fixture, "whom a handler's actor wakes is run elsewhere, and tu
   const auto who = one();
   tell(who, [&] {
     post(other, std::string{"hello"});
-    if (!done.try_acquire_for(30s)) // it would wait for ever were it to be run by this thread
+    if (!heard.try_acquire_for(30s)) // it would wait for ever were it to be run by this thread
       std::terminate();
     done.release();
   });
