@@ -14,7 +14,6 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -70,19 +69,13 @@ private:
   [[nodiscard]] bool take_place() {
     if (!is_worth_it_ || turns_alone_ < alone)
       leave();
-    else if (const auto link = seat_ ? nullptr : link_.lock())
-      if (has_bell())
-        seat_ = link->take_seat(bell_);
-    return seat_ != nullptr;
-  }
-  /// One of its own, since it may be another thread that comes back to the seat.
-  [[nodiscard]] bool has_bell() {
-    try {
+    else if (const auto link = seat_ ? nullptr : link_.lock()) {
       if (!bell_)
-        bell_ = std::make_shared<connection::doorbell>();
-    } catch (const std::system_error&) { // the system has no more descriptors
+        bell_ = connection::make_doorbell();
+      if (bell_)
+        seat_ = link->take_seat(bell_);
     }
-    return bell_ != nullptr;
+    return seat_ != nullptr;
   }
 
   static constexpr std::size_t large = 32u << 10; // the event loop gathers smaller ones, while they stream
@@ -94,7 +87,7 @@ private:
   static constexpr auto longest_wait = std::chrono::milliseconds{50}; // to leave costs, too: not at every pause
 
   std::weak_ptr<connection::link> link_;
-  std::shared_ptr<connection::doorbell> bell_;
+  std::shared_ptr<connection::doorbell> bell_; ///< Not its thread's: it may be another one that comes back to the seat.
   std::unique_ptr<connection::seat> seat_;
   clock::time_point last_;
   bool is_worth_it_ = false;

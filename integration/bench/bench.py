@@ -313,7 +313,8 @@ def consumed_as_produced(topic, subscription, n, count, command):
     """Consumers that are connected before the first message comes: what a message costs them, and not their start."""
     consuming = subprocess.Popen([str(c) for c in command], stdout=subprocess.PIPE, text=True)
     listing = (arguments.build / "stargate", "--url", URL, "admin", "subscriptions", "list")
-    for which in range(0, count, max(1, count // 10)):  # each has its subscription
+    # Each has its subscription. The limit connects one after the other, and reads nothing before the last one is there.
+    for which in sorted({*range(0, count, max(1, count // 10)), count - 1}):
         name = topic if count == 1 else f"{topic}-{which}"
         while subscription.encode() not in subprocess.run([*listing, name], capture_output=True, timeout=60).stdout.split():
             time.sleep(0.05)

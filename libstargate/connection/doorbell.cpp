@@ -42,13 +42,18 @@ bool doorbell::wait_beside(int socket, std::chrono::steady_clock::time_point unt
   return both[0].revents != 0;
 }
 
+std::shared_ptr<doorbell> make_doorbell() {
+  try {
+    return std::make_shared<doorbell>();
+  } catch (const std::system_error&) {
+    return nullptr;
+  }
+}
+
 std::shared_ptr<doorbell> doorbell_of_this_thread() {
   thread_local std::shared_ptr<doorbell> mine;
-  try {
-    if (!mine)
-      mine = std::make_shared<doorbell>();
-  } catch (const std::system_error&) { // who would have waited by it waits as others do
-  }
+  if (!mine)
+    mine = make_doorbell();
   return mine;
 }
 

@@ -30,6 +30,9 @@ private:
   int descriptor_;
 };
 
+/// A new one; null where the system has no more descriptors: who would have waited by it waits as others do.
+[[nodiscard]] std::shared_ptr<doorbell> make_doorbell();
+
 /// The one that this thread waits by, whatever it waits for; null where the system has no more descriptors.
 [[nodiscard]] std::shared_ptr<doorbell> doorbell_of_this_thread();
 
