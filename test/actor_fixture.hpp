@@ -6,6 +6,7 @@
 #include "actors/receiver/messages.hpp"
 #include "actors/shared/roles.hpp"
 #include "actors/shared/tree_context.hpp"
+#include "libstargate/connection/transport.hpp"
 #include "test/deterministic.hpp"
 #include "test/fake_world.hpp"
 
@@ -13,10 +14,25 @@
 
 #include <catch2/catch.hpp>
 
+#include <deque>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace stargate::test {
+
+/// A connection that keeps what it is to send.
+struct recording_link final : connection::link {
+  std::deque<std::vector<std::string>> batches;
+
+  void send(std::vector<connection::frame> frames) override {
+    auto& batch = batches.emplace_back();
+    for (const auto& frame : frames)
+      batch.push_back(frame->str());
+  }
+  void close() override {}
+};
 
 struct actor_fixture : deterministic {
   std::string logged; ///< Everything that was said at level `error`.
@@ -38,6 +54,17 @@ struct actor_fixture : deterministic {
     return context;
   }();
   caf::actor subject;
+  std::shared_ptr<recording_link> link = std::make_shared<recording_link>();
+
+  /// The next batch that the actor under test has sent, or nothing.
+  std::vector<std::string> sent() {
+    run();
+    if (link->batches.empty())
+      return {};
+    auto batch = std::move(link->batches.front());
+    link->batches.pop_front();
+    return batch;
+  }
 
   /// Registers the test under a key, so that the actor under test finds it.
   void play(const std::string& key) {

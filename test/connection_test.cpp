@@ -690,3 +690,72 @@ TEST_CASE_METHOD(fixture,
   REQUIRE(all);
   CHECK(took < gathering());
 }
+
+TEST_CASE("while much is unsent, and the peer takes nothing, what it says is told in fewer batches, and soon") {
+  constexpr std::size_t said = 30, few = said / 3;
+  std::size_t batches = said;
+  for (int round = 0; round < 20 && batches > few;
+       ++round) { // a machine may be too busy for a peer that keeps its pace
+    fixture f;
+    std::promise<void> told;
+    misbehaving_server server{[&](auto& peer) {
+      peer.accept_websocket();
+      peer.read_frame(); // then it reads no more
+      for (std::size_t i = 0; i < said; ++i) {
+        peer.write_frame(std::to_string(i));
+        std::this_thread::sleep_for(1ms); // longer than a loop waits for more of a stream
+      }
+      static_cast<void>(told.get_future().wait_for(10s));
+    }};
+    const auto l = f.connect(f.to(server.port()));
+    l->send(frames(std::vector<std::string>(400, std::string(100'000, 'x')))); // more than sockets take
+    const bool all = f.r.wait([&] { return f.r.frames.size() == said; });
+    told.set_value();
+    REQUIRE(all);
+    for (std::size_t i = 0; i < said; ++i)
+      REQUIRE(f.r.frames[i] == std::to_string(i));
+    batches = f.r.told_on.size();
+  }
+  CHECK(batches <= few);
+}
+
+TEST_CASE("whatever a peer reads and says, and when, all that it says is told in order, though it reads no more") {
+  constexpr int rounds = 12;
+  for (unsigned seed = 1; seed <= rounds; ++seed) {
+    CAPTURE(seed);
+    fixture f;
+    std::mt19937 chance(seed);
+    const auto many = 50 + chance() % 400, size = 1 + chance() % 100'000;
+    const bool closes = chance() % 2 == 0;
+    std::size_t said = 0; // read when `last` is set
+    std::promise<void> last, told;
+    misbehaving_server server{[&, chance](auto& peer) mutable {
+      peer.accept_websocket();
+      std::size_t to_read = many;
+      for (auto deeds = 20 + chance() % 60; deeds > 0; --deeds)
+        switch (chance() % 3) {
+          case 0:
+            for (auto n = std::min<std::size_t>(chance() % 20, to_read); n > 0; --n, --to_read)
+              peer.read_frame();
+            break;
+          case 1:
+            for (auto n = chance() % 5; n > 0; --n)
+              peer.write_frame(std::to_string(said++));
+            break;
+          default: std::this_thread::sleep_for(std::chrono::microseconds{chance() % 4000});
+        }
+      if (closes)
+        peer.write_close(1000, "");
+      last.set_value();
+      static_cast<void>(told.get_future().wait_for(20s));
+    }};
+    const auto l = f.connect(f.to(server.port()));
+    l->send(frames(std::vector<std::string>(many, std::string(size, 'x'))));
+    last.get_future().get();
+    const bool all = f.r.wait([&] { return f.r.frames.size() == said && (!closes || !f.r.ends.empty()); });
+    told.set_value();
+    REQUIRE(all);
+    for (std::size_t i = 0; i < said; ++i)
+      REQUIRE(f.r.frames[i] == std::to_string(i));
+  }
+}

@@ -23,17 +23,10 @@ struct fixture : test::actor_fixture {
     p->ack_timeout = ack_timeout;
     watch(spawn_consumer_ack(tree, p, me()));
     REQUIRE(take<acknowledger_up>());
-    post(subject, link_up{1, me()});
+    post(subject, link_up{1, me(), link});
   }
   void settle_one(std::uint64_t connection, std::uint64_t sequence, disposition what = disposition::ack) {
     post(subject, settle{connection, {{sequence, {"id" + std::to_string(sequence)}, what}}});
-  }
-  std::vector<std::string> sent() {
-    std::vector<std::string> result;
-    if (auto t = take<transmit>())
-      for (const auto& frame : t->frames)
-        result.push_back(frame->str());
-    return result;
   }
 };
 
@@ -52,7 +45,7 @@ TEST_CASE_METHOD(fixture, "an acknowledgement goes out by the connection that br
   begin(role::consumer);
   post(subject, link_down{1});
   settle_one(1, 1);
-  post(subject, link_up{2, me()});
+  post(subject, link_up{2, me(), link});
   settle_one(1, 2);
   CHECK(sent().empty());
   settle_one(2, 1);
@@ -68,7 +61,7 @@ TEST_CASE_METHOD(fixture, "a reader's position is behind the last message up to 
   run();
   CHECK(*position == "id2");
   post(subject, link_down{1});
-  post(subject, link_up{2, me()});
+  post(subject, link_up{2, me(), link});
   settle_one(1, 3); // a straggler of the old connection, whose numbers mean nothing now
   run();
   CHECK(*position == "id2");
@@ -110,7 +103,7 @@ TEST_CASE_METHOD(fixture, "what a handler still had in hand is acknowledged when
   settle_one(1, 3, disposition::continue_);
   CHECK(sent() == list{R"({"messageId":"id2"})"});
   post(subject, link_down{1});
-  post(subject, link_up{2, me()});
+  post(subject, link_up{2, me(), link});
   settle_one(2, 1, disposition::continue_); // counts anew
   CHECK(sent().empty());
 }

@@ -15,7 +15,6 @@ namespace {
 struct fixture : test::actor_fixture {
   consumer_options o{
     .topic = {.topic = "x"}, .subscription = "s", .handler = [](const received_message&) { return disposition::ack; }};
-  std::string sent; ///< To the broker.
 
   void begin() {
     const role_keys keys{role::consumer, o.topic, o.subscription};
@@ -28,7 +27,7 @@ struct fixture : test::actor_fixture {
     connect(1);
   }
   void connect(std::uint64_t connection) {
-    post(subject, link_up{connection, me()});
+    post(subject, link_up{connection, me(), link});
     run();
     REQUIRE(take<link_up>());
   }
@@ -48,8 +47,8 @@ struct fixture : test::actor_fixture {
     return d ? d->messages.size() : 0;
   }
   std::string told() {
-    const auto t = take<transmit>();
-    return t ? t->frames.front()->str() : "";
+    const auto batch = sent();
+    return batch.empty() ? "" : batch.front();
   }
 };
 

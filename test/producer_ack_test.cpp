@@ -33,7 +33,7 @@ struct fixture : test::actor_fixture {
   }
   void connect(std::uint64_t connection) {
     ask(connection);
-    post(subject, link_up{connection, me()});
+    post(subject, link_up{connection, me(), link});
   }
   /// The path of the handshake for a connection.
   std::string ask(std::uint64_t connection, const caf::actor& socket = {}) {
@@ -45,13 +45,6 @@ struct fixture : test::actor_fixture {
   void broker_says(std::uint64_t connection, std::vector<std::string> frames) {
     post(subject, frames_in{connection, std::move(frames)});
     run();
-  }
-  std::vector<std::string> sent() {
-    std::vector<std::string> result;
-    if (auto t = take<transmit>())
-      for (const auto& frame : t->frames)
-        result.push_back(frame->str());
-    return result;
   }
 };
 
@@ -76,7 +69,7 @@ struct numbered : fixture {
 /// A socket of its own, which does nothing but end.
 caf::behavior idle(caf::event_based_actor* self) {
   return behave(
-    self, {}, [](const handshake&) {}, [](const transmit&) {}, [](const drained&) {});
+    self, {}, [](const handshake&) {}, [](const drained&) {});
 }
 
 const std::string ok0 = R"({"result":"ok","messageId":"A","context":"0"})";
@@ -270,7 +263,7 @@ TEST_CASE_METHOD(numbered, "a connection after a killed socket numbers from what
   CHECK(sent().size() == 3);
   broker_says(2, {ok0, ok1});
   CHECK(initial(ask(3)) == "1");
-  post(subject, link_up{3, me()});
+  post(subject, link_up{3, me(), link});
   CHECK(sent().size() == 1);
 }
 
@@ -281,7 +274,7 @@ TEST_CASE_METHOD(numbered, "messages given up while a connection is made cost th
   advance(10s);
   REQUIRE(answers.size() == 1);
   produce("2");
-  post(subject, link_up{1, me()});
+  post(subject, link_up{1, me(), link});
   post(subject, fitness_checked{});
   CHECK(take<reset_connection>());
   CHECK(known_as(ask(2)) == known_as(path));
@@ -349,7 +342,7 @@ struct narrow : test::actor_fixture {
     watch(spawn_producer_ack(tree, keys, std::make_shared<const producer_options>(o), nullptr, me()));
     post(subject, handshake_wanted{1, me()});
     REQUIRE(take<handshake>());
-    post(subject, link_up{1, me()});
+    post(subject, link_up{1, me(), link});
     run();
   }
   /// An actor that asks and notes what it is answered.

@@ -3,7 +3,7 @@
 // accepts  publications publish publish_all wait_for_room report_vitals from anybody; handshake_wanted link_up link_down
 //          frames_in drain from the socket, and its down message; the down messages of those who asked for room;
 //          fitness_checked, once
-// sends    handshake transmit progress reset_connection refuse_connection drained to the socket; child_started to its
+// sends    handshake progress reset_connection refuse_connection drained to the socket; child_started to its
 //          supervisor
 // dies of  an exit message; whatever it has not answered is then answered with an error
 //
@@ -53,9 +53,10 @@ struct producer_ack_state {
   std::optional<link_up> held;                ///< A connection that waits for the broker's answer to that.
 
   caf::actor socket;
-  std::uint64_t attempt = 0;    ///< The connection for which the socket last asked for a handshake.
-  std::uint64_t connection = 0; ///< 0 while there is none.
-  bool progressed = false;      ///< On this connection.
+  std::uint64_t attempt = 0;            ///< The connection for which the socket last asked for a handshake.
+  std::uint64_t connection = 0;         ///< 0 while there is none.
+  std::weak_ptr<connection::link> link; ///< Of that.
+  bool progressed = false;              ///< On this connection.
   caf::actor drain_to;
   bool flush_pending = false;
   std::optional<ledger::clock::time_point> alarm; ///< When the next `expire` comes.
@@ -167,8 +168,11 @@ struct producer_ack_state {
   void after_change() {
     desk.of()->set_pending(ledger.pending());
     if (connection != 0 && !flush_pending) {
-      flush_pending = true;
-      send(self, caf::actor_cast<caf::actor>(self), flush{});
+      flush_pending = has_mail(self);
+      if (flush_pending)
+        send(self, caf::actor_cast<caf::actor>(self), flush{});
+      else
+        hand_over(ledger.take_new());
     }
     const auto next = ledger.next_expiry();
     if (next && (!alarm || *next < *alarm)) {
@@ -182,8 +186,9 @@ struct producer_ack_state {
   }
 
   void hand_over(std::vector<connection::frame> frames) {
-    if (!frames.empty())
-      send(self, socket, transmit{connection, std::move(frames)});
+    const auto to = frames.empty() ? nullptr : link.lock();
+    if (to)
+      to->send(std::move(frames));
   }
 
   void on_frames(frames_in& m) {
@@ -239,6 +244,7 @@ struct producer_ack_state {
   }
 
   void reset(const caf::error& why) {
+    link.reset();
     send(self, socket, reset_connection{std::exchange(connection, 0), why});
     after_change();
   }
@@ -280,6 +286,7 @@ struct producer_ack_state {
 
   void lose_connection() {
     held.reset();
+    link.reset();
     connection = 0;
     attempt = 0;
     progressed = false;
@@ -302,6 +309,7 @@ struct producer_ack_state {
       return;
     }
     connection = m.connection;
+    link = m.link;
     desk.of()->set_link(m.link);
     // Messages may have been given up while it connected: then it would number the others wrongly.
     if (numbers && !numbers->holds(ledger.first()))

@@ -3,7 +3,7 @@
 // accepts  settle settle_up_to will_settle from processors and from whoever kept a message; handshake_wanted link_up link_down
 //          drained from the dispatcher; report_vitals from anybody; look_after from itself; the dispatcher's down
 //          message; exit messages
-// sends    acknowledger_up settled_count drain to the dispatcher; handshake transmit progress to the socket;
+// sends    acknowledger_up settled_count drain to the dispatcher; handshake progress to the socket;
 //          child_started to its supervisor
 // dies of  an exit message, after the processors have finished what is in hand; its dispatcher's end
 //
@@ -38,10 +38,11 @@ struct consumer_ack_state {
   const std::shared_ptr<pipeline_metrics> counts = tree->metrics.of(receiver->keys.socket());
   caf::actor dispatcher;
   caf::actor socket;
-  std::uint64_t connection = 0; ///< 0 while there is none.
-  settlements done;             ///< Of this connection,
-  std::size_t done_count = 0;   ///< and how many.
-  bool progressed = false;      ///< On this connection.
+  std::uint64_t connection = 0;         ///< 0 while there is none.
+  std::weak_ptr<connection::link> link; ///< Of that.
+  settlements done;                     ///< Of this connection,
+  std::size_t done_count = 0;           ///< and how many.
+  bool progressed = false;              ///< On this connection.
   struct kept_message {
     message_id id;
     std::chrono::steady_clock::time_point since;
@@ -104,8 +105,13 @@ struct consumer_ack_state {
   void after_settling() {
     if (receiver->position && done.reached() > 0)
       *receiver->position = done.reached_id().value;
-    if (!unsent.empty() && !std::exchange(flush_pending, true))
-      send(self, caf::actor_cast<caf::actor>(self), flush{});
+    if (!unsent.empty() && !flush_pending) {
+      flush_pending = has_mail(self);
+      if (flush_pending)
+        send(self, caf::actor_cast<caf::actor>(self), flush{});
+      else
+        send_unsent();
+    }
     leave_when_done();
   }
 
@@ -150,16 +156,18 @@ struct consumer_ack_state {
   void send_unsent() {
     flush_pending = false;
     if (!unsent.empty() && connection != 0) {
-      send(self, socket, transmit{connection, std::exchange(unsent, {})});
+      if (const auto to = link.lock())
+        to->send(std::exchange(unsent, {}));
       if (receiver->pull_mode)
         send(self, dispatcher, settled_count{connection, done_count});
     }
     unsent.clear();
   }
 
-  void change_connection(std::uint64_t to) {
+  void change_connection(std::uint64_t to, std::weak_ptr<connection::link> by = {}) {
     send_unsent();
     connection = to;
+    link = std::move(by);
     done = {};
     done_count = 0;
     progressed = false;
@@ -201,7 +209,7 @@ struct consumer_ack_state {
         send(self, m.socket, handshake{m.connection, receiver->path()});
       },
       [this](const link_up& m) {
-        change_connection(m.connection);
+        change_connection(m.connection, m.link);
         socket = m.socket;
       },
       [this](const link_down& m) {

@@ -5,7 +5,7 @@
 //          leave_subscription report_vitals from anybody; dispatch_again look_after look_idle from itself;
 //          presence_checked fitness_checked from whom it has ask the broker; down messages; exit messages
 // sends    deliver link_down drain to processors; handshake_wanted link_up link_down drained to the acknowledger;
-//          transmit reset_connection refuse_connection to the socket; child_started to its supervisor
+//          reset_connection refuse_connection to the socket; child_started to its supervisor
 // dies of  its socket's end, with its reason; a handler over its time, where that is a crash; an exit message, after
 //          its socket has closed
 //
@@ -92,7 +92,7 @@ struct dispatcher_state {
     if (connection == 0 || !acknowledger)
       return;
     origin = std::make_shared<const delivery>(delivery{acknowledger, connection, topic, receiver->many_topics});
-    send(self, acknowledger, link_up{connection, connected_socket});
+    send(self, acknowledger, link_up{connection, connected_socket, link});
     dispatch();
     ask_broker();
   }
@@ -145,8 +145,8 @@ struct dispatcher_state {
   }
 
   void tell_broker(std::string frame) {
-    send(self, connected_socket,
-         transmit{connection, {std::make_shared<const protocol::frame_text>(std::move(frame))}});
+    if (const auto to = link.lock())
+      to->send({std::make_shared<const protocol::frame_text>(std::move(frame))});
   }
 
   void on_frames(frames_in& m) {

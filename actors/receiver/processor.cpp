@@ -157,7 +157,10 @@ struct processor_state {
       queue.push_back({m.origin, std::move(raw)});
     }
     place.note(m.by, m.messages.size(), bytes, tree->now());
-    schedule();
+    if (scheduled || has_mail(self))
+      schedule();
+    else
+      handle_slice();
   }
 
   void handle_slice() {
@@ -193,7 +196,7 @@ struct processor_state {
     place.note_turns(tree->handler_threads->turns());
     if (scheduled)
       place.work_on();
-    else if (place.wait(*mail, [this] { return self->mailbox().size() > 0; })) { // and again, when that was taken
+    else if (place.wait(*mail, [this] { return has_mail(self); })) { // and again, when that was taken
       scheduled = true;
       send(self, caf::actor_cast<caf::actor>(self), handle_next{});
     }

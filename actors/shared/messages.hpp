@@ -4,14 +4,15 @@
 ///     socket ──handshake_wanted──▶ producer_ack, or dispatcher ──▶ consumer_ack: whoever knows what is settled
 ///     socket ◀─────handshake────── and answers with the path of the handshake, which says where to go on
 ///
-///     caller ──publish──▶ producer_ack ──transmit──▶ socket ──▶ event loop ──▶ broker
-///     caller ◀──answer─── producer_ack ◀─frames_in── socket ◀── event loop ◀── broker
+///     caller ──publish──▶ producer_ack ────link::send────▶ event loop ──▶ broker
+///     caller ◀──answer─── producer_ack ◀────frames_in───── event loop ◀── broker
 ///
-///     broker ──▶ event loop ──▶ socket ──frames_in──▶ dispatcher ──deliver──▶ processor ──settle──▶ consumer_ack
-///     broker ◀── event loop ◀── socket ◀──────────────────transmit────────────────────────────────── consumer_ack
-///                                                     dispatcher ◀───ask──── processor
+///     broker ──▶ event loop ──frames_in──▶ dispatcher ──deliver──▶ processor ──settle──▶ consumer_ack
+///     broker ◀── event loop ◀────────────────────────────link::send───────────────────── consumer_ack
+///                                          dispatcher ◀────ask──── processor
 ///
-/// Every message that concerns a connection carries its number; what comes for another one is dropped.
+/// The socket's actor makes the connection, gives it to its owner by `link_up`, and ends it; what the connection brings
+/// before that goes through it (`bypass`). Every message that concerns a connection carries its number; what comes for another one is dropped.
 #pragma once
 
 #include "libstargate/connection/transport.hpp"
@@ -25,7 +26,7 @@
 
 namespace stargate::internal {
 
-// -- the life of a connection: from the event loop to its socket, and from there to the socket's owner ---------------
+// -- the life of a connection: from the event loop to its socket, and so to the socket's owner -----------------
 
 /// The connection stands: everything that was not answered may be sent again.
 struct link_up {
@@ -55,10 +56,6 @@ struct handshake_wanted {
 struct handshake {
   std::uint64_t connection;
   caf::expected<std::string> path = std::string{};
-};
-struct transmit {
-  std::uint64_t connection;
-  std::vector<connection::frame> frames;
 };
 /// The connection does what it is for: a receipt came, or a message was handled. Trouble from now on is new trouble.
 struct progress {
@@ -110,7 +107,6 @@ struct flush {};
   X(stargate::internal::link_down) \
   X(stargate::internal::handshake_wanted) \
   X(stargate::internal::handshake) \
-  X(stargate::internal::transmit) \
   X(stargate::internal::progress) \
   X(stargate::internal::reset_connection) \
   X(stargate::internal::refuse_connection) \

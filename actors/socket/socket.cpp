@@ -1,6 +1,7 @@
-// The socket of a producer, consumer or reader: it connects, reconnects, and carries frames both ways.
+// The socket of a producer, consumer or reader: it connects, reconnects, and gives each connection to its owner, who
+// then sends and receives by it.
 //
-// accepts  link_up frames_in link_down from the transport; handshake transmit progress reset_connection
+// accepts  link_up frames_in link_down from the transport; handshake progress reset_connection
 //          refuse_connection drained from its owner; publish, for its owner; report_vitals from anybody; the down
 //          message of its owner; exit messages
 // sends    handshake_wanted link_up link_down frames_in drain to its owner; child_started to who started it; an exit
@@ -74,7 +75,8 @@ struct socket_state {
 
   caf::actor owner;
   std::shared_ptr<connection::link> link;
-  std::uint64_t number = 0; ///< Of the connection, or of the attempt at one.
+  std::shared_ptr<bypass> past; ///< Of that connection: what comes by it need not come here.
+  std::uint64_t number = 0;     ///< Of the connection, or of the attempt at one.
   bool connected = false;
   bool leaving = false;  ///< Asked to end; a producer first lets its acknowledger drain.
   bool closing = false;  ///< Waits for the end of the connection, and ends with it.
@@ -169,7 +171,8 @@ struct socket_state {
     if (!to)
       return wait_and_connect(make_error(code_of(to.error()), place() + ": " + context_of(to.error())));
     to->memory = tree->frame_memory;
-    link = tree->transport->connect(std::move(*to), std::make_unique<to_actor>(self->address(), number));
+    past = std::make_shared<bypass>(owner.address());
+    link = tree->transport->connect(std::move(*to), std::make_unique<to_actor>(self->address(), number, past));
   }
 
   void on_open(std::uint64_t connection) {
@@ -186,6 +189,7 @@ struct socket_state {
     }
     tree->say(log_level::info, key, "connected to " + place());
     send(self, owner, link_up{number, caf::actor_cast<caf::actor>(self), link});
+    past->leave();
   }
 
   void on_end(const link_down& end) {
@@ -316,11 +320,10 @@ struct socket_state {
     leaving = true;
     if (given_up)
       return self->quit(make_error(exit_code::shutdown, "it was given up"));
-    const auto me = caf::actor_cast<caf::actor>(self);
     if (is_producer() && owner)
-      send(self, owner, drain{me}); // and close when it has answered
+      send(self, owner, drain{caf::actor_cast<caf::actor>(self)}); // and close when it has answered
     else
-      send(self, me, drained{me}); // an exit message overtakes frames that are to be sent: they have their turn first
+      close(); // behind what was sent
   }
 
   void close() {
@@ -347,14 +350,12 @@ struct socket_state {
     return behave(
       self, std::move(signals), [this](const link_up& m) { on_open(m.connection); },
       [this](frames_in& m) {
-        if (m.connection == number && owner)
-          send(self, owner, frames_in{m.connection, std::move(m.frames)});
+        if (m.connection != number || !owner)
+          return;
+        send(self, owner, frames_in{m.connection, std::move(m.frames)});
+        past->leave();
       },
       [this](const link_down& m) { on_end(m); },
-      [this](transmit& m) {
-        if (m.connection == number && link)
-          link->send(std::move(m.frames));
-      },
       [this](const reset_connection& m) {
         if (m.connection != number || closing)
           return;

@@ -34,6 +34,8 @@ constexpr auto stop_timeout = std::chrono::seconds{1};
 constexpr auto gathering_time = std::chrono::microseconds{200};
 constexpr std::size_t worth_gathering = 32u << 10; // more than that is worth a wake-up of its own
 constexpr auto stream_pause = std::chrono::microseconds{400};
+constexpr std::size_t backlog_for_each_held = 4; // frames to write, for each that waits to be handed on
+constexpr auto longest_hold = std::chrono::milliseconds{10};
 constexpr unsigned most_in_vain = 6;          // 2^6 batches go ungathered after so many that gathered nothing
 constexpr std::size_t most_for_one_guest = 8; // times that a lent thread reads before the loop has to
 constexpr unsigned tries_for_a_turn = 50;
@@ -65,6 +67,7 @@ struct event_loop::parts {
     connection::poller::interest in{};                     ///< and for what.
     std::shared_ptr<doorbell> guest{};                     ///< Of the thread that reads it in the loop's place,
     std::optional<clock::time_point> away_since{};         ///< and may be doing something else.
+    std::optional<clock::time_point> held_since{};         ///< What came is handed on later, with what comes meanwhile.
     clock::time_point wakes_at = clock::time_point::max(); ///< The first time at which it is looked at.
   };
   std::unordered_map<session*, entry> sessions;
@@ -76,6 +79,7 @@ struct event_loop::parts {
   };
   std::priority_queue<alarm> alarms;
   std::vector<session*> with_frames, unfinished, to_write;
+  std::vector<session*> held;   ///< Those whose frames are handed on later, the longest first.
   std::vector<session*> seated; ///< Those whose guests may be away.
   std::vector<char> buffer = std::vector<char>(receive_buffer);
   bool stopping = false;
@@ -127,7 +131,8 @@ struct event_loop::parts {
   /// At the end of a turn that was not the loop's own.
   void wake_for_the_rest() {
     const bool is_to_look = !unfinished.empty() || (!alarms.empty() && alarms.top().at < sleeps_until)
-                            || (!seated.empty() && clock::now() + 2 * most_away < sleeps_until);
+                            || (!seated.empty() && clock::now() + 2 * most_away < sleeps_until)
+                            || std::any_of(held.begin(), held.end(), [this](auto* s) { return !may_hold(s); });
     if (is_to_look && sleeps.exchange(false))
       poller.wake();
   }
@@ -136,7 +141,9 @@ struct event_loop::parts {
 
   bool admit(session* s, const std::shared_ptr<doorbell>& bell) {
     const auto found = sessions.find(s);
-    if (stopping || found == sessions.end() || !s->was_opened() || found->second.guest)
+    if (stopping || found == sessions.end() || !s->was_opened())
+      return false;
+    if (found->second.guest || found->second.held_since)
       return false;
     found->second.guest = bell;
     attend(s);
@@ -279,6 +286,7 @@ struct event_loop::parts {
         command();
       todo.clear();
       write();
+      release_held();
       hand_on(load);
       ring();
       take_seats_back();
@@ -300,12 +308,46 @@ struct event_loop::parts {
   /// have been awake already when it came. @param mine that of the guest whose turn it is
   void hand_on(connection::load with, const session* mine = nullptr) {
     for (auto* s : std::exchange(with_frames, {})) {
+      if (mine == nullptr && may_hold(s)) {
+        hold(s);
+        continue;
+      }
       s->flush(with);
       const auto found = s != mine ? sessions.find(s) : sessions.end();
       if (found != sessions.end() && found->second.guest)
         found->second.guest->ring();
     }
     write();
+  }
+
+  /// A peer that takes less than there is to say is not kept waiting by whoever hears later what it says: that wakes
+  /// threads once for many frames. Receipts of large messages come one by one, and there are more messages to write.
+  [[nodiscard]] bool may_hold(session* s) const {
+    return !stopping && s->frames_received() * backlog_for_each_held <= s->backlog()
+           && s->bytes_received() < worth_gathering && !sessions.at(s).guest;
+  }
+
+  /// Until `release_held` finds that it may not be held any more. It is not even read, except when it has room.
+  void hold(session* s) {
+    sessions.at(s).held_since = clock::now();
+    held.push_back(s);
+    attend(s);
+  }
+
+  void release_held() {
+    if (held.empty())
+      return;
+    const auto since = clock::now() - longest_hold;
+    for (auto* s : std::exchange(held, {})) {
+      auto& from = sessions.at(s).held_since;
+      if (*from > since && may_hold(s)) {
+        held.push_back(s);
+        continue;
+      }
+      from.reset();
+      s->flush(load);
+      attend(s);
+    }
   }
 
   void write() {
@@ -325,6 +367,8 @@ struct event_loop::parts {
       sleeps_until = std::min(sleeps_until, stop_by);
     if (!seated.empty())
       sleeps_until = std::min(sleeps_until, now + most_away);
+    if (!held.empty())
+      sleeps_until = std::min(sleeps_until, *sessions.at(held.front()).held_since + longest_hold);
     return std::max(sleeps_until - now, clock::duration{0});
   }
 
@@ -344,11 +388,13 @@ struct event_loop::parts {
   }
 
   void serve(session* s, bool readable, bool has_room, clock::time_point now) {
-    if (!sessions.contains(s))
+    const auto found = sessions.find(s);
+    if (found == sessions.end())
       return;
-    const bool had_frames = s->has_frames();
-    const auto next = s->on_ready(buffer, readable, has_room, now);
-    if (!had_frames && s->has_frames())
+    const bool is_held = found->second.held_since.has_value();
+    const bool is_new = !is_held && s->frames_received() == 0;
+    const auto next = s->on_ready(buffer, readable || is_held, has_room, now);
+    if (is_new && s->frames_received() > 0)
       with_frames.push_back(s);
     act(s, next);
   }
@@ -397,7 +443,7 @@ struct event_loop::parts {
   void attend(session* s) {
     auto& e = sessions.at(s);
     const auto socket = s->socket();
-    const connection::poller::interest in{.input = !e.guest, .room = s->wants_room()};
+    const connection::poller::interest in{.input = !e.guest && !e.held_since, .room = s->wants_room()};
     if (socket >= 0 && (socket != e.watched || in != e.in)) {
       if (!(socket != e.watched ? poller.watch(socket, s, in) : poller.change(socket, s, in)))
         return finish(s, {end::unreachable, 0, "the system watches no more sockets (epoll's max_user_watches)"});
@@ -495,6 +541,7 @@ struct event_loop::parts {
     std::erase(with_frames, s);
     std::erase(unfinished, s);
     std::erase(seated, s);
+    std::erase(held, s);
     s->end();
   }
 };

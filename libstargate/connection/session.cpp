@@ -358,8 +358,9 @@ session::next session::write() {
       }
     }
     const auto [outcome, size] = stream_.write(out_.data() + written_, out_.size() - written_);
+    written_ += size;
     switch (outcome) {
-      case stream::outcome::done: written_ += size; break;
+      case stream::outcome::done: break;
       case stream::outcome::wants_input: return next::wait;
       case stream::outcome::wants_room: wants_room_ = true; return next::wait;
       case stream::outcome::ended: return on_no_more();

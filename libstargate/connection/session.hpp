@@ -56,7 +56,8 @@ public:
   /// The socket is ready. @param buffer to read into, for all sessions; @param readable whether there is something to
   /// read, @param has_room or room to write
   [[nodiscard]] next on_ready(std::span<char> buffer, bool readable, bool has_room, clock::time_point now);
-  [[nodiscard]] bool has_frames() const { return !received_.empty(); }
+  /// What has come, and is to be handed to the observer.
+  [[nodiscard]] std::size_t frames_received() const { return received_.size(); }
   [[nodiscard]] std::size_t bytes_received() const { return bytes_received_; }
   /// Hands what has come to the observer.
   void flush(load load);
@@ -70,6 +71,8 @@ public:
   // -- sending
 
   void send(std::vector<frame> frames);
+  /// So many frames wait for the peer to take what is before them.
+  [[nodiscard]] std::size_t backlog() const { return wants_room_ ? unsent_.size() - taken_ : 0; }
   /// Writes what is there to write, and what the socket takes.
   [[nodiscard]] next write();
 

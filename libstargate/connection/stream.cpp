@@ -137,7 +137,7 @@ stream::result stream::write(const void* from, std::size_t size) {
   }
   const auto n = ::send(socket_, from, size, MSG_NOSIGNAL);
   if (n >= 0)
-    return {outcome::done, static_cast<std::size_t>(n)};
+    return {static_cast<std::size_t>(n) < size ? outcome::wants_room : outcome::done, static_cast<std::size_t>(n)};
   return {is_for_later(errno) ? outcome::wants_room : failed_with(errno)};
 }
 

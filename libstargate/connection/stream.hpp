@@ -39,6 +39,7 @@ public:
   [[nodiscard]] outcome handshake();
 
   [[nodiscard]] result read(char* into, std::size_t size);
+  /// Where it takes a part and `wants_room`, nothing more fits; where it takes a part and is `done`, more may fit.
   [[nodiscard]] result write(const void* from, std::size_t size);
   /// Whether something waits that the socket no longer shows. It is gone when `read` wants input.
   [[nodiscard]] bool may_have_more() const { return secure_ != nullptr; }

@@ -19,6 +19,7 @@
 #include <caf/local_actor.hpp>
 #include <caf/result.hpp>
 #include <caf/resumable.hpp>
+#include <caf/scheduled_actor.hpp>
 #include <caf/scoped_actor.hpp>
 #include <caf/sec.hpp>
 #include <caf/send.hpp>
@@ -26,6 +27,7 @@
 #include <caf/system_messages.hpp>
 #include <caf/type_id.hpp>
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -37,6 +39,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <typeinfo>
 #include <utility>
 #include <vector>
 
@@ -246,6 +249,27 @@ public:
   virtual ~inline_runnable() = default;
   [[nodiscard]] virtual bool may_run_inline(inline_host on) const = 0;
 };
+
+/// As `dynamic_cast`, which takes a thousand instructions among CAF's classes: here it does for the first object of a
+/// type, and the others have that base in the same place. @par Threads any thread
+[[nodiscard]] inline const inline_runnable* as_inline_runnable(const caf::resumable* what) {
+  struct place {
+    const std::type_info* in = nullptr;
+    bool is_there = false;
+    std::ptrdiff_t at = 0; ///< From the `resumable` of such an object.
+  };
+  thread_local std::array<place, 8> known;
+  thread_local std::size_t next = 0;
+  const auto& type = typeid(*what);
+  const auto* bytes = reinterpret_cast<const char*>(what);
+  for (const auto& p : known)
+    if (p.in == &type)
+      return p.is_there ? reinterpret_cast<const inline_runnable*>(bytes + p.at) : nullptr;
+  const auto* found = dynamic_cast<const inline_runnable*>(what);
+  known[next++ % known.size()] = {&type, found != nullptr,
+                                  found != nullptr ? reinterpret_cast<const char*>(found) - bytes : 0};
+  return found;
+}
 
 #if STARGATE_CAF_1
 /// An actor whose state goes with its behavior. CAF 1.x has the behavior go, then tells monitors, and only then calls
@@ -501,7 +525,7 @@ private:
     return value;
   }
   void take(caf::resumable* what) override {
-    const auto* who = jobs_.size() < most_jobs ? dynamic_cast<const inline_runnable*>(what) : nullptr;
+    const auto* who = jobs_.size() < most_jobs ? as_inline_runnable(what) : nullptr;
     if (who != nullptr && who->may_run_inline(on_))
       jobs_.push_back(what);
     else
@@ -520,6 +544,11 @@ void post_and_run(const caf::actor& to, inline_host on, Content&& content) {
   if (!to || inline_execution::current() != nullptr)
     return to ? post(to, std::forward<Content>(content)) : void();
   inline_execution{to->home_system(), on}.post_and_run(to, std::forward<Content>(content));
+}
+
+/// Whether anything waits for `self` behind the message that it is about. @par Threads that of the actor
+[[nodiscard]] inline bool has_mail(caf::scheduled_actor* self) {
+  return !self->mailbox().empty();
 }
 
 /// Whether `who` has ended: from the moment its monitors are told on. @par Threads any thread
