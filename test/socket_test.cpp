@@ -4,6 +4,9 @@
 
 #include <catch2/catch.hpp>
 
+#include <random>
+#include <string>
+
 using namespace stargate;
 using namespace stargate::compat;
 using namespace stargate::internal;
@@ -47,6 +50,13 @@ struct fixture : test::deterministic {
     post(socket, handshake{wanted->connection, path});
     run();
     return wanted->connection;
+  }
+  /// What the owner is told next of its connection.
+  std::string told() {
+    std::string result;
+    self()->receive([&](const link_up&) { result = "up"; }, [&](const frames_in& m) { result = m.frames.at(0); },
+                    [&](const link_down&) { result = "down"; }, caf::after(0ms) >> [] {});
+    return result;
   }
   void lose() {
     world->last()->who->on_end({connection::end::lost, 0, "test"});
@@ -211,4 +221,32 @@ TEST_CASE_METHOD(fixture, "what the broker took once it may take again, unless t
   run();
   CHECK(take<caf::exit_msg>());
   CHECK_FALSE(take<caf::down_msg>());
+}
+
+TEST_CASE_METHOD(fixture,
+                 "what a connection brings comes to the owner in order, and past the socket once that is at rest") {
+  std::mt19937 chance;
+  for (int round = 0; round < 300; ++round) {
+    answer("/");
+    auto& network = *world->last()->who;
+    network.on_open();
+    int next = 0;
+    const auto bring = [&] {
+      network.on_frames({std::to_string(next++)}, chance() % 2 == 0 ? connection::load::idle : connection::load::busy);
+    };
+    for (auto deeds = chance() % 20; deeds > 0; --deeds)
+      if (chance() % 2 == 0)
+        bring();
+      else
+        run_only(socket);
+    run();
+    bring();
+    CHECK_FALSE(run_only(socket));
+    lose();
+    REQUIRE(told() == "up");
+    for (int i = 0; i < next; ++i)
+      REQUIRE(told() == std::to_string(i));
+    REQUIRE(told() == "down");
+    advance(30s);
+  }
 }
