@@ -756,8 +756,10 @@ TEST_CASE("whatever a peer reads and says, and when, all that it says is told in
         peer.write_close(1000, "");
       last.set_value();
       static_cast<void>(told.get_future().wait_for(20s));
-      if (!closes) // and goes, in the midst of what it is told
+      if (!closes) { // and goes, in the midst of what it is told
         peer.write_frame("heard or not");
+        std::this_thread::sleep_for(std::chrono::microseconds{chance() % 4000});
+      }
     }};
     auto to = f.to(server.port());
     to.ping_interval = 60s;
