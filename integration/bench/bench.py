@@ -253,7 +253,11 @@ def pipelines(count, *words, restart=False):
         broker("start")
         process.stdin.write("it is back\n")
         process.stdin.flush()
-        result |= json.loads(process.stdout.readline())
+        again = process.stdout.readline()
+        if not again:
+            sys.exit(f"bench: {count} pipelines did not come back after the broker's restart, for the reason above; "
+                     "its log says whether it took any client at all")
+        result |= json.loads(again)
     process.stdin.close()
     if process.wait(timeout=120) != 0:
         sys.exit(f"stargate-scale {count} ended with {process.returncode}")
@@ -465,16 +469,18 @@ def main():
     out = arguments.build / "bench"
     out.mkdir(exist_ok=True)
     results = {}
-    if arguments.only != "scale":
-        with box() as port:
-            results["comparison"] = compare(box_rows(port))
-        plot_comparison(results["comparison"], out / "comparison.svg")
-        results["latencies"] = latencies()
-    if arguments.only != "comparison":
-        results["cores"] = cores()
-        results["scale"] = scale()
-        plot_scale(results["scale"]["grown"], out / "scale.svg")
-    (out / "results.json").write_text(json.dumps(results, indent=2) + "\n")
+    try:
+        if arguments.only != "scale":
+            with box() as port:
+                results["comparison"] = compare(box_rows(port))
+            plot_comparison(results["comparison"], out / "comparison.svg")
+            results["latencies"] = latencies()
+        if arguments.only != "comparison":
+            results["cores"] = cores()
+            results["scale"] = scale()
+            plot_scale(results["scale"]["grown"], out / "scale.svg")
+    finally:  # what was measured is kept, whatever comes after it
+        (out / "results.json").write_text(json.dumps(results, indent=2) + "\n")
     print(f"as JSON and as plots: {out}")
 
 
