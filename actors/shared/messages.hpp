@@ -12,7 +12,8 @@
 ///                                          dispatcher ◀────ask──── processor
 ///
 /// The socket's actor makes the connection, gives it to its owner by `link_up`, and ends it; what the connection brings
-/// before that goes through it (`bypass`). Every message that concerns a connection carries its number; what comes for another one is dropped.
+/// before that goes through it (`bypass`). Every message that concerns a connection carries its number; what comes for
+/// another one is dropped.
 #pragma once
 
 #include "libstargate/connection/transport.hpp"
