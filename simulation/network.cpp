@@ -12,6 +12,9 @@ public:
   network_link(std::shared_ptr<network> in, std::uint64_t id) : in_{std::move(in)}, id_{id} {}
   ~network_link() override { network_link::close(); }
   void send(std::vector<connection::frame> frames) override { in_->send(id_, std::move(frames)); }
+  void send_grouped(std::vector<connection::frame> frames, const connection::grouping& how) override {
+    in_->send(id_, std::move(frames), std::chrono::duration_cast<std::chrono::microseconds>(how.time).count());
+  }
   void close() override { in_->close(id_); }
 
 private:
@@ -82,11 +85,13 @@ void network::stop() {
     end_client(*w, {connection::end::closed, 0, "stopped"}, now);
 }
 
-void network::send(std::uint64_t id, std::vector<connection::frame> frames) {
+void network::send(std::uint64_t id, std::vector<connection::frame> frames, micros longest_wait) {
   const auto found = wires_.find(id);
   if (found == wires_.end() || found->second->client != side::open || found->second->closing)
     return;
   auto& w = *found->second;
+  if (longest_wait > 0 && random_.chance(0.5))
+    w.last_up = std::max(w.last_up, now + random_.between(0, longest_wait));
   for (const auto& frame : frames) {
     auto text = frame->str();
     if (on_sent)

@@ -82,7 +82,8 @@ public:
   [[nodiscard]] std::unique_ptr<connection::link> connect(connection::endpoint to,
                                                           std::unique_ptr<connection::observer> observer) override;
   void stop() override;
-  void send(std::uint64_t id, std::vector<connection::frame> frames);
+  /// @param longest_wait how long they may wait for others
+  void send(std::uint64_t id, std::vector<connection::frame> frames, micros longest_wait = 0);
   void close(std::uint64_t id);
 
   // -- the broker's side

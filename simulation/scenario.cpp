@@ -108,6 +108,8 @@ void draw_receiver(drawing& d, pipeline_plan& plan, Options& o) {
     if (o.receiver_queue_size && *o.receiver_queue_size < o.batch_size)
       o.receiver_queue_size = static_cast<std::uint32_t>(o.batch_size);
   }
+  if (d.chance("ack_group_time", 0.7))
+    o.ack_group_time = ms(random.between(0, 500));
   if (d.chance("handler_timeout", 0.2))
     o.handler_timeout = ms(random.between(20, 500));
   if (d.chance("rate_limit", 0.1))

@@ -774,3 +774,91 @@ TEST_CASE("whatever a peer reads and says, and when, all that it says is told in
       REQUIRE(f.r.frames[i] == std::to_string(i));
   }
 }
+
+TEST_CASE_METHOD(fixture, "frames of a group wait for one another, but not for those that do not wait") {
+  std::promise<void> waiting;
+  misbehaving_server server{[&](auto& peer) {
+    peer.accept_websocket();
+    std::string seen;
+    seen += peer.read_frame().value_or("nothing");
+    waiting.get_future().get();
+    seen += peer.is_quiet(50) ? " quiet " : " more ";
+    peer.write_frame(seen);
+    for (seen.clear(); seen.size() < 4;)
+      seen += peer.read_frame().value_or("nothing");
+    peer.write_frame(seen);
+    for (seen.clear(); seen.size() < 2;)
+      seen += peer.read_frame().value_or("nothing");
+    peer.write_frame(seen);
+    peer.read_frame();
+  }};
+  const connection::grouping how{24h, 5};
+  auto e = to(server.port());
+  e.ping_interval = 60s; // a ping would take them along
+  const auto l = connect(e);
+  REQUIRE(r.wait([&] { return r.opened == 1; }));
+  for (const auto* text : {"1", "2", "3", "4"})
+    l->send_grouped(frames({text}), how);
+  waiting.set_value();
+  REQUIRE(r.wait([&] { return r.frames.size() == 1; }));
+  CHECK(r.frames[0] == "1 quiet ");
+  const bool by_number = GENERATE(true, false);
+  if (by_number)
+    l->send_grouped(frames({"5", "6"}), how);
+  else
+    l->send(frames({"5"}));
+  REQUIRE(r.wait([&] { return r.frames.size() == 2; }));
+  CHECK(r.frames[1] == "2345");
+  if (!by_number)
+    l->send_grouped(frames({"6"}), how);
+  l->send_grouped(frames({"7"}), how);
+  l->close(); // takes along what waits
+  REQUIRE(r.wait([&] { return r.frames.size() == 3; }));
+  CHECK(r.frames[2] == "67");
+}
+
+TEST_CASE("however frames are grouped, and whoever sends meanwhile, all go in order, and the last ones by themselves") {
+  constexpr unsigned rounds = 20;
+  for (unsigned seed = 1; seed <= rounds; ++seed) {
+    CAPTURE(seed);
+    record theirs;
+    fixture f;
+    std::mt19937 chance(seed);
+    misbehaving_server server{stargate::test::echo};
+    std::vector<std::unique_ptr<connection::link>> others; // which keep the loop awake
+    std::vector<std::unique_ptr<misbehaving_server>> their_servers;
+    auto to = f.to(server.port());
+    to.ping_interval = 60s;
+    const auto l = f.connect(to);
+    for (auto n = chance() % 3; n > 0; --n) {
+      their_servers.push_back(std::make_unique<misbehaving_server>(stargate::test::echo));
+      auto there = f.to(their_servers.back()->port());
+      others.push_back(f.loop->connect(there, std::make_unique<recorder>(theirs)));
+    }
+    const bool closes = chance() % 3 == 0;
+    const auto many = 1 + chance() % 400;
+    const auto pace = 1 + chance() % 2000;
+    for (unsigned i = 0; i < many;) {
+      std::vector<std::string> texts;
+      for (auto n = 1 + chance() % 4; n > 0 && i < many; --n)
+        texts.push_back(std::to_string(i++));
+      if (chance() % 8 == 0)
+        l->send(frames(std::move(texts)));
+      else
+        l->send_grouped(frames(std::move(texts)),
+                        {std::chrono::milliseconds{chance() % 20}, 1 + chance() % (chance() % 4 == 0 ? 3 : 200)});
+      for (const auto& other : others)
+        other->send(frames({std::string(chance() % 5000, 'x')}));
+      if (chance() % 2 == 0)
+        std::this_thread::sleep_for(std::chrono::microseconds{chance() % pace});
+    }
+    if (closes)
+      l->close();
+    // An echo may be lost with the connection that is closed, but none before it.
+    REQUIRE(f.r.wait([&] { return closes ? !f.r.ends.empty() : f.r.frames.size() == many; }));
+    for (std::size_t i = 0; i < f.r.frames.size(); ++i)
+      REQUIRE(f.r.frames[i] == std::to_string(i));
+    if (closes)
+      CHECK(f.r.ends[0].how == connection::end::closed);
+  }
+}

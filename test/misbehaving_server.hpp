@@ -124,6 +124,12 @@ public:
     }
     int close_code() const { return close_code_; }
 
+    /// Whether nothing comes for so long.
+    bool is_quiet(int milliseconds) {
+      pollfd p{fd_, POLLIN, 0};
+      return at_ == buffered_ && ::poll(&p, 1, milliseconds) == 0;
+    }
+
     /// Reads nothing, and returns when the client is gone.
     void wait_for_close() {
       pollfd p{fd_, POLLRDHUP, 0};

@@ -157,7 +157,7 @@ struct consumer_ack_state {
     flush_pending = false;
     if (!unsent.empty() && connection != 0) {
       if (const auto to = link.lock())
-        to->send(std::exchange(unsent, {}));
+        to->send_grouped(std::exchange(unsent, {}), {receiver->ack_group_time, receiver->ack_group_size()});
       if (receiver->pull_mode)
         send(self, dispatcher, settled_count{connection, done_count});
     }

@@ -7,6 +7,9 @@
 #include "libstargate/protocol/crypto.hpp"
 #include "libstargate/protocol/option_table.hpp"
 
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -24,6 +27,7 @@ struct receiver {
   std::chrono::milliseconds handler_timeout;
   std::size_t batch_size;
   std::chrono::milliseconds batch_delay;
+  std::chrono::milliseconds ack_group_time;
   bool partition_by_key;
   double rate_limit;
   std::size_t receiver_queue_size; ///< Of the broker: it sends no more than that without acknowledgements.
@@ -42,6 +46,9 @@ struct receiver {
   /// reader's actors, and belongs to the acknowledger, of which there is one at a time. Empty for a consumer.
   std::shared_ptr<std::string> position;
 
+  /// A part of what may be unacknowledged, so that the broker does not wait for acknowledgements that wait here.
+  [[nodiscard]] std::size_t ack_group_size() const { return std::max<std::size_t>(1, receiver_queue_size / 10); }
+
   template <class Options>
   receiver(role_keys k, const Options& o, std::function<caf::expected<std::string>()> p,
            std::shared_ptr<std::string> at = {}, std::string name = {})
@@ -55,6 +62,7 @@ struct receiver {
       handler_timeout{o.handler_timeout},
       batch_size{o.batch_size},
       batch_delay{o.batch_delay},
+      ack_group_time{o.ack_group_time},
       partition_by_key{o.partition_by_key},
       rate_limit{o.rate_limit},
       receiver_queue_size{o.receiver_queue_size.value_or(1000)},

@@ -1,5 +1,6 @@
 #include "libstargate/connection/event_loop.hpp"
 
+#include "libstargate/connection/pacing.hpp"
 #include "libstargate/connection/poller.hpp"
 #include "libstargate/connection/proxy.hpp"
 #include "libstargate/connection/resolver.hpp"
@@ -31,12 +32,8 @@ constexpr std::size_t receive_buffer = 256u << 10;
 using alarm_grid = std::chrono::duration<std::int64_t, std::ratio<1, 40>>; // those of many sessions ring together
 constexpr auto longest_sleep = std::chrono::hours{1};
 constexpr auto stop_timeout = std::chrono::seconds{1};
-constexpr auto gathering_time = std::chrono::microseconds{200};
-constexpr std::size_t worth_gathering = 32u << 10; // more than that is worth a wake-up of its own
-constexpr auto stream_pause = std::chrono::microseconds{400};
 constexpr std::size_t backlog_for_each_held = 4; // frames to write, for each that waits to be handed on
 constexpr auto longest_hold = std::chrono::milliseconds{10};
-constexpr unsigned most_in_vain = 6;          // 2^6 batches go ungathered after so many that gathered nothing
 constexpr std::size_t most_for_one_guest = 8; // times that a lent thread reads before the loop has to
 constexpr unsigned tries_for_a_turn = 50;
 constexpr auto most_away = std::chrono::milliseconds{10}; // who has a seat is; then the loop reads
@@ -68,6 +65,7 @@ struct event_loop::parts {
     std::shared_ptr<doorbell> guest{};                     ///< Of the thread that reads it in the loop's place,
     std::optional<clock::time_point> away_since{};         ///< and may be doing something else.
     std::optional<clock::time_point> held_since{};         ///< What came is handed on later, with what comes meanwhile.
+    grouped_frames group{};                                ///< Of what is to be sent.
     clock::time_point wakes_at = clock::time_point::max(); ///< The first time at which it is looked at.
   };
   std::unordered_map<session*, entry> sessions;
@@ -81,12 +79,12 @@ struct event_loop::parts {
   std::vector<session*> with_frames, unfinished, to_write;
   std::vector<session*> held;   ///< Those whose frames are handed on later, the longest first.
   std::vector<session*> seated; ///< Those whose guests may be away.
+  std::vector<session*> grouped; ///< Those whose frames wait for others to go with them,
+  clock::time_point next_group = clock::time_point::max(); ///< and when the first of them have waited long enough.
   std::vector<char> buffer = std::vector<char>(receive_buffer);
   bool stopping = false;
   clock::time_point stop_by;
-  clock::time_point last_batch;
-  unsigned in_vain = 0;            ///< How often in succession gathering brought nothing.
-  std::uint32_t not_to_gather = 0; ///< So many batches, therefore.
+  gathering gathers;
   clock::time_point sleeps_until;
   connection::load load = connection::load::idle;
   clock::duration worked{0}; ///< In the turn before this.
@@ -106,15 +104,16 @@ struct event_loop::parts {
   }
 
   /// As `post`, for frames: where the loop's thread sleeps, they are written by this one.
-  void send(const std::shared_ptr<session>& s, std::vector<frame> frames) {
+  void send(const std::shared_ptr<session>& s, std::vector<frame> frames, const grouping& how) {
     {
       const std::lock_guard guard{mutex};
       if (stopped)
         return;
       if (commands.empty() && running == this) // from within an observer
-        return append(s.get(), std::move(frames));
+        return append(s.get(), std::move(frames), how);
       if (!commands.empty() || running == this || !turn.try_lock()) {
-        commands.push_back([this, s, frames = std::move(frames)]() mutable { append(s.get(), std::move(frames)); });
+        commands.push_back(
+          [this, s, frames = std::move(frames), how]() mutable { append(s.get(), std::move(frames), how); });
         if (sleeps.exchange(false))
           poller.wake();
         return;
@@ -124,13 +123,15 @@ struct event_loop::parts {
     if (!sessions.contains(s.get()))
       return;
     s->send(std::move(frames));
-    act(s.get(), s->write());
+    if (!may_wait(s.get(), how))
+      act(s.get(), s->write());
     wake_for_the_rest();
   }
 
   /// At the end of a turn that was not the loop's own.
   void wake_for_the_rest() {
     const bool is_to_look = !unfinished.empty() || (!alarms.empty() && alarms.top().at < sleeps_until)
+                            || next_group < sleeps_until
                             || (!seated.empty() && clock::now() + 2 * most_away < sleeps_until)
                             || std::any_of(held.begin(), held.end(), [this](auto* s) { return !may_hold(s); });
     if (is_to_look && sleeps.exchange(false))
@@ -286,6 +287,7 @@ struct event_loop::parts {
         command();
       todo.clear();
       write();
+      write_groups();
       release_held();
       hand_on(load);
       ring();
@@ -324,7 +326,7 @@ struct event_loop::parts {
   /// threads once for many frames. Receipts of large messages come one by one, and there are more messages to write.
   [[nodiscard]] bool may_hold(session* s) const {
     return !stopping && s->frames_received() * backlog_for_each_held <= s->backlog()
-           && s->bytes_received() < worth_gathering && !sessions.at(s).guest;
+           && s->bytes_received() < gathering::worth_a_wake_up && !sessions.at(s).guest;
   }
 
   /// Until `release_held` finds that it may not be held any more. It is not even read, except when it has room.
@@ -356,6 +358,37 @@ struct event_loop::parts {
         act(s, s->write());
   }
 
+  /// Whether what is unsent, and may wait for more of its kind, does.
+  bool may_wait(session* s, const grouping& how) {
+    if (how.time.count() == 0 || s->unsent() >= how.most || stopping)
+      return false;
+    auto& group = sessions.at(s).group;
+    const bool waits_already = group.due() != clock::time_point::max();
+    if (!group.may_wait(clock::now(), how.time))
+      return false;
+    if (!waits_already)
+      grouped.push_back(s);
+    next_group = std::min(next_group, group.due());
+    return true;
+  }
+
+  void write_groups() {
+    const auto now = clock::now();
+    if (now < next_group)
+      return;
+    next_group = clock::time_point::max();
+    for (auto* s : std::exchange(grouped, {})) {
+      auto& group = sessions.at(s).group;
+      if (group.due() > now) {
+        next_group = std::min(next_group, group.due());
+        grouped.push_back(s);
+        continue;
+      }
+      group.sent();
+      act(s, s->write());
+    }
+  }
+
   /// Until the next alarm, or not at all when there is something to do already.
   std::chrono::nanoseconds time_to_sleep(clock::time_point now) {
     const std::lock_guard guard{mutex};
@@ -365,6 +398,7 @@ struct event_loop::parts {
     sleeps_until = std::min(alarms.empty() ? clock::time_point::max() : alarms.top().at, now + longest_sleep);
     if (stopping)
       sleeps_until = std::min(sleeps_until, stop_by);
+    sleeps_until = std::min(sleeps_until, next_group);
     if (!seated.empty())
       sleeps_until = std::min(sleeps_until, now + most_away);
     if (!held.empty())
@@ -399,32 +433,29 @@ struct event_loop::parts {
     act(s, next);
   }
 
-  /// While messages stream, the loop looks again after a moment, and hands on what came in one batch: every batch wakes
-  /// an actor, which costs more than the message. Who has nothing else under way is not kept waiting: the first batch
-  /// after a pause goes on at once; and where waiting brings no more, as with one message after another's receipt, it is
-  /// seldom tried.
+  /// Looks again after a moment, where that pays.
   void gather() {
     if (with_frames.empty() || stopping)
       return;
-    const auto now = clock::now();
-    const auto bytes = bytes_received();
-    if (now - last_batch < stream_pause && bytes < worth_gathering) {
-      if (not_to_gather > 0) {
-        --not_to_gather;
-      } else {
-        std::this_thread::sleep_for(gathering_time);
-        service({});
-        in_vain = bytes_received() > bytes ? 0 : std::min(in_vain + 1, most_in_vain);
-        not_to_gather = in_vain > 0 ? 1u << in_vain : 0;
-      }
+    auto all = received();
+    if (gathers.is_worth_it(clock::now(), all.bytes)) {
+      std::this_thread::sleep_for(gathering::time);
+      service({});
+      const auto before = std::exchange(all, received());
+      gathers.waited(all.bytes > before.bytes);
     }
-    last_batch = clock::now();
+    gathers.handed_on(clock::now(), all.frames);
   }
 
-  [[nodiscard]] std::size_t bytes_received() const {
-    std::size_t sum = 0;
-    for (const auto* s : with_frames)
-      sum += s->bytes_received();
+  struct amount {
+    std::size_t frames, bytes;
+  };
+  [[nodiscard]] amount received() const {
+    amount sum{0, 0};
+    for (const auto* s : with_frames) {
+      sum.frames += s->frames_received();
+      sum.bytes += s->bytes_received();
+    }
     return sum;
   }
 
@@ -511,8 +542,12 @@ struct event_loop::parts {
     act(s, s->connect(tls ? &*tls : nullptr));
   }
 
-  void append(session* s, std::vector<frame> frames) {
+  void append(session* s, std::vector<frame> frames, const grouping& how) {
+    if (!sessions.contains(s))
+      return;
     s->send(std::move(frames));
+    if (may_wait(s, how))
+      return;
     if (to_write.empty() || to_write.back() != s)
       to_write.push_back(s);
   }
@@ -542,6 +577,7 @@ struct event_loop::parts {
     std::erase(unfinished, s);
     std::erase(seated, s);
     std::erase(held, s);
+    std::erase(grouped, s);
     s->end();
   }
 };
@@ -616,7 +652,10 @@ public:
       session_{std::move(session)} {}
   ~session_link() override { session_link::close(); }
 
-  void send(std::vector<frame> frames) override { parts_.send(session_, std::move(frames)); }
+  void send(std::vector<frame> frames) override { parts_.send(session_, std::move(frames), {}); }
+  void send_grouped(std::vector<frame> frames, const grouping& how) override {
+    parts_.send(session_, std::move(frames), how);
+  }
   void lend_thread(const std::function<bool()>& done, clock::time_point until,
                    const std::shared_ptr<doorbell>& bell) override {
     if (event_loop::parts::running == nullptr)

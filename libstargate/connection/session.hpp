@@ -71,8 +71,10 @@ public:
   // -- sending
 
   void send(std::vector<frame> frames);
-  /// So many frames wait for the peer to take what is before them.
-  [[nodiscard]] std::size_t backlog() const { return wants_room_ ? unsent_.size() - taken_ : 0; }
+  /// So many frames are not written.
+  [[nodiscard]] std::size_t unsent() const { return unsent_.size() - taken_; }
+  /// Those of them that wait for the peer to take what is before them.
+  [[nodiscard]] std::size_t backlog() const { return wants_room_ ? unsent() : 0; }
   /// Writes what is there to write, and what the socket takes.
   [[nodiscard]] next write();
 

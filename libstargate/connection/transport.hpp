@@ -59,6 +59,12 @@ struct ended {
 /// A text frame to send. It is shared because it may have to be sent again by another connection.
 using frame = std::shared_ptr<const protocol::frame_text>;
 
+/// How long frames may wait for others of their kind, which then go with them.
+struct grouping {
+  std::chrono::milliseconds time{0}; ///< At the longest; 0 is not at all.
+  std::size_t most = 1;              ///< So many go at once.
+};
+
 /// How much a transport's thread has to do: idle means that it sleeps more than it works.
 enum class load : std::uint8_t { idle, busy };
 
@@ -115,6 +121,13 @@ public:
   /// Sends frames in order, from this thread where the transport's is asleep: to wake it would cost more. What cannot be
   /// sent because the connection ended is dropped: who needs it sends it again.
   virtual void send(std::vector<frame> frames) = 0;
+
+  /// As `send`, and in order with what that sends; but they may wait, in the transport's hands, where more of their kind
+  /// come often. What is closed sends them before.
+  virtual void send_grouped(std::vector<frame> frames, const grouping& how) {
+    static_cast<void>(how);
+    send(std::move(frames));
+  }
 
   /// Has this thread, which waits for one answer, read this connection itself: to be woken costs more than what there is
   /// to do. Returns when `done` says so, which is asked first, after whatever came, and after each ring of `bell`; or

@@ -96,6 +96,9 @@ std::vector<option_row<Options>> receiver_rows() {
       .allowed("at most max_demand", [](const Options& r) { return r.batch_size <= r.max_demand; }),
     o::option("batch_delay", &Options::batch_delay, "How long a batch waits to become full.")
       .between(milliseconds{1}, day),
+    o::option("ack_group_time", &Options::ack_group_time,
+              "How long acknowledgements may wait for others that go with them, while they come often; 0: they never wait.")
+      .between(milliseconds{0}, milliseconds{500}),
     o::option("partition_by_key", &Options::partition_by_key,
               "Messages of one key are always handled by the same processor, one after the other."),
     o::option("rate_limit", &Options::rate_limit,

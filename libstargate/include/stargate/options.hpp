@@ -182,6 +182,8 @@ struct consumer_options {
   std::chrono::milliseconds handler_timeout{0};           ///< For one message or batch; 0 is as long as it takes.
   std::size_t batch_size = 1;                             ///< More than one: the handler gets batches.
   std::chrono::milliseconds batch_delay{100};             ///< How long a batch waits to become full.
+  /// How long acknowledgements may wait for others that go with them, while they come often; 0: they never wait.
+  std::chrono::milliseconds ack_group_time{10};
   bool partition_by_key = false;                          ///< Messages of one key always go to one processor.
   double rate_limit = 0;                                  ///< Messages a second at most; 0 is no limit.
 };
@@ -224,6 +226,8 @@ struct reader_options {
   std::chrono::milliseconds handler_timeout{0}; ///< For one message or batch; 0 is as long as it takes.
   std::size_t batch_size = 1;                   ///< More than one: the handler gets batches.
   std::chrono::milliseconds batch_delay{100};   ///< How long a batch waits to become full.
+  /// How long acknowledgements may wait for others that go with them, while they come often; 0: they never wait.
+  std::chrono::milliseconds ack_group_time{10};
   bool partition_by_key = false;                ///< Messages of one key always go to one processor.
   double rate_limit = 0;                        ///< Messages a second at most; 0 is no limit.
 };
