@@ -44,11 +44,11 @@ TEST_CASE("errands are run in their order, and the first asks for somebody to ru
   CHECK_FALSE(e.add(say('b'), never()));
   CHECK_FALSE(e.add(say('c'), never()));
   int made = 0;
-  e.run([&] { return ++made, nobody(); }, 0ms);
+  e.run([&] { return ++made, nobody(); }, 0ms, 0ms);
   CHECK(said == "abc");
   CHECK(made == 1); // one connection for all
   CHECK(e.add(say('d'), never()));
-  e.run(nobody, 0ms);
+  e.run(nobody, 0ms, 0ms);
   CHECK(said == "abcd");
 }
 
@@ -63,7 +63,7 @@ TEST_CASE("where the administration does not answer, all that wait are told so a
         return broker.health();
       },
       [&](const caf::error& why) { told.push_back(stargate::code_of(why)); }));
-  e.run(nobody, 0ms);
+  e.run(nobody, 0ms, 0ms);
   CHECK(asked == 1);
   CHECK(told == std::vector(2, errc::connection_failed));
 }
@@ -76,7 +76,7 @@ TEST_CASE("whoever runs errands stays for those that come, and goes when it is t
     return caf::error{};
   };
   CHECK(e.add(count, never()));
-  auto running = std::async(std::launch::async, [&] { e.run(nobody, 1h); });
+  auto running = std::async(std::launch::async, [&] { e.run(nobody, 1h, 0ms); });
   while (done < 1)
     std::this_thread::yield();
   CHECK_FALSE(e.add(count, never()));
@@ -84,9 +84,46 @@ TEST_CASE("whoever runs errands stays for those that come, and goes when it is t
     std::this_thread::yield();
   e.close();
   REQUIRE(running.wait_for(10s) == std::future_status::ready);
-  CHECK(e.add(count, never())); // of a tree that ends: it is run, and nobody stays
-  e.run(nobody, 1h);
-  CHECK(done == 3);
+  errc told{};
+  CHECK(e.add(count, [&](const caf::error& why) { told = stargate::code_of(why); })); // of a tree that ends
+  e.run(nobody, 1h, 0ms);
+  CHECK(told == errc::stopping);
+  CHECK(done == 2);
+}
+
+TEST_CASE("errands go at their pace, those that are urgent before the others, and none is waited for at the end") {
+  constexpr auto pace = 5ms;
+  errands e;
+  std::vector<std::pair<char, std::chrono::steady_clock::time_point>> said; // read when nobody runs any more
+  const auto say = [&](char c) {
+    return [&said, c](const admin&) {
+      said.emplace_back(c, std::chrono::steady_clock::now());
+      return caf::error{};
+    };
+  };
+  CHECK(e.add(say('b'), never()));
+  CHECK_FALSE(e.add(say('c'), never()));
+  CHECK_FALSE(e.add(say('a'), never(), errands::turn::next));
+  e.run(nobody, 0ms, pace);
+  REQUIRE(said.size() == 3);
+  for (std::size_t i = 0; i < 3; ++i) {
+    CHECK(said[i].first == "abc"[i]);
+    CHECK((i == 0 || said[i].second - said[i - 1].second >= pace));
+  }
+  std::atomic<int> refused = 0, done = 0;
+  const auto count = [&](const admin&) {
+    ++done;
+    return caf::error{};
+  };
+  for (int i = 0; i < 100; ++i)
+    static_cast<void>(e.add(count, [&](const caf::error&) { ++refused; }));
+  auto running = std::async(std::launch::async, [&] { e.run(nobody, 1h, 1h); });
+  while (done < 1)
+    std::this_thread::yield();
+  e.close();
+  REQUIRE(running.wait_for(10s) == std::future_status::ready);
+  CHECK(done == 1);
+  CHECK(refused == 99);
 }
 
 TEST_CASE("however errands come, each is run once and none is left") {
@@ -106,7 +143,7 @@ TEST_CASE("however errands come, each is run once and none is left") {
                 return caf::error{};
               },
               [&](const caf::error&) { ++refused; }))
-          e.run(nobody, std::chrono::milliseconds{chance() % 2});
+          e.run(nobody, std::chrono::milliseconds{chance() % 2}, 0ms);
     });
   for (auto& c : callers)
     c.join();

@@ -211,7 +211,8 @@ struct dispatcher_state {
       return send_later(self, most, look_idle{});
     if (idle < most && absences == 0)
       return send_later(self, most - idle, look_idle{});
-    check_presence(tree, receiver, connection, caf::actor_cast<caf::actor>(self)); // and look again when it answers
+    check_presence(tree, receiver, connection, caf::actor_cast<caf::actor>(self), // and look again when it answers
+                   absences > 0 ? errands::turn::next : errands::turn::last);
   }
 
   void on_presence(const presence_checked& m) {

@@ -12,6 +12,7 @@ namespace {
 constexpr std::chrono::milliseconds patience{5'000};
 
 constexpr std::chrono::milliseconds lingering{1'000}; // of whoever asks, for more questions
+constexpr std::chrono::milliseconds pace{20};         // of questions: 50 a second
 
 caf::expected<bool> is_present(const admin& broker, const receiver& p) {
   for (const auto& topic : p.topics) {
@@ -30,7 +31,7 @@ bool is_silence(const caf::error& why) {
 } // namespace
 
 void check_presence(const tree_context_ptr& tree, const receiver_ptr& receiver, std::uint64_t connection,
-                    const caf::actor& answer_to) {
+                    const caf::actor& answer_to, errands::turn turn) {
   const bool nobody_asks = tree->errands.add(
     [=](const admin& broker) {
       auto present = is_present(broker, *receiver);
@@ -40,11 +41,14 @@ void check_presence(const tree_context_ptr& tree, const receiver_ptr& receiver, 
     },
     [=](const caf::error& why) {
       post(answer_to, presence_checked{connection, why});
-    });
+    },
+    turn);
   if (nobody_asks)
     run_apart(tree, [tree] {
+      const bool may_wait = tree->world->has_threads();
+      const std::chrono::milliseconds nothing{0};
       tree->errands.run([&] { return tree->world->make_admin(tree->description, patience); },
-                        tree->world->has_threads() ? lingering : std::chrono::milliseconds{0});
+                        may_wait ? lingering : nothing, may_wait ? pace : nothing);
     });
 }
 

@@ -11,8 +11,8 @@
 
 namespace stargate::internal {
 
-/// Asks the broker, on a thread of its own, and sends `answer_to` one `presence_checked`.
+/// Asks the broker, on a thread of its own, when its turn has come, and sends `answer_to` one `presence_checked`.
 void check_presence(const tree_context_ptr& tree, const receiver_ptr& receiver, std::uint64_t connection,
-                    const caf::actor& answer_to);
+                    const caf::actor& answer_to, errands::turn turn);
 
 } // namespace stargate::internal

@@ -77,8 +77,8 @@ struct event_loop::parts {
   };
   std::priority_queue<alarm> alarms;
   std::vector<session*> with_frames, unfinished, to_write;
-  std::vector<session*> held;   ///< Those whose frames are handed on later, the longest first.
-  std::vector<session*> seated; ///< Those whose guests may be away.
+  std::vector<session*> held;    ///< Those whose frames are handed on later, the longest first.
+  std::vector<session*> seated;  ///< Those whose guests may be away.
   std::vector<session*> grouped; ///< Those whose frames wait for others to go with them,
   clock::time_point next_group = clock::time_point::max(); ///< and when the first of them have waited long enough.
   std::vector<char> buffer = std::vector<char>(receive_buffer);

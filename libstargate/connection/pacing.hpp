@@ -48,7 +48,7 @@ private:
   static constexpr auto pause = std::chrono::microseconds{400};
   static constexpr auto window = std::chrono::milliseconds{10};
   static constexpr std::size_t of_a_stream = 40; // frames in a window: 4,000 a second
-  static constexpr unsigned most_in_vain = 6;     // 2^6 batches go ungathered after so many that gathered nothing
+  static constexpr unsigned most_in_vain = 6;    // 2^6 batches go ungathered after so many that gathered nothing
 
   void turn_to(clock::time_point now) {
     if (now - began_ < window)

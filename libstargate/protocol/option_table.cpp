@@ -96,8 +96,9 @@ std::vector<option_row<Options>> receiver_rows() {
       .allowed("at most max_demand", [](const Options& r) { return r.batch_size <= r.max_demand; }),
     o::option("batch_delay", &Options::batch_delay, "How long a batch waits to become full.")
       .between(milliseconds{1}, day),
-    o::option("ack_group_time", &Options::ack_group_time,
-              "How long acknowledgements may wait for others that go with them, while they come often; 0: they never wait.")
+    o::option(
+      "ack_group_time", &Options::ack_group_time,
+      "How long acknowledgements may wait for others that go with them, while they come often; 0: they never wait.")
       .between(milliseconds{0}, milliseconds{500}),
     o::option("partition_by_key", &Options::partition_by_key,
               "Messages of one key are always handled by the same processor, one after the other."),
@@ -165,7 +166,8 @@ std::span<const option_row<options>> rows() {
     o::option("idle_check", &options::idle_check,
               "When nothing came for so long, the broker is asked by REST whether it still has the consumer or reader, "
               "whose topic may have been deleted and made again behind a connection that stands; if not, it connects "
-              "anew. Not for a topics_pattern. 0 is never.")
+              "anew. A tree asks 50 times a second at most, so each of more than 500 is asked for less often. Not for "
+              "a topics_pattern. 0 is never.")
       .between(milliseconds{0}, day),
     o::option("intensity", &options::intensity, "A supervisor with more restarts than this within period gives up.")
       .between(0, 1'000'000),

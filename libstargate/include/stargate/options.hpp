@@ -184,8 +184,8 @@ struct consumer_options {
   std::chrono::milliseconds batch_delay{100};             ///< How long a batch waits to become full.
   /// How long acknowledgements may wait for others that go with them, while they come often; 0: they never wait.
   std::chrono::milliseconds ack_group_time{10};
-  bool partition_by_key = false;                          ///< Messages of one key always go to one processor.
-  double rate_limit = 0;                                  ///< Messages a second at most; 0 is no limit.
+  bool partition_by_key = false; ///< Messages of one key always go to one processor.
+  double rate_limit = 0;         ///< Messages a second at most; 0 is no limit.
 };
 
 /// Where a reader begins: `start_at::latest()`, `start_at::earliest()`, or after the message of an id.
@@ -228,8 +228,8 @@ struct reader_options {
   std::chrono::milliseconds batch_delay{100};   ///< How long a batch waits to become full.
   /// How long acknowledgements may wait for others that go with them, while they come often; 0: they never wait.
   std::chrono::milliseconds ack_group_time{10};
-  bool partition_by_key = false;                ///< Messages of one key always go to one processor.
-  double rate_limit = 0;                        ///< Messages a second at most; 0 is no limit.
+  bool partition_by_key = false; ///< Messages of one key always go to one processor.
+  double rate_limit = 0;         ///< Messages a second at most; 0 is no limit.
 };
 
 /// What runs on topics: the part of a description that can be added to a running tree.
@@ -262,6 +262,7 @@ struct options {
 
   /// A consumer or reader that nothing came for, for so long, has the broker asked whether it still has it: behind a
   /// connection that stands, a topic may have been deleted and made again. If not, it connects anew. 0: never asked.
+  /// A tree asks 50 times a second at most.
   std::chrono::milliseconds idle_check{10'000};
   std::uint32_t intensity = 3;               ///< More restarts than this within `period` make a supervisor give up.
   std::chrono::seconds period{5};            ///< In which restarts are counted.
