@@ -40,7 +40,7 @@ void take_name(Self* self, const tree_context_ptr& tree, std::string name, std::
   const auto registry = tree->registry().actor();
   if (!registry)
     return again();
-  request(self, registry, tree->start_timeout(), register_name{name, me, tree->name_timeout()})
+  request_for_ever(self, registry, register_name{name, me, tree->name_timeout()}) // which keeps to its time
     .then(
       [tree, ready](const registered&) {
         tree->note_arrival();

@@ -118,8 +118,7 @@ struct socket_state {
     if (!is_producer())
       return adopt(starter);
     const auto registry = tree->registry().actor();
-    request(self, registry, tree->name_timeout() + tree->start_timeout(),
-            await_name{config.keys->acknowledger(), tree->name_timeout()})
+    request_for_ever(self, registry, await_name{config.keys->acknowledger(), tree->name_timeout()})
       .then([this](const found& f) { adopt(f.who); },
             [this](const caf::error& why) {
               if (is_receiver_down(why)) // the registry is being restarted
