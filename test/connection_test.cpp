@@ -825,8 +825,8 @@ TEST_CASE("however frames are grouped, and whoever sends meanwhile, all go in or
     fixture f;
     std::mt19937 chance(seed);
     misbehaving_server server{stargate::test::echo};
-    std::vector<std::unique_ptr<connection::link>> others; // which keep the loop awake
     std::vector<std::unique_ptr<misbehaving_server>> their_servers;
+    std::vector<std::unique_ptr<connection::link>> others; // which keep the loop awake
     auto to = f.to(server.port());
     to.ping_interval = 60s;
     const auto l = f.connect(to);
