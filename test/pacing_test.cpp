@@ -89,6 +89,16 @@ TEST_CASE("frames of a group wait where they come often, and only there") {
   CHECK(g.due() == now + 12ms);
 }
 
+TEST_CASE("frames of a group wait for a few milliseconds, too, and never where they may not") {
+  const int longest = GENERATE(1, 2, 3);
+  grouped_frames g;
+  const clock_type::time_point now{1h};
+  CHECK_FALSE(g.may_wait(now, 1ms * longest));
+  CHECK_FALSE(g.may_wait(now, 0ms));
+  CHECK(g.may_wait(now + 200us, 1ms * longest));
+  CHECK(g.due() == now + 200us + 1ms * longest);
+}
+
 TEST_CASE("frames of a group never wait longer than they may, whatever the pace and whatever others may") {
   std::mt19937 chance(GENERATE(range(1u, 20u)));
   grouped_frames g;

@@ -72,7 +72,7 @@ public:
 
   /// Some are to be sent. @return whether they wait, until `due` at the latest
   [[nodiscard]] bool may_wait(clock::time_point now, std::chrono::milliseconds longest) {
-    const bool often = now - last_ < longest / enough_in_a_group;
+    const bool often = now - last_ < clock::duration{longest} / enough_in_a_group;
     last_ = now;
     if (!often)
       return false;
