@@ -226,7 +226,9 @@ struct dispatcher_state {
     if (!present) {
       absences = 0;
       // A topic that is not there is left alone, until somebody makes it again: then we are not on it.
-      if (code_of(present.error()) != errc::not_found && !std::exchange(told_presence_is_unknown, true))
+      // And of thousands that wait for their turn when the tree ends none has anything to say.
+      const auto code = code_of(present.error());
+      if (code != errc::not_found && code != errc::stopping && !std::exchange(told_presence_is_unknown, true))
         tree->say(log_level::info, receiver->keys.dispatcher(),
                   "whether the broker still has it could not be asked: " + describe(present.error()));
       return;
