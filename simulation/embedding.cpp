@@ -39,7 +39,7 @@ void world::embed() {
     strike_actor({.at = now_,
                   .kind = random.pick(std::array{fault_kind::kill, fault_kind::kill, fault_kind::throwing,
                                                  fault_kind::throwing, fault_kind::ask_to_end}),
-                  .whom = random.chance(0.4) ? victim::top : static_cast<victim>(random.below(victim_names.size() - 1)),
+                  .whom = random.chance(0.4) ? victim::top : static_cast<victim>(random.below(drawn_victims)),
                   .which = random.next()});
   }
   tree_ = {};

@@ -172,7 +172,8 @@ std::string world::state_of_socket(const pipeline_plan* hit, const registry_key&
 }
 
 void world::strike_actor(const fault& f) {
-  const std::string_view wanted = victim_names[static_cast<std::size_t>(f.whom)];
+  const auto whom = f.whom == victim::reconciler && f.which % 2 == 1 ? victim::presence : f.whom;
+  const std::string_view wanted = victim_names[static_cast<std::size_t>(whom)];
   std::vector<registration> victims;
   if (const auto names = names_of_tree())
     for (auto& r : names.select().entries) {

@@ -341,7 +341,7 @@ scenario make_scenario(std::uint64_t seed, std::size_t messages) {
                       std::array{fault_kind::kill, fault_kind::kill, fault_kind::ask_to_end, fault_kind::throwing})
                                        : static_cast<fault_kind>(random.below(fault_names.size())));
   for (std::int64_t n = 0; n < count; ++n) {
-    fault f{at_random(), random.pick(kinds), static_cast<victim>(random.below(victim_names.size() - 1)), random.next(),
+    fault f{at_random(), random.pick(kinds), static_cast<victim>(random.below(drawn_victims)), random.next(),
             0};
     if (random.chance(0.15))
       f.at = random.chance(0.4) ? 0 : random.between(0, 30_ms); // while it starts, and connects
@@ -353,7 +353,7 @@ scenario make_scenario(std::uint64_t seed, std::size_t messages) {
       f.lasts = random.between(10_ms, 3_s);
     s.faults.push_back(f);
     while (random.chance(0.25)) { // two at once, or nearly
-      f.whom = static_cast<victim>(random.below(victim_names.size() - 1));
+      f.whom = static_cast<victim>(random.below(drawn_victims));
       f.which = random.next();
       f.at += random.chance(0.5) ? 0 : random.between(1, 2_ms);
       if (random.chance(0.5))
@@ -367,7 +367,7 @@ scenario make_scenario(std::uint64_t seed, std::size_t messages) {
         s.faults.push_back({d.at + random.between(0, random.chance(0.5) ? 2_ms : 200_ms),
                             random.pick(std::array{fault_kind::kill, fault_kind::kill, fault_kind::ask_to_end,
                                                    fault_kind::throwing, fault_kind::cut, fault_kind::half_open}),
-                            static_cast<victim>(random.below(victim_names.size() - 1)), random.next(), 0});
+                            static_cast<victim>(random.below(drawn_victims)), random.next(), 0});
   std::stable_sort(s.faults.begin(), s.faults.end(), [](const fault& a, const fault& b) { return a.at < b.at; });
   return s;
 }

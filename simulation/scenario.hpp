@@ -90,8 +90,11 @@ enum class victim : std::uint8_t {
   registry,
   reconciler,
   top,
+  presence,
 };
-inline constexpr std::array<std::string_view, 18> victim_names{"producer",
+/// Those that are drawn. `top` is drawn apart, and `presence` is hit in every second place of `reconciler`.
+inline constexpr std::uint64_t drawn_victims = 17;
+inline constexpr std::array<std::string_view, 19> victim_names{"producer",
                                                                "producer_ack",
                                                                "producer_sup",
                                                                "consumer",
@@ -108,7 +111,8 @@ inline constexpr std::array<std::string_view, 18> victim_names{"producer",
                                                                "topics_",
                                                                "reg_",
                                                                "plan_",
-                                                               "sup_"};
+                                                               "sup_",
+                                                               "presence_"};
 
 struct fault {
   micros at = 0;

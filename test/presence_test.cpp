@@ -1,6 +1,7 @@
 // A broker that has forgotten a consumer whose connection stands.
 #include "actors/receiver/dispatcher.hpp"
 #include "actors/receiver/messages.hpp"
+#include "actors/receiver/presence.hpp"
 #include "actors/receiver/receiver.hpp"
 #include "test/deterministic.hpp"
 #include "test/fake_world.hpp"
@@ -39,6 +40,7 @@ struct fixture : test::deterministic {
   consumer_options consumer{
     .topic = {.topic = "x"}, .subscription = "s", .handler = [](const received_message&) { return disposition::ack; }};
   caf::actor subject;
+  caf::actor presence;
 
   static std::string with(const std::string& consumer) {
     return R"({"subscriptions":{"other":{"consumers":[]},"s":{"consumers":[{"x":1},{"consumerName":")" + consumer
@@ -46,6 +48,9 @@ struct fixture : test::deterministic {
   }
 
   void begin() {
+    presence = spawn_presence(tree, me());
+    run();
+    REQUIRE(take<child_started>());
     const role_keys keys{role::consumer, consumer.topic, consumer.subscription};
     subject = spawn_dispatcher(tree, std::make_shared<const receiver>(keys, consumer, nullptr, nullptr, "mine"), me());
     run();
@@ -65,9 +70,10 @@ struct fixture : test::deterministic {
   }
   ~fixture() {
     send_exit(subject, caf::exit_reason::kill);
+    send_exit(presence, caf::exit_reason::kill);
     send_exit(tree->registry().actor(), caf::exit_reason::kill);
     run();
-    subject = nullptr;
+    subject = presence = nullptr;
   }
 };
 
@@ -138,6 +144,38 @@ TEST_CASE_METHOD(fixture, "who drains, and who has left its subscription, is not
   for (int i = 0; i < 5; ++i)
     pass(10s);
   CHECK(asked == 0);
+}
+
+TEST_CASE_METHOD(fixture, "what is known of who is idle outlives the actor that asks") {
+  begin();
+  stats = with("somebody else");
+  pass(10s);
+  CHECK(asked == 1);
+  send_exit(presence, caf::exit_reason::kill);
+  run();
+  pass(1min);
+  CHECK(asked == 1);
+  presence = spawn_presence(tree, me());
+  run();
+  CHECK(asked == 2); // the second look was due
+  CHECK(take<reset_connection>());
+}
+
+TEST_CASE_METHOD(fixture, "a connection that has ended is asked for no more, and the next one is") {
+  begin();
+  stats = with("somebody else");
+  post(subject, link_down{1});
+  run();
+  pass(1min);
+  CHECK(asked == 0);
+  post(subject, link_up{2, me()});
+  run();
+  pass(10s);
+  pass(2s);
+  CHECK(asked == 2);
+  const auto reset = take<reset_connection>();
+  REQUIRE(reset);
+  CHECK(reset->connection == 2);
 }
 
 TEST_CASE("the topics of a consumer are those that its options name") {

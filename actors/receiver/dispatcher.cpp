@@ -2,8 +2,8 @@
 //
 // accepts  handshake_wanted link_up link_down frames_in child_started from its socket; ask from processors;
 //          acknowledger_up settled_count drain from the acknowledger; drained from processors; ask_end_of_topic
-//          leave_subscription report_vitals from anybody; dispatch_again look_after look_idle from itself;
-//          presence_checked fitness_checked from whom it has ask the broker; down messages; exit messages
+//          leave_subscription report_vitals from anybody; dispatch_again look_after from itself; receiver_absent
+//          fitness_checked from who asks the broker; down messages; exit messages
 // sends    deliver link_down drain to processors; handshake_wanted link_up link_down drained to the acknowledger;
 //          reset_connection refuse_connection to the socket; child_started to its supervisor
 // dies of  its socket's end, with its reason; a handler over its time, where that is a crash; an exit message, after
@@ -37,9 +37,6 @@ namespace stargate::internal {
 
 namespace {
 
-constexpr std::chrono::milliseconds second_look{2'000};
-constexpr std::uint32_t absences_to_believe = 2; // the broker's side may itself be about to connect again
-
 struct dispatcher_state {
   static inline const char* name = "stargate.dispatcher";
 
@@ -70,9 +67,7 @@ struct dispatcher_state {
 
   broker_questions questions;
 
-  std::chrono::steady_clock::time_point heard_at; ///< When something came by this connection.
-  std::uint32_t absences = 0; ///< How often, one after the other, the broker said that it does not have us.
-  bool told_presence_is_unknown = false;
+  std::shared_ptr<idle_watch::watched> watched; ///< Null while the broker is not to be asked for us.
 
   std::vector<caf::actor> undrained;
   caf::actor drain_to;
@@ -117,7 +112,7 @@ struct dispatcher_state {
     connection = 0;
     origin = nullptr;
     link.reset();
-    absences = 0;
+    watched.reset();
     questions.forget_connection();
     distribution.forget_connection(); // the broker delivers it again
   }
@@ -152,8 +147,8 @@ struct dispatcher_state {
   void on_frames(frames_in& m) {
     if (m.connection != connection || draining)
       return;
-    heard_at = self->clock().now();
-    absences = 0;
+    if (watched)
+      watched->heard(tree->now());
     std::uint64_t came = 0;
     for (auto& frame : m.frames) {
       if (const auto end = protocol::decode_end_of_topic(frame)) {
@@ -186,6 +181,7 @@ struct dispatcher_state {
     if (!questions.gives_up())
       return;
     draining = true; // whatever comes now is nobody's
+    watched.reset();
     questions.answer_unsubscribed();
   }
 
@@ -200,43 +196,9 @@ struct dispatcher_state {
 
   // -- a broker that has forgotten us
 
-  [[nodiscard]] bool can_be_asked_for() const {
-    return tree->description.idle_check.count() > 0 && !receiver->topics.empty();
-  }
-
-  void look_whether_idle() {
-    const auto most = tree->description.idle_check;
-    const auto idle = std::chrono::floor<std::chrono::milliseconds>(self->clock().now() - heard_at);
-    if (connection == 0 || !origin || draining || leaving)
-      return send_later(self, most, look_idle{});
-    if (idle < most && absences == 0)
-      return send_later(self, most - idle, look_idle{});
-    check_presence(tree, receiver, connection, caf::actor_cast<caf::actor>(self), // and look again when it answers
-                   absences > 0 ? errands::turn::next : errands::turn::last);
-  }
-
-  void on_presence(const presence_checked& m) {
-    if (m.connection == connection && !draining && !leaving)
-      take_presence(m.present);
-    const auto most = tree->description.idle_check;
-    send_later(self, absences > 0 ? std::min(most, second_look) : most, look_idle{});
-  }
-
-  void take_presence(const caf::expected<bool>& present) {
-    if (!present) {
-      absences = 0;
-      // A topic that is not there is left alone, until somebody makes it again: then we are not on it.
-      // And of thousands that wait for their turn when the tree ends none has anything to say.
-      const auto code = code_of(present.error());
-      if (code != errc::not_found && code != errc::stopping && !std::exchange(told_presence_is_unknown, true))
-        tree->say(log_level::info, receiver->keys.dispatcher(),
-                  "whether the broker still has it could not be asked: " + describe(present.error()));
+  void on_absence(const receiver_absent& m) {
+    if (m.connection != connection || draining || leaving)
       return;
-    }
-    absences = *present ? 0 : absences + 1;
-    if (absences < absences_to_believe)
-      return;
-    absences = 0;
     send(self, connected_socket,
          reset_connection{connection, make_error(errc::connection_lost,
                                                  to_string(*topic) + ": the broker has no " + receiver->name_at_broker
@@ -245,6 +207,7 @@ struct dispatcher_state {
 
   void on_drain(const drain& m) {
     draining = true;
+    watched.reset();
     drain_to = m.answer_to;
     distribution.forget_waiting();
     for (const auto& p : processors) {
@@ -280,6 +243,7 @@ struct dispatcher_state {
     if (!why || leaving)
       return;
     leaving = true;
+    watched.reset();
     if (!socket)
       return self->quit(why);
     send_exit(socket, why); // and quit when it has ended
@@ -295,8 +259,6 @@ struct dispatcher_state {
       fitness = question::open;
     if (receiver->handler_timeout.count() > 0)
       send_later(self, look_interval(*receiver), look_after{});
-    if (can_be_asked_for())
-      send_later(self, tree->description.idle_check, look_idle{});
     take_name(self, tree, receiver->keys.dispatcher(), [this] { start_socket(); });
     signal_handlers signals;
     signals.down = [this](const caf::actor_addr& who, const caf::error& why) { on_down(who, why); };
@@ -313,7 +275,8 @@ struct dispatcher_state {
         connection = m.connection;
         connected_socket = m.socket;
         link = m.link;
-        heard_at = self->clock().now();
+        if (!draining && !leaving)
+          watched = watch_presence(tree, receiver, connection, caf::actor_cast<caf::actor>(self));
         announce_connection();
       },
       [this](const link_down& m) {
@@ -342,8 +305,8 @@ struct dispatcher_state {
         distribution.settle(m.total);
         permit_more();
       },
-      [this](const look_after&) { look_after_handlers(); }, [this](const look_idle&) { look_whether_idle(); },
-      [this](const presence_checked& m) { on_presence(m); }, [this](const fitness_checked& m) { on_fitness(m); },
+      [this](const look_after&) { look_after_handlers(); }, [this](const receiver_absent& m) { on_absence(m); },
+      [this](const fitness_checked& m) { on_fitness(m); },
       [this](const ask_end_of_topic& m) {
         questions.ask_end_of_topic(m.who);
         ask_broker();

@@ -94,12 +94,12 @@ struct batch_due {
 struct dispatch_again {};
 /// Look whether a handler takes too long.
 struct look_after {};
-/// Look whether nothing has come for long.
+/// Look whether there is somebody for whom the broker is to be asked.
 struct look_idle {};
-/// Whether the broker still has the consumer or reader of a connection.
-struct presence_checked {
+
+/// The broker has no consumer or reader of this connection any more.
+struct receiver_absent {
   std::uint64_t connection;
-  caf::expected<bool> present = false;
 };
 
 } // namespace stargate::internal
@@ -120,7 +120,7 @@ struct presence_checked {
   X(stargate::internal::dispatch_again) \
   X(stargate::internal::look_after) \
   X(stargate::internal::look_idle) \
-  X(stargate::internal::presence_checked)
+  X(stargate::internal::receiver_absent)
 // clang-format on
 #define STARGATE_ID(type) STARGATE_TYPE(stargate_receiver, type)
 STARGATE_BEGIN_TYPES(stargate_receiver, STARGATE_FIRST_TYPE_ID + 180)

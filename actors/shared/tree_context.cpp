@@ -127,7 +127,7 @@ void tree_context::note_give_up(const std::string& supervisor, const caf::error&
 }
 
 void tree_context::note_end(const caf::error& why) {
-  errands.close();
+  idle_watch.close();
   const auto how = why == caf::exit_reason::kill ? "it was killed" : describe(why);
   board.end(make_error(errc::stopping, "the tree '" + description.name + "' has ended: " + how));
   note_arrival();

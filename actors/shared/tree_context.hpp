@@ -5,9 +5,9 @@
 
 #include "actors/shared/census.hpp"
 #include "actors/shared/environment.hpp"
-#include "actors/shared/errands.hpp"
 #include "actors/shared/event_bus.hpp"
 #include "actors/shared/handler_threads.hpp"
+#include "actors/shared/idle_watch.hpp"
 #include "actors/shared/log_tail.hpp"
 #include "actors/shared/metrics.hpp"
 #include "actors/shared/plan.hpp"
@@ -56,7 +56,7 @@ public:
   event_bus events;
   internal::metrics metrics;
   const std::shared_ptr<connection::frame_memory> frame_memory = std::make_shared<connection::frame_memory>();
-  internal::errands errands;
+  internal::idle_watch idle_watch{description.idle_check};
   const std::shared_ptr<internal::handler_threads> handler_threads = internal::handler_threads::make(system);
   std::atomic<std::uint16_t> monitor_port{0}; ///< 0 while there is no monitor.
 

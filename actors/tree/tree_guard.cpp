@@ -186,7 +186,7 @@ tree_guard::ending tree_guard::begin_to_stop(std::chrono::milliseconds timeout, 
   if (ending_)
     return ending_;
   inspection.reset();
-  tree_context->errands.close();
+  tree_context->idle_watch.close();
   if (monitoring) // it waits for what it has asked of actors, which may need this thread
     run_apart(tree_context, [gone = std::make_shared<decltype(monitoring)>(std::move(monitoring))] { gone->reset(); });
   ending_ = std::make_shared<outcome<caf::error>>();

@@ -3,6 +3,7 @@
 #include "actors/producer/producer_ack.hpp"
 #include "actors/receiver/consumer_ack.hpp"
 #include "actors/receiver/dispatcher.hpp"
+#include "actors/receiver/presence.hpp"
 #include "actors/receiver/processor.hpp"
 #include "actors/shared/join.hpp"
 #include "actors/shared/messages.hpp"
@@ -218,12 +219,17 @@ std::string reconciler_name(const options& o) {
 }
 
 caf::actor spawn_tree(const tree_context_ptr& tree, caf::actor parent) {
-  const auto plan = reconciler_name(tree->description);
-  auto o = supervisor_for(tree, top_name(tree->description), strategy::rest_for_one,
-                          {registry_spec(tree), topics_spec(tree),
-                           worker(tree, plan, [tree](const start_context& c) -> caf::expected<caf::actor> {
-                             return spawn_reconciler(tree, c.supervisor);
-                           })});
+  std::vector<child_spec> children{
+    registry_spec(tree), topics_spec(tree),
+    worker(tree, reconciler_name(tree->description), [tree](const start_context& c) -> caf::expected<caf::actor> {
+      return spawn_reconciler(tree, c.supervisor);
+    })};
+  if (tree->description.idle_check.count() > 0)
+    children.push_back(
+      worker(tree, presence_name(tree->description), [tree](const start_context& c) -> caf::expected<caf::actor> {
+        return spawn_presence(tree, c.supervisor);
+      }));
+  auto o = supervisor_for(tree, top_name(tree->description), strategy::rest_for_one, std::move(children));
   auto top = tree->counted(spawn_supervisor(tree->system, std::move(o), std::move(parent)));
   caf::actor_cast<caf::abstract_actor*>(top)->attach_functor([tree](const caf::error& why) { tree->note_end(why); });
   return top;
