@@ -341,8 +341,7 @@ scenario make_scenario(std::uint64_t seed, std::size_t messages) {
                       std::array{fault_kind::kill, fault_kind::kill, fault_kind::ask_to_end, fault_kind::throwing})
                                        : static_cast<fault_kind>(random.below(fault_names.size())));
   for (std::int64_t n = 0; n < count; ++n) {
-    fault f{at_random(), random.pick(kinds), static_cast<victim>(random.below(drawn_victims)), random.next(),
-            0};
+    fault f{at_random(), random.pick(kinds), static_cast<victim>(random.below(drawn_victims)), random.next(), 0};
     if (random.chance(0.15))
       f.at = random.chance(0.4) ? 0 : random.between(0, 30_ms); // while it starts, and connects
     if (random.chance(0.005))

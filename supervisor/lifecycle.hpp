@@ -15,9 +15,11 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <ratio>
 #include <string>
 #include <utility>
 #include <vector>
@@ -67,12 +69,18 @@ struct lifecycle {
       set_alarm(*(current->due = now() + *timeout));
   }
 
-  /// One at a time: CAF keeps each until its time, and steps are many and short.
+  /// One at a time: CAF keeps each until its time, and steps are many and short. Those of many supervisors come together
+  /// on a coarse grid, which wakes a thread once for all; the few whose step still goes on have another one for the rest.
   void set_alarm(std::chrono::steady_clock::time_point due) {
+    using grid = std::chrono::duration<std::int64_t, std::ratio<1, 4>>;
+    const auto at = now();
+    if (const auto before = std::chrono::steady_clock::time_point{std::chrono::floor<grid>(due.time_since_epoch())};
+        before > at)
+      due = before;
     if (alarm && *alarm <= due)
       return;
     alarm = due;
-    send_later(self, due - now(), step_timeout{++last_alarm});
+    send_later(self, due - at, step_timeout{++last_alarm});
   }
 
   /// Ends the step whose time is up, if it is.

@@ -103,7 +103,8 @@ private:
   }
 
   void say(const std::string& source, const std::string& whom, const caf::error& why) {
-    tree_.say(log_level::info, source, "whether the broker still has " + whom + " could not be asked: " + describe(why));
+    tree_.say(log_level::info, source,
+              "whether the broker still has " + whom + " could not be asked: " + describe(why));
   }
 
   tree_context& tree_;

@@ -27,20 +27,24 @@ void socket_board::sort_in(const std::string& key) {
   put(refused_, expected && phase == socket_phase::refused);
 }
 
+/// Who waits is woken by the last of thousands that connect, not by each.
+void socket_board::tell_who_waits() {
+  if (missing_.empty() || !refused_.empty() || ended_)
+    changed_.notify_all();
+}
+
 void socket_board::set(const std::string& key, caf::actor_id who, socket_phase phase, caf::error why) {
-  {
-    const std::lock_guard guard{mutex_};
-    auto& r = records_[key];
-    if (who < r.who) // ids only grow
-      return;
-    r.who = who;
-    r.phase = phase;
-    r.accepted = r.accepted || phase == socket_phase::connected;
-    if (why || phase == socket_phase::connected)
-      r.why = std::move(why);
-    sort_in(key);
-  }
-  changed_.notify_all();
+  const std::lock_guard guard{mutex_};
+  auto& r = records_[key];
+  if (who < r.who) // ids only grow
+    return;
+  r.who = who;
+  r.phase = phase;
+  r.accepted = r.accepted || phase == socket_phase::connected;
+  if (why || phase == socket_phase::connected)
+    r.why = std::move(why);
+  sort_in(key);
+  tell_who_waits();
 }
 
 void socket_board::set_parent(const std::string& key, std::string parent) {
@@ -66,22 +70,18 @@ void socket_board::expect(const std::string& key) {
 }
 
 void socket_board::set_drained(const std::string& key, bool is_drained) {
-  {
-    const std::lock_guard guard{mutex_};
-    records_[key].drained = is_drained;
-    sort_in(key);
-  }
-  changed_.notify_all();
+  const std::lock_guard guard{mutex_};
+  records_[key].drained = is_drained;
+  sort_in(key);
+  tell_who_waits();
 }
 
 void socket_board::forget(const std::string& key) {
-  {
-    const std::lock_guard guard{mutex_};
-    expected_.erase(key);
-    records_.erase(key);
-    sort_in(key);
-  }
-  changed_.notify_all();
+  const std::lock_guard guard{mutex_};
+  expected_.erase(key);
+  records_.erase(key);
+  sort_in(key);
+  tell_who_waits();
 }
 
 caf::error socket_board::wait_connected(environment& in, environment::clock::time_point until) {
@@ -103,12 +103,10 @@ caf::error socket_board::wait_connected(environment& in, environment::clock::tim
 }
 
 void socket_board::end(caf::error why) {
-  {
-    const std::lock_guard guard{mutex_};
-    if (!ended_)
-      ended_ = std::move(why);
-  }
-  changed_.notify_all();
+  const std::lock_guard guard{mutex_};
+  if (!ended_)
+    ended_ = std::move(why);
+  tell_who_waits();
 }
 
 caf::error socket_board::why_ended() const {

@@ -59,7 +59,9 @@ public:
   [[nodiscard]] caf::error why_ended() const;
 
 private:
+  // With the lock held:
   void sort_in(const std::string& key);
+  void tell_who_waits();
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
