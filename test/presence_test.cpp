@@ -22,6 +22,7 @@ struct fixture : test::deterministic {
   std::shared_ptr<test::fake_world> world = std::make_shared<test::fake_world>(system());
   int asked = 0;
   caf::expected<std::string> stats = with("mine");
+  std::string partitions = R"({"partitions":0})", partitioned_stats;
   tree_context_ptr tree = [this] {
     options o;
     o.idle_check = 10s;
@@ -29,7 +30,9 @@ struct fixture : test::deterministic {
     world->threads = false;
     world->rest = [this](std::string_view, const std::string& path) -> caf::expected<std::string> {
       if (path.ends_with("/partitions"))
-        return std::string{R"({"partitions":0})"};
+        return partitions;
+      if (path.find("/partitioned-stats") != std::string::npos)
+        return partitioned_stats;
       ++asked;
       return stats;
     };
@@ -106,6 +109,24 @@ TEST_CASE_METHOD(fixture, "an idle consumer that the broker has is left alone") 
   pass(10s);
   CHECK(asked == 4);
   CHECK_FALSE(take<reset_connection>());
+}
+
+TEST_CASE_METHOD(fixture, "a partitioned topic has its consumer on each of its partitions") {
+  begin();
+  stats = make_error(errc::not_found, "as the broker says of it");
+  partitions = R"({"partitions":2})";
+  const auto of = [](const std::string& first, const std::string& second) {
+    return R"({"partitions":{"p0":)" + with(first) + R"(,"p1":)" + with(second) + "}}";
+  };
+  partitioned_stats = of("mine", "mine");
+  pass(10s);
+  partitioned_stats = of("mine", "somebody else");
+  pass(10s);
+  CHECK(asked == 2);
+  CHECK_FALSE(take<reset_connection>());
+  pass(2s);
+  CHECK(asked == 3);
+  CHECK(take<reset_connection>());
 }
 
 TEST_CASE_METHOD(fixture, "while messages come, nobody is asked") {

@@ -340,18 +340,24 @@ caf::expected<std::string> admin::stats(const topic_name& topic) const {
   return request("GET", path_of(topic) + (*count > 0 ? "/partitioned-stats" : "/stats"));
 }
 caf::expected<bool> admin::has_consumer(const topic_name& topic, const std::string& consumer_name) const {
-  const auto count = partitions(topic);
-  if (!count)
-    return count.error();
-  const auto path = path_of(topic) + (*count > 0 ? "/partitioned-stats?perPartition=true" : "/stats");
-  const auto body = request("GET", path);
+  auto path = path_of(topic) + "/stats";
+  auto body = request("GET", path);
+  std::uint32_t count = 0;
+  if (!body && code_of(body.error()) == errc::not_found) { // nor has a partitioned topic any of these
+    const auto parts = partitions(topic);
+    if (!parts || *parts == 0)
+      return parts ? body.error() : parts.error();
+    count = *parts;
+    path = path_of(topic) + "/partitioned-stats?perPartition=true";
+    body = request("GET", path);
+  }
   if (!body)
     return body.error();
   rapidjson::Document document;
   document.Parse<rapidjson::kParseIterativeFlag>(body->c_str(), body->size());
   if (document.HasParseError() || !document.IsObject())
     return unexpected(path);
-  if (*count == 0)
+  if (count == 0)
     return has_consumer_in(document, consumer_name);
   const auto of = document.FindMember("partitions");
   if (of == document.MemberEnd() || !of->value.IsObject())
@@ -359,7 +365,7 @@ caf::expected<bool> admin::has_consumer(const topic_name& topic, const std::stri
   std::uint32_t with = 0;
   for (const auto& [name, stats] : of->value.GetObject())
     with += has_consumer_in(stats, consumer_name) ? 1 : 0;
-  return with >= *count;
+  return with >= count;
 }
 caf::error admin::terminate(const topic_name& topic) const {
   const auto count = partitions(topic);
