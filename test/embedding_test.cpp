@@ -103,7 +103,9 @@ TEST_CASE_METHOD(fixture, "whoever subscribes is told what happens, and the end"
 }
 
 TEST_CASE_METHOD(fixture, "children of one's own stand in the tree, whatever is restarted, until they are removed") {
-  auto t = start(system, nowhere());
+  auto o = nowhere();
+  o.intensity = 10;
+  auto t = start(system, std::move(o));
   REQUIRE(t);
   const auto counter = [](caf::event_based_actor* self) {
     return behave(self, {}, [self](report_vitals) { return vitals_of(self, 42); });
@@ -131,7 +133,7 @@ TEST_CASE_METHOD(fixture, "children of one's own stand in the tree, whatever is 
         return false;
   };
   CHECK(runs());
-  for (const auto* who : {"topics_default", "reg_default", "plan_default", "counter"}) {
+  for (const auto* who : {"topics_default", "reg_default", "plan_default", "presence_default", "counter"}) {
     const auto before = t->registry().whereis(who);
     REQUIRE(before);
     send_exit(before, caf::exit_reason::kill);

@@ -4,9 +4,11 @@
 #include <catch2/catch.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <random>
 #include <thread>
 #include <vector>
@@ -180,6 +182,50 @@ TEST_CASE("whoever waits for more to ask for goes on when it is closed") {
   std::thread closes{[&] { watch.close(); }};
   CHECK_FALSE(watch.wait(1h, 1h));
   closes.join();
+}
+
+TEST_CASE("connections come, are heard of and go while somebody asks for them, until it is closed") {
+  idle_watch watch{1ms};
+  std::atomic<std::uint64_t> asked{0};
+  std::atomic<bool> is_over{false};
+  std::thread asks{[&] {
+    bool open = true;
+    for (std::uint64_t i = 0; open; ++i) {
+      static_cast<void>(watch.what_now(clock_type::now()));
+      while (const auto who = watch.next(clock_type::now())) {
+        ++asked;
+        if (i % 8 == 0)
+          static_cast<void>(watch.unanswered(who, clock_type::now()));
+        else
+          static_cast<void>(watch.answered(who, static_cast<answer>(i % 3), clock_type::now()));
+      }
+      watch.asked_all();
+      open = watch.wait(0ms, 1ms);
+    }
+  }};
+  std::vector<std::thread> connect;
+  for (unsigned t = 0; t < 3; ++t)
+    connect.emplace_back([&, t] {
+      std::mt19937 random{t};
+      std::vector<std::shared_ptr<connection>> mine(20);
+      while (!is_over) {
+        auto& who = mine[random() % mine.size()];
+        if (!who || random() % 4 == 0)
+          static_cast<void>(watch.enter(who = std::make_shared<connection>(clock_type::now())));
+        else
+          who->heard(clock_type::now());
+        if (random() % 64 == 0)
+          std::this_thread::yield();
+      }
+    });
+  while (asked < 1'000)
+    std::this_thread::yield();
+  is_over = true;
+  for (auto& t : connect)
+    t.join();
+  watch.close();
+  asks.join();
+  CHECK(watch.next(clock_type::now() + 1h) == nullptr);
 }
 
 TEST_CASE("whatever happens to connections, each that is idle is asked for in time, and no other") {

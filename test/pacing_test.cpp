@@ -81,10 +81,12 @@ TEST_CASE("frames of a group wait where they come often, and only there") {
   now += 1ms;
   REQUIRE(g.may_wait(now, 10ms));
   CHECK(g.due() == now + 10ms);
+  CHECK(g.ripe() == now + 7500us);
   CHECK(g.may_wait(now + 1ms, 10ms)); // and does not put off those that wait already
   CHECK(g.due() == now + 10ms);
   g.sent();
   CHECK(g.due() == clock_type::time_point::max());
+  CHECK(g.ripe() == clock_type::time_point::max());
   CHECK(g.may_wait(now + 2ms, 10ms));
   CHECK(g.due() == now + 12ms);
 }
@@ -118,5 +120,6 @@ TEST_CASE("frames of a group never wait longer than they may, whatever the pace 
       oldest = clock_type::time_point::max();
     }
     REQUIRE(g.due() <= oldest);
+    REQUIRE(g.ripe() <= g.due());
   }
 }

@@ -238,7 +238,11 @@ def latencies():
 
 SIZES = (1, 10, 100) if arguments.quick else (1, 10, 100, 1000)
 TOPICS = SIZES if arguments.quick else (*SIZES, 5000)  # over so many, what a message costs
-FEW = 2  # rounds of what takes a minute each
+FEW = 3  # rounds of what takes minutes each
+
+
+PRODUCED, PRODUCED_LIMIT = "produce, us of processor over so many topics", "the limit's, over so many sockets"
+CONSUMED, CONSUMED_LIMIT = "consume as produced, us of processor over so many topics", "the limit's, consumed over so many sockets"
 
 
 def broker(*words):
@@ -345,11 +349,11 @@ def over_topics(topic, count, n, i):
         return consumed_as_produced(topic, f"{who}{i}", n + warm, count, command)
 
     return {
-        "produce, us of processor over so many topics": ours("produce", topic, "-s", 100, "-m", n, "-n", count, "--warm-up", warm),
-        "the limit's, over so many sockets": limit("produce", producer(path), n, sockets=count),
-        "consume as produced, us of processor over so many topics": consumed("own"),
+        PRODUCED: ours("produce", topic, "-s", 100, "-m", n, "-n", count, "--warm-up", warm),
+        PRODUCED_LIMIT: limit("produce", producer(path), n, sockets=count),
+        CONSUMED: consumed("own"),
         "the same, handlers on the scheduler": consumed("scheduler", "--run-on", "scheduler"),
-        "the limit's, consumed over so many sockets": consumed("limit"),
+        CONSUMED_LIMIT: consumed("limit"),
     }
 
 
@@ -360,6 +364,9 @@ def scale():
         print(f"\rbench: {count} pipelines                ", end="", file=sys.stderr, flush=True)
         seen[count] = pipelines(count)
     on_scheduler = pipelines(SIZES[-1], "--scheduler")
+    for i in range(3):  # the broker is slower before its code is compiled, which one topic alone would pay for
+        print(f"\rbench: warming the broker up, {i + 1} of 3    ", end="", file=sys.stderr, flush=True)
+        over_topics(f"bench-warm-topics-{STAMP}", 100, n, i)
     many = {}  # what is measured, over so many topics, in each round
     for i in range(arguments.runs):
         for count in TOPICS:
@@ -386,6 +393,12 @@ def scale():
         cells = [f"{points[size]:,.3g}" if points.get(size, 1e9) < 1000 else f"{points[size]:,.0f}" if size in points else ""
                  for size in sizes]
         print(f"| {name} | " + " | ".join(cells) + f" | {slope(points):+.2f} |")
+    print("\n| over so many topics | " + " | ".join(f"{size:,}" for size in TOPICS) + " |")
+    print("|---" * (len(TOPICS) + 1) + "|")
+    for what, name, base in (("produce", PRODUCED, PRODUCED_LIMIT), ("consume as produced", CONSUMED, CONSUMED_LIMIT)):
+        points, limits = grown[name], grown[base]
+        print(f"| {what}, of one topic | " + " | ".join(f"{points[size] / points[1]:.2f}" for size in TOPICS) + " |")
+        print(f"| … of the limit | " + " | ".join(f"{points[size] / limits[size]:.2f}" for size in TOPICS) + " |")
     print(f"\nWith handlers on the scheduler's threads: {on_scheduler['connectedKiB']:.0f} KiB a pipeline. "
           f"Over {TOPICS[-1]:,} topics: {min(FEW, arguments.runs)} rounds.\n")
     print("\rbench: a restart of the broker         ", file=sys.stderr, flush=True)

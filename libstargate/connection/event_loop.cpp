@@ -80,7 +80,8 @@ struct event_loop::parts {
   std::vector<session*> held;    ///< Those whose frames are handed on later, the longest first.
   std::vector<session*> seated;  ///< Those whose guests may be away.
   std::vector<session*> grouped; ///< Those whose frames wait for others to go with them,
-  clock::time_point next_group = clock::time_point::max(); ///< and when the first of them have waited long enough.
+  clock::time_point next_group = clock::time_point::max(); ///< when the first of them have waited long enough,
+  clock::time_point next_ripe = clock::time_point::max();  ///< and when they have for whoever is awake anyway.
   std::vector<char> buffer = std::vector<char>(receive_buffer);
   bool stopping = false;
   clock::time_point stop_by;
@@ -369,18 +370,20 @@ struct event_loop::parts {
     if (!waits_already)
       grouped.push_back(s);
     next_group = std::min(next_group, group.due());
+    next_ripe = std::min(next_ripe, group.ripe());
     return true;
   }
 
   void write_groups() {
     const auto now = clock::now();
-    if (now < next_group)
+    if (now < next_ripe)
       return;
-    next_group = clock::time_point::max();
+    next_group = next_ripe = clock::time_point::max();
     for (auto* s : std::exchange(grouped, {})) {
       auto& group = sessions.at(s).group;
-      if (group.due() > now) {
+      if (group.ripe() > now) {
         next_group = std::min(next_group, group.due());
+        next_ripe = std::min(next_ripe, group.ripe());
         grouped.push_back(s);
         continue;
       }

@@ -77,17 +77,20 @@ public:
     if (!often)
       return false;
     due_ = std::min(due_, now + longest);
+    ripe_ = std::min(ripe_, now + clock::duration{longest} * 3 / 4);
     return true;
   }
   [[nodiscard]] clock::time_point due() const { return due_; }
+  /// From when on they go where somebody is awake anyway: else each of a thousand connections would have the loop woken.
+  [[nodiscard]] clock::time_point ripe() const { return ripe_; }
   /// They are written.
-  void sent() { due_ = clock::time_point::max(); }
+  void sent() { due_ = ripe_ = clock::time_point::max(); }
 
 private:
   static constexpr int enough_in_a_group = 4;
 
   clock::time_point last_{clock::duration::min() / 2}; // longer ago than anything
-  clock::time_point due_ = clock::time_point::max();
+  clock::time_point due_ = clock::time_point::max(), ripe_ = clock::time_point::max();
 };
 
 } // namespace stargate::connection
