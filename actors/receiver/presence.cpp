@@ -90,16 +90,19 @@ private:
         say(presence_name(tree_.description), "those that are idle", present.error());
       return false;
     }
-    // A topic that is not there is left alone, until somebody makes it again: then we are not on it.
-    const bool is_known = present || code_of(present.error()) == errc::not_found;
-    const auto what = !present ? answer::unknown : *present ? answer::present : answer::absent;
-    const auto is_new = tree_.idle_watch.answered(next, what, tree_.now());
-    if (is_new == news::unknown && !is_known)
+    const auto is_new = tree_.idle_watch.answered(next, answer_of(present), tree_.now());
+    if (is_new == news::unknown)
       say(who.receiver->keys.dispatcher(), "it", present.error());
     if (is_new == news::forgotten)
       if (const auto dispatcher = caf::actor_cast<caf::actor>(who.dispatcher))
         post(dispatcher, receiver_absent{who.connection});
     return true;
+  }
+
+  static answer answer_of(const caf::expected<bool>& present) {
+    if (present)
+      return *present ? answer::present : answer::absent;
+    return code_of(present.error()) == errc::not_found ? answer::no_topic : answer::unknown;
   }
 
   void say(const std::string& source, const std::string& whom, const caf::error& why) {

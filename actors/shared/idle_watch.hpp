@@ -88,7 +88,12 @@ public:
     return take(now);
   }
 
-  enum class answer : std::uint8_t { present, absent, unknown };
+  enum class answer : std::uint8_t {
+    present,
+    absent,
+    no_topic, ///< Which leaves it alone, until somebody makes the topic again.
+    unknown,
+  };
   enum class news : std::uint8_t { none, forgotten, unknown };
 
   /// @return whether there is something to be done: the broker has forgotten it; or it could not be asked for this one,
