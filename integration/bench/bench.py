@@ -97,7 +97,8 @@ def rows():
             "floor": lambda i: floor("produce", producer(topic), count, size, 300),
             "ours": lambda i: ours("produce", topic, "-m", count, "-s", size, "-o", 300),
             "ours, own payloads": lambda i: ours("produce", topic, "-m", count, "-s", size, "-o", 300, "--own-payloads"),
-        } | (rivals("produce", lambda i: producer(topic), topic, count, size, 300) if size > 10_000 else {})
+        } | ({"pulsar-client": lambda i: peer("pulsar-client", topic, count, size)}
+             | rivals("produce", lambda i: producer(topic), topic, count, size, 300) if size > 10_000 else {})
 
     yield "produce, 100 bytes", {
         "limit": lambda i: limit("produce", producer(produce), n),
@@ -156,7 +157,8 @@ def rows():
     for name, size, count in (("10 bytes", 10, n), ("1 KB", 1_000, n // 2), ("100 KB", 100_000, n // 50)):
         topic = stored(size, count)
         yield f"consume and acknowledge, {name}", consuming(topic, count) | (
-            rivals("consume", lambda i, t=topic: subscribed(t, f"r{i}{time.monotonic_ns()}"), topic, count, size) if size > 10_000 else {})
+            {"pulsar-client": lambda i, t=topic: peer("pulsar-client-consume", f"{t}:c{i}", count, size)}
+            | rivals("consume", lambda i, t=topic: subscribed(t, f"r{i}{time.monotonic_ns()}"), topic, count, size) if size > 10_000 else {})
     yield "read", {
         "limit": lambda i: limit("read", f"/ws/v2/reader/persistent/public/default/{source}?messageId=earliest", n),
         "floor": lambda i: floor("read", f"/ws/v2/reader/persistent/public/default/{source}?messageId=earliest", n),
@@ -398,7 +400,7 @@ def scale():
     for what, name, base in (("produce", PRODUCED, PRODUCED_LIMIT), ("consume as produced", CONSUMED, CONSUMED_LIMIT)):
         points, limits = grown[name], grown[base]
         print(f"| {what}, of one topic | " + " | ".join(f"{points[size] / points[1]:.2f}" for size in TOPICS) + " |")
-        print(f"| … of the limit | " + " | ".join(f"{points[size] / limits[size]:.2f}" for size in TOPICS) + " |")
+        print("| … of the limit | " + " | ".join(f"{points[size] / limits[size]:.2f}" for size in TOPICS) + " |")
     print(f"\nWith handlers on the scheduler's threads: {on_scheduler['connectedKiB']:.0f} KiB a pipeline. "
           f"Over {TOPICS[-1]:,} topics: {min(FEW, arguments.runs)} rounds.\n")
     print("\rbench: a restart of the broker         ", file=sys.stderr, flush=True)
