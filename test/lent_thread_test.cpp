@@ -7,6 +7,7 @@
 #include <functional>
 #include <future>
 #include <random>
+#include <semaphore>
 
 namespace connection = stargate::connection;
 using stargate::test::echo, stargate::test::frames, stargate::test::misbehaving_server, stargate::test::record,
@@ -16,6 +17,19 @@ using namespace std::chrono_literals;
 namespace {
 
 using clock_type = std::chrono::steady_clock;
+
+/// A server that answers each question when it is told to, and not sooner.
+struct biding_server {
+  std::counting_semaphore<> may_answer{0};
+  misbehaving_server server{[this](auto& peer) {
+    peer.accept_websocket();
+    while (auto text = peer.read_frame()) {
+      may_answer.acquire();
+      peer.write_frame(*text);
+    }
+  }};
+  ~biding_server() { may_answer.release(1000); } // nothing keeps it, though a test has failed
+};
 
 /// What a server does that has no answer to one question.
 void echo_but_one(misbehaving_server::peer& peer) {
@@ -45,10 +59,12 @@ struct fixture : stargate::test::connection_fixture {
     return clock_type::now() < until;
   }
   /// The same, as often as the loop is at work and sends it away.
-  bool lend_again(connection::link& to, const std::function<bool()>& done) {
+  bool lend_again(
+    connection::link& to, const std::function<bool()>& done, const std::function<void()>& when_lent = [] {}) {
     const auto until = clock_type::now() + 10s;
     const auto asked = [&] { // only of a thread that is lent
       is_lent = true;
+      when_lent();
       return done();
     };
     while (lend(to, asked, until - clock_type::now()) && !done())
@@ -78,19 +94,25 @@ struct fixture : stargate::test::connection_fixture {
 } // namespace
 
 TEST_CASE_METHOD(fixture, "whoever waits for an answer reads it, and wakes nobody") {
-  misbehaving_server server{echo};
-  const auto l = connected(server.port());
-  const auto before = r.told_on.size();
-  for (std::size_t i = 0; i < 300; ++i) {
-    const auto expected = heard() + 1;
+  biding_server peer; // else it is chance whether an answer is there before who waits for it
+  auto e = to(peer.server.port());
+  e.ping_interval = 60s;
+  const auto l = connect(e);
+  REQUIRE(r.wait([&] { return r.opened == 1; }));
+  for (std::size_t i = 1; i <= 300; ++i) {
     l->send(frames({std::to_string(i)}));
-    CHECK(lend(*l, [&] { return heard() == expected; }));
-    REQUIRE(r.wait([&] { return r.frames.size() == expected; }));
+    bool waits = false;
+    CHECK(lend_again(
+      *l, [&] { return heard() == i; },
+      [&] {
+        if (!std::exchange(waits, true))
+          peer.may_answer.release();
+      }));
+    REQUIRE(r.wait([&] { return r.frames.size() == i; }));
     CHECK(r.frames.back() == std::to_string(i));
   }
-  const auto by_me =
-    std::count(r.told_on.begin() + static_cast<std::ptrdiff_t>(before), r.told_on.end(), std::this_thread::get_id());
-  CHECK(by_me > 200); // the loop may be awake at times, for a ping
+  const auto by_me = std::count(r.told_on.begin(), r.told_on.end(), std::this_thread::get_id());
+  CHECK(by_me > 270); // the loop may be at work at times, for an alarm
 }
 
 TEST_CASE_METHOD(fixture, "a thread lends itself to what others have sent") {
@@ -113,25 +135,28 @@ TEST_CASE_METHOD(fixture, "a connection has one guest, and others are sent away 
   const auto l = connected(server.port());
   std::atomic<bool> is_there{false}, may_go{false};
   l->send(frames({"no answer"}));
+  const auto its_own = std::make_shared<connection::doorbell>();
   std::thread guest{[&] {
-    const auto its_own = std::make_shared<connection::doorbell>();
     for (; !may_go; std::this_thread::yield()) // the loop may read in its stead, for a ping
       l->lend_thread(
         [&] {
           is_there = true;
           return may_go.load();
         },
-        clock_type::now() + 20ms, its_own);
+        clock_type::now() + 10s, its_own);
   }};
   while (!is_there)
     std::this_thread::yield();
-  std::size_t sent_away = 0;
-  for (int i = 0; i < 200; ++i)
-    sent_away += lend(
-      *l, [] { return false; }, 1ms);
+  std::size_t taken_in = 0; // is asked then whether it has what it waits for
+  for (int i = 0; i < 200; ++i) {
+    bool is_asked = false;
+    lend(*l, [&] { return is_asked = true; });
+    taken_in += is_asked;
+  }
   may_go = true;
+  its_own->ring();
   guest.join();
-  CHECK(sent_away > 150);
+  CHECK(taken_in < 50);
 }
 
 TEST_CASE_METHOD(fixture, "a thread that is lent returns when it is rung, and the loop reads on") {
