@@ -654,7 +654,7 @@ TEST_CASE_METHOD(fixture,
 }
 
 TEST_CASE("one message after the other's answer is not kept waiting, by far, for more that never comes") {
-  constexpr int rounds = 100;
+  constexpr int rounds = 400;
   class asking final : public observer {
   public:
     asking(record& r, std::shared_ptr<connection::link>& l) : inner_{r}, link_{l} {}
@@ -679,7 +679,7 @@ TEST_CASE("one message after the other's answer is not kept waiting, by far, for
     return std::chrono::steady_clock::now() - began;
   };
   bool was_so = false; // a machine may be too busy for answers that come at once
-  for (int attempt = 0; attempt < 100 && !was_so; ++attempt) {
+  for (int attempt = 0; attempt < 50 && !was_so; ++attempt) {
     fixture f;
     misbehaving_server server{stargate::test::echo};
     std::shared_ptr<connection::link> l;
@@ -693,7 +693,7 @@ TEST_CASE("one message after the other's answer is not kept waiting, by far, for
     const auto took = std::chrono::steady_clock::now() - began;
     f.loop->stop(); // while the observer has its link
     REQUIRE(all);
-    was_so = took < gathering();
+    was_so = took < gathering() * 2 / 3; // every second one is gathered where none is known to be in vain
   }
   CHECK(was_so);
 }
