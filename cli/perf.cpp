@@ -33,7 +33,6 @@ int perf_produce(const global_options& g, const perf_options& o, const producer_
   const auto topic = parse_topic(o.topic);
   runtime r;
   options description;
-  description.event_loops = o.event_loops;
   std::vector<registry_key> keys;
   for (const auto& t : topics_of(o, *topic)) {
     description.producers.push_back(producer);
@@ -61,7 +60,6 @@ int perf_receive(const global_options& g, const perf_options& o, const Options& 
   runtime r;
   perf_meter m{o};
   options description;
-  description.event_loops = o.event_loops;
   for (const auto& t : topics_of(o, *topic)) {
     auto& one = (description.*list).emplace_back(pattern);
     one.topic = t;
@@ -83,9 +81,6 @@ void add_common(CLI::App& sub, const std::shared_ptr<perf_options>& o) {
   sub.add_option("TOPIC", o->topic, "The topic")->required();
   sub.add_option("-m,--num-messages", o->messages, "End after so many messages; 0 goes on")->capture_default_str();
   add_duration(sub, "--test-duration", o->duration, "End after this time; 0 goes on", std::chrono::milliseconds{0});
-  sub.add_option("--event-loops", o->event_loops, "Threads for the sockets")
-    ->check(CLI::Range(std::size_t{1}, std::size_t{64}))
-    ->capture_default_str();
   sub.add_option("--warm-up", o->warm_up, "So many messages do not count")->capture_default_str();
   sub
     .add_option_function<std::string>(

@@ -17,7 +17,6 @@ struct perf_options {
   std::size_t size = 1024;
   std::size_t outstanding = 1000;
   std::size_t pipelines = 1; ///< Producers, consumers or readers, each with a topic of its own if there are several.
-  std::size_t event_loops = 1;
   std::uint64_t warm_up = 0;
   bool blocking = false;
   bool own_payloads = false;

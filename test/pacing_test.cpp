@@ -9,66 +9,142 @@ using namespace std::chrono_literals;
 
 namespace {
 
+constexpr std::size_t large = 32u << 10; // bytes that have a wake-up of their own
+
 using clock_type = std::chrono::steady_clock;
 
-/// Frames that come one after the other at a pace, or each when the one before was handed on.
-/// @return of the last batches, how many were gathered
-std::size_t gathered_of(gathering& g, clock_type::time_point& now, std::size_t batches, clock_type::duration pace,
-                        std::size_t last, bool brings_more = true) {
-  std::size_t count = 0;
-  for (std::size_t i = 0; i < batches; ++i) {
-    now += pace;
-    std::size_t frames = 1;
-    if (g.is_worth_it(now, 100)) {
-      count += i + last >= batches ? 1 : 0;
-      now += gathering::time;
-      if (brings_more)
-        frames += static_cast<std::size_t>(gathering::time / pace);
-      g.waited(frames > 1);
+/// Frames that come one after the other at a pace, in a time that goes on as it is told to.
+struct stream {
+  gathering g{2ms};
+  clock_type::time_point now{1h};
+  std::size_t connections = 1;    ///< Each frame comes by another one, of so many.
+  bool is_answered = false;       ///< Each comes when the one before was handed on, so that waiting brings no more.
+  clock_type::duration longest{}; ///< That a frame waited.
+
+  /// @return of the last batches, how many were gathered
+  std::size_t gathered_of(std::size_t batches, clock_type::duration pace, std::size_t last) {
+    std::size_t count = 0;
+    longest = {};
+    for (std::size_t i = 0; i < batches; ++i) {
+      now += pace;
+      const auto began = now;
+      std::size_t frames = 1;
+      auto wait = g.wait(now, {1, 100});
+      count += wait.count() > 0 && i + last >= batches ? 1 : 0;
+      for (; wait.count() > 0; wait = g.wait(now, {frames, 100 * frames})) {
+        now += wait;
+        frames = is_answered ? 1 : 1 + static_cast<std::size_t>((now - began) / pace);
+      }
+      if (i + last >= batches)
+        longest = std::max(longest, now - began);
+      g.handed_on(now, frames, std::min(frames, connections));
     }
-    g.handed_on(now, frames);
+    return count;
   }
-  return count;
-}
+};
 
 } // namespace
 
 TEST_CASE("what streams in is gathered") {
-  gathering g;
-  clock_type::time_point now{1h};
-  CHECK(gathered_of(g, now, 1000, 50us, 900) == 900); // 20,000 a second
+  stream s;
+  CHECK(s.gathered_of(1000, 50us, 900) == 900); // 20,000 a second
+  CHECK(s.longest == moment::shortest);
 }
 
 TEST_CASE("what comes at a moderate rate is not kept waiting, also where it comes in bunches") {
-  gathering g;
-  clock_type::time_point now{1h};
-  CHECK(gathered_of(g, now, 5000, 400us, 5000) == 0); // 2,500 a second
-  for (int i = 0; i < 500; ++i) {                     // 2,000 a second, as a broker stores them
-    now += 2ms;
-    CHECK(gathered_of(g, now, 4, 50us, 4) == 0);
+  stream s{.connections = GENERATE(1u, 1000u)};
+  CHECK(s.gathered_of(5000, 400us, 5000) == 0); // 2,500 a second
+  for (int i = 0; i < 500; ++i) {               // 2,000 a second, as a broker stores them
+    s.now += 2ms;
+    CHECK(s.gathered_of(4, 50us, 4) == 0);
   }
 }
 
 TEST_CASE("the first batch after a pause is not kept waiting, nor what is worth a wake-up of its own") {
-  gathering g;
-  clock_type::time_point now{1h};
-  static_cast<void>(gathered_of(g, now, 1000, 50us, 0));
+  stream s{.connections = GENERATE(1u, 1000u)};
+  static_cast<void>(s.gathered_of(1000, 50us, 0));
+  auto& now = s.now;
   now += 1ms;
-  CHECK_FALSE(g.is_worth_it(now, 400));
-  g.handed_on(now, 4);
-  CHECK(g.is_worth_it(now + 50us, 400));
-  g.waited(true);
-  g.handed_on(now + 250us, 4);
-  CHECK_FALSE(g.is_worth_it(now + 300us, gathering::worth_a_wake_up));
+  CHECK(s.g.wait(now, {4, 400}).count() == 0);
+  s.g.handed_on(now, 4, 4);
+  CHECK(s.g.wait(now += 50us, {4, 400}).count() > 0);
+  CHECK(s.g.wait(now += 200us, {400, large}).count() == 0);
+  s.g.handed_on(now, 400, 4);
+  CHECK(s.g.wait(now += 50us, {400, large}).count() == 0);
 }
 
 TEST_CASE("where waiting brings no more it is seldom tried, and at once often again where it does") {
-  gathering g;
-  clock_type::time_point now{1h};
-  const auto in_vain = gathered_of(g, now, 10'000, 50us, 9000, false);
+  stream s{.connections = GENERATE(1u, 1000u)};
+  s.is_answered = true;
+  const auto in_vain = s.gathered_of(10'000, 50us, 9000);
   CHECK(in_vain > 0);
   CHECK(in_vain < 9000 / 50);
-  CHECK(gathered_of(g, now, 1000, 50us, 900) == 900);
+  s.is_answered = false;
+  CHECK(s.gathered_of(1000, 50us, 900) == 900);
+}
+
+TEST_CASE("what streams by many connections is gathered for longer, and by few it is not") {
+  stream s{.connections = GENERATE(1u, 2u, 3u, 1000u)};
+  CHECK(s.gathered_of(1000, 50us, 900) == 900); // 20,000 a second: 40 in the longest moment
+  if (s.connections > 2)
+    CHECK(s.longest > 1900us);
+  else
+    CHECK(s.longest == moment::shortest);
+}
+
+TEST_CASE("what streams by many connections is gathered until there is enough of it, and no longer") {
+  stream s{.g = gathering{100ms}, .connections = 1000};
+  CHECK(s.gathered_of(1000, 10us, 500) == 500); // 100,000 a second
+  CHECK(s.longest > 500us);
+  CHECK(s.longest < 1500us);
+}
+
+TEST_CASE("what streams by many connections is not gathered for longer than brings more") {
+  stream s{.g = gathering{100ms}, .connections = 1000};
+  static_cast<void>(s.gathered_of(1000, 50us, 0));
+  const std::size_t at_once =
+    50; // they ask as many questions when they are answered, and have to be handed on for that
+  clock_type::duration waited{0};
+  for (int i = 0; i < 100; ++i) {
+    s.now += 100us;
+    waited = {};
+    for (auto wait = s.g.wait(s.now, {1, 100}); wait.count() > 0; wait = s.g.wait(s.now, {at_once, 5000})) {
+      s.now += wait;
+      waited += wait;
+    }
+    s.g.handed_on(s.now, at_once, at_once);
+  }
+  CHECK(waited == moment::shortest);
+}
+
+TEST_CASE("nothing is gathered where nothing may be") {
+  stream s{.g = gathering{0ms}, .connections = GENERATE(1u, 1000u)};
+  CHECK(s.gathered_of(1000, 50us, 1000) == 0);
+}
+
+TEST_CASE("whatever comes, and by what, no frame waits longer than it may") {
+  std::mt19937 chance(GENERATE(range(1u, 20u)));
+  const std::chrono::milliseconds longest{chance() % 20};
+  gathering g{longest};
+  clock_type::time_point now{1h};
+  std::size_t gathered = 0;
+  for (int i = 0; i < 3000; ++i) {
+    now += std::chrono::microseconds{chance() % (chance() % 50 == 0 ? 20'000 : 100)};
+    amount come{1 + chance() % 10, chance() % 1000};
+    const auto began = now;
+    for (auto wait = g.wait(now, come); wait.count() > 0; wait = g.wait(now, come)) {
+      now += wait;
+      switch (chance() % 4) {
+        case 0: break;
+        case 1: come = {}; break; // those that it had come by have ended
+        default: come.frames += chance() % 50, come.bytes += chance() % (chance() % 10 == 0 ? 50'000 : 500);
+      }
+    }
+    REQUIRE(now - began <= longest);
+    gathered += now > began ? 1 : 0;
+    g.handed_on(now, come.frames, chance() % 10);
+  }
+  CHECK((gathered > 0) == (longest.count() > 0));
 }
 
 TEST_CASE("frames of a group wait where they come often, and only there") {

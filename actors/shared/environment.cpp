@@ -26,8 +26,8 @@ public:
 
   std::shared_ptr<connection::transport> make_transport(const options& o) override {
     if (o.event_loops > 1)
-      return std::make_shared<connection::event_loops>(o.event_loops, tls_settings(o));
-    return connection::event_loop::start(tls_settings(o));
+      return std::make_shared<connection::event_loops>(o.event_loops, tls_settings(o), o.gather_time);
+    return connection::event_loop::start(tls_settings(o), o.gather_time);
   }
   admin make_admin(const options& o, std::chrono::milliseconds timeout) override { return admin{o, timeout}; }
   std::uint64_t random() override {

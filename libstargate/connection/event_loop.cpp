@@ -90,6 +90,8 @@ struct event_loop::parts {
   connection::load load = connection::load::idle;
   clock::duration worked{0}; ///< In the turn before this.
 
+  explicit parts(std::chrono::milliseconds gather_time) : gathers{gather_time} {}
+
   resolver names; // the last member, so the first to go: its thread posts commands
 
   /// Runs `command` on the loop's thread. One wake-up serves all commands that are there. False when the loop has
@@ -183,7 +185,7 @@ struct event_loop::parts {
         continue;
       running = this;
       serve(s, true, false, clock::now());
-      hand_on(load::idle, s);
+      hand_on_as_guest(s);
       running = nullptr;
       wake_for_the_rest();
     }
@@ -290,7 +292,7 @@ struct event_loop::parts {
       write();
       write_groups();
       release_held();
-      hand_on(load);
+      hand_on();
       ring();
       take_seats_back();
       gone.clear();
@@ -308,18 +310,24 @@ struct event_loop::parts {
   }
 
   /// Has observers take what came, and writes what they send in answer. A guest hears of what the loop reads, which may
-  /// have been awake already when it came. @param mine that of the guest whose turn it is
-  void hand_on(connection::load with, const session* mine = nullptr) {
+  /// have been awake already when it came.
+  void hand_on() {
     for (auto* s : std::exchange(with_frames, {})) {
-      if (mine == nullptr && may_hold(s)) {
+      if (may_hold(s)) {
         hold(s);
         continue;
       }
-      s->flush(with);
-      const auto found = s != mine ? sessions.find(s) : sessions.end();
-      if (found != sessions.end() && found->second.guest)
+      s->flush(load);
+      if (const auto found = sessions.find(s); found != sessions.end() && found->second.guest)
         found->second.guest->ring();
     }
+    write();
+  }
+
+  /// What came by the guest's own connection: the loop may be gathering that of others.
+  void hand_on_as_guest(session* s) {
+    std::erase(with_frames, s);
+    s->flush(load::idle);
     write();
   }
 
@@ -327,7 +335,7 @@ struct event_loop::parts {
   /// threads once for many frames. Receipts of large messages come one by one, and there are more messages to write.
   [[nodiscard]] bool may_hold(session* s) const {
     return !stopping && s->frames_received() * backlog_for_each_held <= s->backlog()
-           && s->bytes_received() < gathering::worth_a_wake_up && !sessions.at(s).guest;
+           && !amount{s->frames_received(), s->bytes_received()}.is_worth_a_wake_up() && !sessions.at(s).guest;
   }
 
   /// Until `release_held` finds that it may not be held any more. It is not even read, except when it has room.
@@ -436,25 +444,23 @@ struct event_loop::parts {
     act(s, next);
   }
 
-  /// Looks again after a moment, where that pays.
+  /// Looks again after a moment, or more, where that pays.
   void gather() {
     if (with_frames.empty() || stopping)
       return;
     auto all = received();
-    if (gathers.is_worth_it(clock::now(), all.bytes)) {
-      std::this_thread::sleep_for(gathering::time);
+    for (auto wait = gathers.wait(clock::now(), all); wait.count() > 0; wait = gathers.wait(clock::now(), all)) {
+      turn.unlock(); // whoever sends, or reads for itself, need not wait for that
+      std::this_thread::sleep_for(wait);
+      turn.lock();
       service({});
-      const auto before = std::exchange(all, received());
-      gathers.waited(all.bytes > before.bytes);
+      all = received();
     }
-    gathers.handed_on(clock::now(), all.frames);
+    gathers.handed_on(clock::now(), all.frames, with_frames.size());
   }
 
-  struct amount {
-    std::size_t frames, bytes;
-  };
   [[nodiscard]] amount received() const {
-    amount sum{0, 0};
+    amount sum;
     for (const auto* s : with_frames) {
       sum.frames += s->frames_received();
       sum.bytes += s->bytes_received();
@@ -587,13 +593,14 @@ struct event_loop::parts {
 
 thread_local const event_loop::parts* event_loop::parts::running = nullptr;
 
-event_loop::event_loop() : parts_{std::make_unique<parts>()} {}
+event_loop::event_loop(std::chrono::milliseconds gather_time) : parts_{std::make_unique<parts>(gather_time)} {}
 
-std::shared_ptr<event_loop> event_loop::start(const std::optional<tls_settings>& tls) {
+std::shared_ptr<event_loop> event_loop::start(const std::optional<tls_settings>& tls,
+                                              std::chrono::milliseconds gather_time) {
   // OpenSSL cleans up when the program exits, and what is begun before it ends after it: so it comes first.
   if (OPENSSL_init_ssl(0, nullptr) != 1)
     throw std::runtime_error{"OpenSSL could not be set up"};
-  std::shared_ptr<event_loop> loop{new event_loop};
+  std::shared_ptr<event_loop> loop{new event_loop{gather_time}};
   auto& p = *loop->parts_;
   if (tls)
     p.tls.emplace(*tls);

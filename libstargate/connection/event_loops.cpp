@@ -5,9 +5,10 @@
 
 namespace stargate::connection {
 
-event_loops::event_loops(std::size_t count, const std::optional<tls_settings>& tls) {
+event_loops::event_loops(std::size_t count, const std::optional<tls_settings>& tls,
+                         std::chrono::milliseconds gather_time) {
   for (std::size_t i = 0; i < count; ++i)
-    loops_.push_back(event_loop::start(tls));
+    loops_.push_back(event_loop::start(tls, gather_time));
 }
 
 event_loops::~event_loops() {

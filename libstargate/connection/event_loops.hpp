@@ -5,6 +5,7 @@
 #include "libstargate/connection/event_loop.hpp"
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <memory>
 #include <optional>
@@ -16,7 +17,8 @@ namespace stargate::connection {
 class event_loops final : public transport {
 public:
   /// @param count at least 1 @throws as `event_loop::start`
-  event_loops(std::size_t count, const std::optional<tls_settings>& tls);
+  event_loops(std::size_t count, const std::optional<tls_settings>& tls,
+              std::chrono::milliseconds gather_time = default_gather_time);
   ~event_loops() override;
 
   [[nodiscard]] std::unique_ptr<link> connect(endpoint to, std::unique_ptr<observer> observer) override;

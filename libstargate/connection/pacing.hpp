@@ -10,45 +10,121 @@
 
 namespace stargate::connection {
 
-/// Whether what has come is handed on at once, or after a moment, with what comes meanwhile: every batch wakes an actor,
-/// which costs more than the message. That is so only while messages stream, since nobody is short of processors
+/// What has come by connections.
+struct amount {
+  std::size_t frames = 0, bytes = 0;
+
+  /// So much has a wake-up of its own.
+  [[nodiscard]] bool is_worth_a_wake_up() const { return bytes >= 32u << 10; }
+};
+
+/// How long a loop waits for more where each message comes by another connection, as from thousands of topics: as long as
+/// it takes for a hundred or so to come, while the second half of that brings at least half as many as the first. Of those
+/// who ask anew when they are answered, fewer are left to answer the longer it is, and then it becomes shorter.
+/// @par Threads one at a time
+class moment {
+public:
+  using clock = std::chrono::steady_clock;
+
+  static constexpr auto shortest = std::chrono::microseconds{200};
+
+  explicit moment(clock::duration longest) : longest_{longest}, now_{std::min<clock::duration>(shortest, longest)} {}
+
+  [[nodiscard]] clock::duration half() const { return now_ / 2; }
+  /// The first half is over. @return whether there is to be a second one
+  [[nodiscard]] bool goes_on(std::size_t frames_before, amount come) {
+    at_half_ = come.frames;
+    first_ += (less(come.frames, frames_before) - first_) / remembered;
+    if (come.frames < enough && !come.is_worth_a_wake_up())
+      return true;
+    become(now_ - now_ / step);
+    return false;
+  }
+  /// So is the second one.
+  void is_over(std::size_t frames) {
+    second_ += (less(frames, at_half_) - second_) / remembered;
+    become(second_ > 0 && second_ >= first_ * as_much ? now_ + now_ / step : now_ - now_ / step);
+  }
+
+private:
+  static constexpr std::size_t enough = 64; // frames, by half of it: what waking costs is then a small part
+  static constexpr double remembered = 8;   // moments
+  static constexpr double as_much = 0.5;    // of what the first half brings
+  static constexpr int step = 16;
+
+  static double less(std::size_t a, std::size_t b) { return a > b ? static_cast<double>(a - b) : 0; }
+  void become(clock::duration length) {
+    now_ = std::clamp<clock::duration>(length, std::min<clock::duration>(shortest, longest_), longest_);
+  }
+
+  clock::duration longest_, now_;
+  std::size_t at_half_ = 0;       // frames
+  double first_ = 0, second_ = 0; // frames that the halves have brought of late
+};
+
+/// Whether what has come is handed on at once, or after a moment, with what comes meanwhile: every batch wakes threads,
+/// which costs more than the messages. That is so only while messages stream, since nobody is short of processors
 /// otherwise, and each would be late by that moment; not for the first batch after a pause, which nobody may have
 /// anything else to do than wait for; and seldom where waiting brings no more, as with one message after another's receipt.
+/// What comes by few connections comes many at a time, and there the moment is the shortest.
 /// @par Threads one at a time
 class gathering {
 public:
   using clock = std::chrono::steady_clock;
 
-  static constexpr auto time = std::chrono::microseconds{200}; ///< The moment.
+  /// @param longest the moment, at most; 0: there is none
+  explicit gathering(clock::duration longest) : longest_{longest}, of_many_{longest} {}
 
-  /// @param bytes that have come since what came last was handed on
-  /// @return whether to wait for `time`, and to tell `waited`
-  [[nodiscard]] bool is_worth_it(clock::time_point now, std::size_t bytes) {
+  /// @param come since what came last was handed on
+  /// @return how long to wait before this is asked again; 0: it is to be handed on now
+  [[nodiscard]] clock::duration wait(clock::time_point now, amount come) {
     turn_to(now);
-    if (now - handed_on_ >= pause || bytes >= worth_a_wake_up || std::max(before_, here_) < of_a_stream)
-      return false;
-    if (to_skip_ == 0)
-      return true;
-    --to_skip_;
-    return false;
+    switch (stage_) {
+      case stage::fresh:
+        if (!is_worth_it(now, come))
+          return {};
+        at_first_ = come.frames;
+        stage_ = is_of_many_ ? stage::first_half : stage::whole;
+        return is_of_many_ ? of_many_.half() : std::min<clock::duration>(moment::shortest, longest_);
+      case stage::first_half:
+        stage_ = stage::whole;
+        return of_many_.goes_on(at_first_, come) ? of_many_.half() : clock::duration{0};
+      case stage::whole:
+        in_vain_ = come.frames > at_first_ ? 0 : std::min(in_vain_ + 1, most_in_vain);
+        to_skip_ = in_vain_ > 0 ? 1u << in_vain_ : 0;
+        if (is_of_many_)
+          of_many_.is_over(come.frames);
+        return {};
+    }
+    return {};
   }
-  void waited(bool brought_more) {
-    in_vain_ = brought_more ? 0 : std::min(in_vain_ + 1, most_in_vain);
-    to_skip_ = in_vain_ > 0 ? 1u << in_vain_ : 0;
-  }
-  void handed_on(clock::time_point now, std::size_t frames) {
+  /// It was. @param connections by which it had come
+  void handed_on(clock::time_point now, std::size_t frames, std::size_t connections) {
     turn_to(now);
     here_ += frames;
     handed_on_ = now;
+    is_of_many_ = connections >= many;
+    stage_ = stage::fresh;
   }
-
-  static constexpr std::size_t worth_a_wake_up = 32u << 10; ///< So many bytes have one of their own.
 
 private:
   static constexpr auto pause = std::chrono::microseconds{400};
   static constexpr auto window = std::chrono::milliseconds{10};
   static constexpr std::size_t of_a_stream = 40; // frames in a window: 4,000 a second
   static constexpr unsigned most_in_vain = 6;    // 2^6 batches go ungathered after so many that gathered nothing
+  static constexpr std::size_t many = 3;         // connections: more than a producer and a consumer
+
+  enum class stage : std::uint8_t { fresh, first_half, whole };
+
+  [[nodiscard]] bool is_worth_it(clock::time_point now, amount come) {
+    if (longest_ == clock::duration{0} || now - handed_on_ >= pause || come.is_worth_a_wake_up()
+        || std::max(before_, here_) < of_a_stream)
+      return false;
+    if (to_skip_ == 0)
+      return true;
+    --to_skip_;
+    return false;
+  }
 
   void turn_to(clock::time_point now) {
     if (now - began_ < window)
@@ -58,6 +134,11 @@ private:
     began_ = now;
   }
 
+  clock::duration longest_;
+  moment of_many_;          // connections
+  bool is_of_many_ = false; // that what was handed on had come by
+  stage stage_ = stage::fresh;
+  std::size_t at_first_ = 0; // frames, in this batch
   clock::time_point handed_on_{}, began_{};
   std::size_t before_ = 0, here_ = 0; // frames in the last window, and in this one
   unsigned in_vain_ = 0;              // how often in succession waiting brought nothing
