@@ -110,6 +110,7 @@ TEST_CASE("while a loop gathers, it keeps waiting neither who sends nor who read
   const bool lends = GENERATE(false, true);
   bool was_so = false; // a machine may be too busy, or its peers
   for (int round = 0; round < 20 && !was_so; ++round) {
+    record r; // which outlives the loop
     const auto loop = connection::event_loop::start({}, 100ms);
     std::promise<clock_type::time_point> got[questions];
     misbehaving_server server{[&](auto& peer) {
@@ -124,7 +125,6 @@ TEST_CASE("while a loop gathers, it keeps waiting neither who sends nor who read
       while (peer.read_frame())
         ;
     }};
-    record r;
     const auto l =
       loop->connect({.host = "127.0.0.1", .port = server.port(), .path = "/"}, std::make_unique<recorder>(r));
     REQUIRE(r.wait([&] { return r.opened == 1; }));
