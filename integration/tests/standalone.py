@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import urllib.error
 import urllib.request
 
@@ -106,6 +107,32 @@ except urllib.error.HTTPError as why:
     check("what it does not do, it refuses by name", why.code == 404 and "broker in a box does not do GET" in said, said)
 with urllib.request.urlopen(f"http://127.0.0.1:{port}/admin/v2/brokers/health", timeout=10) as answer:
     check("it is healthy", answer.read() == b"ok")
+
+# -- what `perf` is told of the tree -----------------------------------------------------------------------------------
+
+
+def perf_with(loops):
+    """One that is at work, with so many event loops."""
+    perf = subprocess.Popen([COMMAND, "-v", "--url", url, "perf", "produce", fresh_topic(), "-n", "3", "-m", "0", "--event-loops", loops],
+                            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    for _ in range(3):
+        while "connected to" not in perf.stderr.readline() and perf.poll() is None:
+            pass
+    return perf
+
+
+def threads(perf):
+    return len(os.listdir(f"/proc/{perf.pid}/task"))
+
+
+one, three = perf_with("1"), perf_with("3")
+until = time.monotonic() + 10  # those that resolved names end by and by
+while threads(three) != threads(one) + 2 and time.monotonic() < until:
+    time.sleep(0.02)
+check("perf has as many event loops as it is told", threads(three) == threads(one) + 2, (threads(one), threads(three)))
+for perf in (one, three):
+    perf.send_signal(signal.SIGINT)
+    perf.communicate(timeout=20)
 
 # -- beginning and ending ----------------------------------------------------------------------------------------------
 
