@@ -113,7 +113,7 @@ with urllib.request.urlopen(f"http://127.0.0.1:{port}/admin/v2/brokers/health", 
 
 def perf_with(loops):
     """One that is at work, with so many event loops."""
-    perf = subprocess.Popen([COMMAND, "-v", "--url", url, "perf", "produce", fresh_topic(), "-n", "3", "-m", "0", "--event-loops", loops],
+    perf = subprocess.Popen([COMMAND, "-v", "--url", url, "perf", "produce", fresh_topic(), "-n", "3", "-m", "0", "-r", "10", "--event-loops", loops],
                             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     for _ in range(3):
         while "connected to" not in perf.stderr.readline() and perf.poll() is None:
