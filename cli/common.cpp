@@ -137,20 +137,15 @@ std::string flag_of(std::string_view name) {
   return flag;
 }
 
-caf::expected<tree> start_tree(runtime& r, const global_options& g, options o) {
-  const auto parts = std::move(o);
-  o = g.tree;
-  o.producers = parts.producers;
-  o.consumers = parts.consumers;
-  o.readers = parts.readers;
+caf::expected<tree> start_connected(runtime& r, const global_options& g, pipelines what) {
+  auto o = g.tree;
+  o.producers = std::move(what.producers);
+  o.consumers = std::move(what.consumers);
+  o.readers = std::move(what.readers);
   o.name = "cli";
   o.connect_timeout = std::min(o.connect_timeout, g.connect_timeout);
   o.log = log;
-  return start(r.system(), std::move(o));
-}
-
-caf::expected<tree> start_connected(runtime& r, const global_options& g, options o) {
-  auto started = start_tree(r, g, std::move(o));
+  auto started = start(r.system(), std::move(o));
   if (!started)
     return started;
   const auto deadline = std::chrono::steady_clock::now() + g.connect_timeout;

@@ -63,10 +63,9 @@ private:
   std::optional<caf::actor_system> system_;
 };
 
-/// Starts the tree of `o`, with hosts and the like from the global options.
-[[nodiscard]] caf::expected<tree> start_tree(runtime& r, const global_options& g, options o);
-/// Starts a tree, and waits until it is connected: `--connect-timeout`.
-[[nodiscard]] caf::expected<tree> start_connected(runtime& r, const global_options& g, options o);
+/// Starts a tree of `what`, everything else of which is told by the global options, and waits until it is connected:
+/// `--connect-timeout`.
+[[nodiscard]] caf::expected<tree> start_connected(runtime& r, const global_options& g, pipelines what);
 
 /// `ack_timeout` as a flag: `--ack-timeout`.
 [[nodiscard]] std::string flag_of(std::string_view name);

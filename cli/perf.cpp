@@ -32,7 +32,7 @@ std::vector<topic_name> topics_of(const perf_options& o, const topic_name& topic
 int perf_produce(const global_options& g, const perf_options& o, const producer_options& producer) {
   const auto topic = parse_topic(o.topic);
   runtime r;
-  options description;
+  pipelines description;
   std::vector<registry_key> keys;
   for (const auto& t : topics_of(o, *topic)) {
     description.producers.push_back(producer);
@@ -55,11 +55,11 @@ int perf_produce(const global_options& g, const perf_options& o, const producer_
 
 template <class Options>
 int perf_receive(const global_options& g, const perf_options& o, const Options& pattern,
-                 std::vector<Options> options::*list) {
+                 std::vector<Options> pipelines::*list) {
   const auto topic = parse_topic(o.topic);
   runtime r;
   perf_meter m{o};
-  options description;
+  pipelines description;
   for (const auto& t : topics_of(o, *topic)) {
     auto& one = (description.*list).emplace_back(pattern);
     one.topic = t;
@@ -136,7 +136,7 @@ void add_perf(CLI::App& app, const global_options& g, std::function<int()>& run)
             {{"topic", ""}, {"topics", ""}, {"topics_pattern", ""}, {"subscription", "-s,--subscription"}});
   consume->callback([oc, consumer, &g, &run] {
     check(oc->topic);
-    run = [oc, consumer, &g] { return perf_receive(g, *oc, *consumer, &options::consumers); };
+    run = [oc, consumer, &g] { return perf_receive(g, *oc, *consumer, &pipelines::consumers); };
   });
 
   auto orr = std::make_shared<perf_options>();
@@ -151,7 +151,7 @@ void add_perf(CLI::App& app, const global_options& g, std::function<int()>& run)
              {"dead_letter_subscription", ""}});
   read->callback([orr, reader, &g, &run] {
     check(orr->topic);
-    run = [orr, reader, &g] { return perf_receive(g, *orr, *reader, &options::readers); };
+    run = [orr, reader, &g] { return perf_receive(g, *orr, *reader, &pipelines::readers); };
   });
 }
 

@@ -176,7 +176,7 @@ int produce(const global_options& g, const produce_options& o) {
     pattern.deliver_after = o.deliver_after;
   pattern.replication_clusters = o.replication_clusters;
   runtime r;
-  options description;
+  pipelines description;
   description.producers = {*o.producer};
   description.producers[0].topic = *topic;
   description.producers[0].send_timeout = o.send_timeout;

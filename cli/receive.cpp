@@ -72,10 +72,10 @@ private:
 };
 
 int receive(const global_options& g, const receive_options& o,
-            const std::function<void(options&, handler_factory)>& add) {
+            const std::function<void(pipelines&, handler_factory)>& add) {
   printer out{o.count, o.json};
   runtime r;
-  options description;
+  pipelines description;
   add(description, [&out](const received_message& m) { return out.print(m); });
   auto started = start_connected(r, g, std::move(description));
   if (!started)
@@ -138,7 +138,7 @@ void add_consume(CLI::App& app, const global_options& g, std::function<int()>& r
     if (c->subscription.empty())
       throw CLI::ValidationError{"-s", "the subscription's name is empty"};
     run = [o, c, &g] {
-      return receive(g, *o, [&](options& description, handler_factory handler) {
+      return receive(g, *o, [&](pipelines& description, handler_factory handler) {
         description.consumers = {*c};
         description.consumers[0].handler = std::move(handler);
       });
@@ -161,7 +161,7 @@ void add_read(CLI::App& app, const global_options& g, std::function<int()>& run)
   sub->callback([o, reader, &g, &run] {
     reader->topic = checked_topic(o->topic);
     run = [o, reader, &g] {
-      return receive(g, *o, [&](options& description, handler_factory handler) {
+      return receive(g, *o, [&](pipelines& description, handler_factory handler) {
         description.readers = {*reader};
         description.readers[0].handler = std::move(handler);
       });

@@ -80,7 +80,7 @@ public:
     mine.tree = now_.tree;
     runtime r;
     handle_hangups();
-    auto started = start_connected(r, mine, now_.tree);
+    auto started = start_connected(r, mine, {now_.tree.producers, now_.tree.consumers, now_.tree.readers});
     if (!started) {
       stop();
       return fail(started.error());
