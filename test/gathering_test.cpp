@@ -2,6 +2,8 @@
 #include "libstargate/connection/doorbell.hpp"
 #include "test/connection_fixture.hpp"
 
+#include <stargate/options.hpp>
+
 #include <algorithm>
 #include <atomic>
 #include <future>
@@ -92,6 +94,10 @@ double frames_a_batch(streams& s) {
 }
 
 } // namespace
+
+TEST_CASE("a loop that is told nothing gathers for as long as one of a tree") {
+  CHECK(connection::default_gather_time == stargate::options{}.gather_time);
+}
 
 TEST_CASE("what streams by several connections is told in fewer batches, the longer it may wait") {
   bool was_so = false; // a machine may be too busy for peers that keep their pace

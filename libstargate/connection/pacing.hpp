@@ -28,7 +28,8 @@ public:
 
   static constexpr auto shortest = std::chrono::microseconds{200};
 
-  explicit moment(clock::duration longest) : longest_{longest}, now_{std::min<clock::duration>(shortest, longest)} {}
+  /// @param longest it may become, unless that is less than `shortest`
+  explicit moment(clock::duration longest) : longest_{std::max<clock::duration>(longest, shortest)} {}
 
   [[nodiscard]] clock::duration half() const { return now_ / 2; }
   /// The first half is over. @return whether there is to be a second one
@@ -53,11 +54,9 @@ private:
   static constexpr int step = 16;
 
   static double less(std::size_t a, std::size_t b) { return a > b ? static_cast<double>(a - b) : 0; }
-  void become(clock::duration length) {
-    now_ = std::clamp<clock::duration>(length, std::min<clock::duration>(shortest, longest_), longest_);
-  }
+  void become(clock::duration length) { now_ = std::clamp<clock::duration>(length, shortest, longest_); }
 
-  clock::duration longest_, now_;
+  clock::duration longest_, now_ = shortest;
   std::size_t at_half_ = 0;       // frames
   double first_ = 0, second_ = 0; // frames that the halves have brought of late
 };
@@ -72,8 +71,8 @@ class gathering {
 public:
   using clock = std::chrono::steady_clock;
 
-  /// @param longest the moment, at most; 0: there is none
-  explicit gathering(clock::duration longest) : longest_{longest}, of_many_{longest} {}
+  /// @param longest the moment, at most, and at least `moment::shortest`; 0: there is none
+  explicit gathering(clock::duration longest) : is_off_{longest.count() == 0}, of_many_{longest} {}
 
   /// @param come since what came last was handed on
   /// @return how long to wait before this is asked again; 0: it is to be handed on now
@@ -85,7 +84,7 @@ public:
           return {};
         at_first_ = come.frames;
         stage_ = is_of_many_ ? stage::first_half : stage::whole;
-        return is_of_many_ ? of_many_.half() : std::min<clock::duration>(moment::shortest, longest_);
+        return is_of_many_ ? of_many_.half() : clock::duration{moment::shortest};
       case stage::first_half:
         stage_ = stage::whole;
         return of_many_.goes_on(at_first_, come) ? of_many_.half() : clock::duration{0};
@@ -117,8 +116,7 @@ private:
   enum class stage : std::uint8_t { fresh, first_half, whole };
 
   [[nodiscard]] bool is_worth_it(clock::time_point now, amount come) {
-    if (longest_ == clock::duration{0} || now - handed_on_ >= pause || come.is_worth_a_wake_up()
-        || std::max(before_, here_) < of_a_stream)
+    if (is_off_ || now - handed_on_ >= pause || come.is_worth_a_wake_up() || std::max(before_, here_) < of_a_stream)
       return false;
     if (to_skip_ == 0)
       return true;
@@ -134,7 +132,7 @@ private:
     began_ = now;
   }
 
-  clock::duration longest_;
+  bool is_off_;
   moment of_many_;          // connections
   bool is_of_many_ = false; // that what was handed on had come by
   stage stage_ = stage::fresh;
