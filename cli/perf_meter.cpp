@@ -56,7 +56,7 @@ void perf_meter::wait() {
   std::uint64_t last = 0;
   std::unique_lock lock{mutex_};
   while (!done_ && !is_interrupted() && (options_.duration.count() == 0 || clock::now() < until)) {
-    changed_.wait_for(lock, std::chrono::milliseconds{50});
+    changed_.wait_for(lock, std::chrono::milliseconds{250});
     if (!live || clock::now() < next)
       continue;
     next += std::chrono::seconds{1};

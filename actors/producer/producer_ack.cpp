@@ -353,8 +353,8 @@ struct producer_ack_state {
         desk.forget(who);
     };
     return behave(
-      self, std::move(signals), [this](publications& m) { on_publications(m); },
-      [this](publish& m) { return on_publish(std::move(m.content)); },
+      self, std::move(signals), [this](publications& m) { on_publications(m); }, // the most frequent first
+      [this](frames_in& m) { on_frames(m); }, [this](publish& m) { return on_publish(std::move(m.content)); },
       [this](publish_all& m) { return on_publish_all(std::move(m.contents)); },
       [this](const wait_for_room& m) { return on_wait_for_room(m.messages); },
       [this](const handshake_wanted& m) { on_wanted(m); }, [this](const link_up& m) { on_up(m); },
@@ -363,7 +363,6 @@ struct producer_ack_state {
         if (m.connection == attempt)
           lose_connection();
       },
-      [this](frames_in& m) { on_frames(m); },
       [this](flush) {
         flush_pending = false;
         if (connection != 0)

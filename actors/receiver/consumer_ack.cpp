@@ -203,7 +203,8 @@ struct consumer_ack_state {
     if (receiver->ack_timeout.count() > 0)
       send_later(self, receiver->ack_timeout, look_after{});
     return behave(
-      self, std::move(signals),
+      self, std::move(signals), [this](settle& m) { on_settle(m); }, // the most frequent first
+      [this](flush) { send_unsent(); },
       [this](const handshake_wanted& m) {
         change_connection(0);
         send(self, m.socket, handshake{m.connection, receiver->path()});
@@ -216,8 +217,7 @@ struct consumer_ack_state {
         if (m.connection == connection)
           change_connection(0);
       },
-      [this](settle& m) { on_settle(m); }, [this](const settle_up_to& m) { on_settle_up_to(m); },
-      [this](flush) { send_unsent(); }, [this](look_after) { refuse_overdue(); },
+      [this](const settle_up_to& m) { on_settle_up_to(m); }, [this](look_after) { refuse_overdue(); },
       [this](report_vitals) { return vitals_of(self, kept.size() + unsent.size()); },
       [this](const drained&) {
         is_drained = true;

@@ -264,7 +264,14 @@ struct dispatcher_state {
     signals.down = [this](const caf::actor_addr& who, const caf::error& why) { on_down(who, why); };
     signals.exit = [this](const caf::actor_addr&, const caf::error& why) { on_exit(why); };
     return behave(
-      self, std::move(signals),
+      self, std::move(signals), [this](frames_in& m) { on_frames(m); }, // the most frequent first
+      [this](const ask& m) { on_ask(m); },
+      [this](const settled_count& m) {
+        if (m.connection != connection)
+          return;
+        distribution.settle(m.total);
+        permit_more();
+      },
       [this](const child_started&) { send(self, supervisor, child_started{caf::actor_cast<caf::actor>(self)}); },
       [this](const handshake_wanted& m) {
         wanted = m;
@@ -288,7 +295,6 @@ struct dispatcher_state {
         for (const auto& p : processors)
           send(self, p.who, m);
       },
-      [this](frames_in& m) { on_frames(m); }, [this](const ask& m) { on_ask(m); },
       [this](const acknowledger_up& m) {
         acknowledger = m.who;
         ask_acknowledger();
@@ -298,12 +304,6 @@ struct dispatcher_state {
       [this](const dispatch_again&) {
         dispatch_scheduled = false;
         dispatch();
-      },
-      [this](const settled_count& m) {
-        if (m.connection != connection)
-          return;
-        distribution.settle(m.total);
-        permit_more();
       },
       [this](const look_after&) { look_after_handlers(); }, [this](const receiver_absent& m) { on_absence(m); },
       [this](const fitness_checked& m) { on_fitness(m); },

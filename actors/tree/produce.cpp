@@ -14,6 +14,7 @@
 #include <cstddef>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -30,9 +31,7 @@ constexpr std::chrono::milliseconds answer_grace{1'000}; // beyond `send_timeout
 /// the wait.
 class answers {
 public:
-  explicit answers(std::size_t count)
-    : missing_{count},
-      list_(count, make_error(errc::outcome_unknown, "no answer came within the time to send")) {}
+  explicit answers(std::size_t count) : missing_{count}, list_(count) {}
 
   void set(std::size_t place, caf::expected<message_id> answer) {
     std::shared_ptr<connection::doorbell> bell;
@@ -40,7 +39,7 @@ public:
       const std::lock_guard guard{mutex_};
       if (given_up_)
         return;
-      list_[place] = std::move(answer);
+      list_[place].emplace(std::move(answer));
       if (--missing_ > 0)
         return;
       if (std::this_thread::get_id() == waiting_)
@@ -72,7 +71,12 @@ public:
     std::unique_lock lock{mutex_};
     in.wait(lock, all_there_, until, [this] { return missing_ == 0; });
     given_up_ = true;
-    return std::move(list_);
+    std::vector<caf::expected<message_id>> all;
+    all.reserve(list_.size());
+    for (auto& answer : list_)
+      all.push_back(answer ? *std::move(answer)
+                           : make_error(errc::outcome_unknown, "no answer came within the time to send"));
+    return all;
   }
 
 private:
@@ -88,7 +92,7 @@ private:
   std::thread::id waiting_;
   std::size_t missing_;
   bool given_up_ = false;
-  std::vector<caf::expected<message_id>> list_;
+  std::vector<std::optional<caf::expected<message_id>>> list_;
 };
 
 /// What there is to know of the producer that a key names.

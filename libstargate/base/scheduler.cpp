@@ -43,8 +43,16 @@ bool has_worker(caf::actor_system& system, std::thread::id thread) {
 } // namespace
 
 bool is_scheduler_thread(caf::actor_system& system) {
+  // A system makes its workers' threads, so a thread that is none of them never becomes one, not of a later system at
+  // the same address either.
+  thread_local const caf::actor_system* no_worker_of = nullptr;
+  if (no_worker_of == &system)
+    return false;
   const auto me = std::this_thread::get_id();
-  return has_worker<caf::policy::work_stealing>(system, me) || has_worker<caf::policy::work_sharing>(system, me);
+  if (has_worker<caf::policy::work_stealing>(system, me) || has_worker<caf::policy::work_sharing>(system, me))
+    return true;
+  no_worker_of = &system;
+  return false;
 }
 #endif
 

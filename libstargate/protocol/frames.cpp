@@ -4,6 +4,7 @@
 #include "libstargate/protocol/crypto.hpp"
 #include "libstargate/protocol/instant.hpp"
 #include "libstargate/protocol/json.hpp"
+#include "libstargate/protocol/plain_frames.hpp"
 
 #include <stargate/error.hpp>
 
@@ -29,6 +30,10 @@ caf::error violation(std::string_view what) {
 caf::error not_json(const json::document& document, std::size_t size) {
   return violation("a frame of " + std::to_string(size) + " bytes that is not a JSON object (offset "
                    + std::to_string(document.GetErrorOffset()) + ")");
+}
+
+caf::error without_payload(const message_id& id) {
+  return violation("the message " + id.value + " without a payload in base64");
 }
 
 template <class Integer>
@@ -161,6 +166,8 @@ bool is_end_of_producer(std::string_view failure) {
 }
 
 caf::expected<std::variant<receipt, nameless_failure>> decode_receipt(std::string& frame) {
+  if (auto plain = read_plain_receipt(frame))
+    return std::variant<receipt, nameless_failure>{*std::move(plain)};
   const auto size = frame.size();
   json::document document;
   document.ParseInsitu<json::parse_flags>(frame.data());
@@ -191,6 +198,15 @@ namespace {
 
 constexpr std::size_t worth_keeping = 16u << 10; // characters; a frame of that size is mostly payload
 
+/// Decodes a payload that stands in `frame`. A large one is decoded where it stands, and takes over the frame's memory.
+bool take_payload(std::string& frame, std::string_view text, std::string& payload) {
+  if (text.size() < worth_keeping)
+    return decode_base64(text, payload);
+  const bool is_good = decode_base64_in_place(frame, static_cast<std::size_t>(text.data() - frame.data()), text.size());
+  payload = std::move(frame);
+  return is_good;
+}
+
 /// Where in a frame its payload seems to be; empty when it is not written as brokers write it.
 std::string_view find_payload(std::string_view frame) {
   constexpr std::string_view member = R"(,"payload":")";
@@ -203,7 +219,7 @@ std::string_view find_payload(std::string_view frame) {
 
 /// Parses in place what describes a message, and decodes its payload. The payload is most of a frame, and RapidJSON
 /// would look at every character of it to find that there is nothing to see: so `rest`, the frame without it, is
-/// parsed. A large one is decoded where it stands, and takes over the memory of the frame.
+/// parsed.
 enum class payload_state : std::uint8_t {
   decoded,
   bad,
@@ -219,13 +235,8 @@ payload_state read_delivery(std::string& frame, std::string& rest, json::documen
       !document.HasParseError() && document.IsObject() ? json::find_string(document, "payload") : nullptr;
     // A property may have that name: then the payload's place is another.
     const bool is_it = member != nullptr && member->GetString() == rest.data() + at;
-    if (is_it && text.size() >= worth_keeping && text.find('\\') == std::string_view::npos) {
-      const bool is_good = decode_base64_in_place(frame, at, text.size());
-      payload = std::move(frame);
-      return is_good ? payload_state::decoded : payload_state::bad;
-    }
-    if (is_it && decode_base64(text, payload))
-      return payload_state::decoded;
+    if (is_it && text.find('\\') == std::string_view::npos)
+      return take_payload(frame, text, payload) ? payload_state::decoded : payload_state::bad;
   }
   document.ParseInsitu<json::parse_flags>(frame.data());
   return payload_state::in_document;
@@ -248,6 +259,11 @@ std::optional<std::string> stand_in_for_oversized(std::string_view beginning, st
 
 caf::expected<std::variant<received_message, end_of_topic, oversized_message>> decode_delivery(std::string& frame) {
   using result = std::variant<received_message, end_of_topic, oversized_message>;
+  if (auto plain = read_plain_delivery(frame)) {
+    if (!take_payload(frame, plain->payload, plain->message.payload))
+      return without_payload(plain->message.id);
+    return result{std::move(plain->message)};
+  }
   const auto size = frame.size();
   received_message message;
   std::string rest;
@@ -266,7 +282,7 @@ caf::expected<std::variant<received_message, end_of_topic, oversized_message>> d
   const auto* payload = json::find_string(document, "payload");
   if (payload == nullptr || state == payload_state::bad
       || (state == payload_state::in_document && !decode_base64(json::view(*payload), message.payload)))
-    return violation("the message " + message.id.value + " without a payload in base64");
+    return without_payload(message.id);
   const auto* published = json::find_string(document, "publishTime");
   if (published == nullptr || !parse_instant(json::view(*published), message.publish_time))
     return violation("the message " + message.id.value + " without a time at which it was published");

@@ -1,6 +1,6 @@
 #include "libstargate/protocol/instant.hpp"
 
-#include <charconv>
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdio>
@@ -9,15 +9,16 @@ namespace stargate::protocol {
 
 namespace {
 
-template <class Integer>
-bool parse_integer(std::string_view text, Integer& value) {
-  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return failure == std::errc{} && end == text.data() + text.size();
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
 }
 
 bool parse_digits(std::string_view& text, std::size_t count, int& value) {
-  if (text.size() < count || !parse_integer(text.substr(0, count), value) || value < 0)
+  if (text.size() < count || !std::all_of(text.begin(), text.begin() + count, is_digit))
     return false;
+  value = 0;
+  for (const auto c : text.substr(0, count))
+    value = value * 10 + (c - '0');
   text.remove_prefix(count);
   return true;
 }
@@ -57,7 +58,7 @@ bool parse_instant(std::string_view text, std::chrono::system_clock::time_point&
   if (take(text, '.')) {
     int scale = 100;
     std::size_t digits = 0;
-    for (; digits < text.size() && text[digits] >= '0' && text[digits] <= '9'; ++digits, scale /= 10)
+    for (; digits < text.size() && is_digit(text[digits]); ++digits, scale /= 10)
       fraction += milliseconds{(text[digits] - '0') * scale};
     if (digits == 0)
       return false;
