@@ -1,5 +1,6 @@
 #include "libstargate/protocol/frames.hpp"
 #include "libstargate/protocol/json.hpp"
+#include "libstargate/protocol/plain_frames.hpp"
 
 #include <optional>
 #include <string>
@@ -43,6 +44,8 @@ struct key_finder : rapidjson::BaseReaderHandler<rapidjson::UTF8<>, key_finder> 
 } // namespace
 
 std::optional<std::string> key_of(const std::string& frame) {
+  if (const auto plain = read_plain_key(frame))
+    return plain->key ? std::optional{std::string{*plain->key}} : std::nullopt;
   rapidjson::StringStream text{frame.c_str()};
   rapidjson::Reader reader;
   key_finder finder;

@@ -140,47 +140,70 @@ std::optional<receipt> read_plain_receipt(std::string_view frame) {
   return answer;
 }
 
-std::optional<plain_delivery> read_plain_delivery(std::string_view frame) {
-  plain_reader in{frame};
-  std::optional<plain_delivery> read{std::in_place};
-  auto& message = read->message;
-  std::optional<std::string_view> id, published, key, event, payload;
+namespace {
+
+/// The members of a message, each as it stands in its frame.
+struct delivery_members {
+  std::optional<std::string_view> id, payload, published, key, event;
   std::optional<std::uint32_t> redelivered;
   bool has_properties = false;
-  const auto property = [&] {
-    const auto name = in.text();
-    if (!name || !in.take(':'))
-      return false;
-    const auto value = in.text();
-    if (value)
-      message.properties.emplace(*name, *value);
-    return value.has_value();
-  };
-  const bool is_plain = read_object(in, [&] {
-    if (in.take(R"("messageId":)"))
-      return once(in, id);
-    if (in.take(R"("payload":)"))
-      return !payload && (payload = in.text_without_escapes()).has_value();
-    if (in.take(R"("properties":)"))
-      return !std::exchange(has_properties, true) && read_object(in, property);
-    if (in.take(R"("publishTime":)"))
-      return once(in, published);
-    if (in.take(R"("redeliveryCount":)"))
-      return !redelivered && (redelivered = in.number()).has_value();
-    if (in.take(R"("key":)"))
-      return once(in, key);
-    return in.take(R"("eventTime":)") && once(in, event);
-  });
-  if (!is_plain || !in.is_at_end() || !id || id->empty() || !payload || !published
-      || !parse_instant(*published, message.publish_time)
-      || (event && !parse_instant(*event, message.event_time.emplace())))
+
+  /// @param property(name, value) takes each of the properties
+  template <class Property>
+  [[nodiscard]] bool read(std::string_view frame, Property property) {
+    plain_reader in{frame};
+    const auto read_property = [&] {
+      const auto name = in.text();
+      if (!name || !in.take(':'))
+        return false;
+      const auto value = in.text();
+      if (value)
+        property(*name, *value);
+      return value.has_value();
+    };
+    const auto read_member = [&] {
+      if (in.take(R"("messageId":)"))
+        return once(in, id);
+      if (in.take(R"("payload":)"))
+        return !payload && (payload = in.text_without_escapes()).has_value();
+      if (in.take(R"("properties":)"))
+        return !std::exchange(has_properties, true) && read_object(in, read_property);
+      if (in.take(R"("publishTime":)"))
+        return once(in, published);
+      if (in.take(R"("redeliveryCount":)"))
+        return !redelivered && (redelivered = in.number()).has_value();
+      if (in.take(R"("key":)"))
+        return once(in, key);
+      return in.take(R"("eventTime":)") && once(in, event);
+    };
+    return read_object(in, read_member) && in.is_at_end();
+  }
+};
+
+} // namespace
+
+std::optional<plain_delivery> read_plain_delivery(std::string_view frame) {
+  std::optional<plain_delivery> read{std::in_place};
+  auto& message = read->message;
+  delivery_members has;
+  const bool is_plain = has.read(frame, [&](auto name, auto value) { message.properties.emplace(name, value); });
+  if (!is_plain || !has.id || has.id->empty() || !has.payload || !has.published
+      || !parse_instant(*has.published, message.publish_time)
+      || (has.event && !parse_instant(*has.event, message.event_time.emplace())))
     return std::nullopt;
-  message.id.value = *id;
-  if (key)
-    message.key = *key;
-  message.redelivery_count = redelivered.value_or(0);
-  read->payload = *payload;
+  message.id.value = *has.id;
+  if (has.key)
+    message.key = *has.key;
+  message.redelivery_count = has.redelivered.value_or(0);
+  read->payload = *has.payload;
   return read;
+}
+
+std::optional<plain_key> read_plain_key(std::string_view frame) {
+  delivery_members has;
+  if (!has.read(frame, [](auto, auto) {}))
+    return std::nullopt;
+  return plain_key{has.key};
 }
 
 } // namespace stargate::protocol

@@ -24,4 +24,13 @@ struct plain_delivery {
 /// what
 [[nodiscard]] std::optional<plain_delivery> read_plain_delivery(std::string_view frame);
 
+/// The key of a message.
+struct plain_key {
+  std::optional<std::string_view> key; ///< Within the frame; nothing where the message has none.
+};
+
+/// Reads a message's key alone. @returns nothing where the frame is not of that form; of a frame that is no message,
+/// anything
+[[nodiscard]] std::optional<plain_key> read_plain_key(std::string_view frame);
+
 } // namespace stargate::protocol
