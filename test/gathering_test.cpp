@@ -19,14 +19,42 @@ namespace {
 
 using clock_type = std::chrono::steady_clock;
 
+/// Notes what it is told, and asks anew for each answer.
+class asker final : public connection::observer {
+public:
+  asker(record& r, const std::atomic<connection::link*>& by) : notes_{r}, by_{by} {}
+  void on_open() override { notes_.on_open(); }
+  void on_frames(std::vector<std::string> answers, connection::load load) override {
+    if (auto* const link = by_.load())
+      link->send(frames(answers));
+    notes_.on_frames(std::move(answers), load);
+  }
+  void on_end(connection::ended why) override { notes_.on_end(std::move(why)); }
+
+private:
+  recorder notes_;
+  const std::atomic<connection::link*>& by_;
+};
+
+struct stream_settings {
+  std::size_t asks = 0;                ///< So many ask by each connection; 0: the peer speaks unasked.
+  bool answers_each = false;           ///< As the loop is told.
+  std::chrono::microseconds pace{500}; ///< Of each peer; so that a moment, which ends with enough frames, is long.
+};
+
 /// Several peers that say something all the time, and who hears them.
 class streams {
 public:
-  explicit streams(connection::event_loop& loop, std::size_t count = 4) {
-    for (std::size_t i = 0; i < count; ++i) {
-      auto& one = all_.emplace_back(ends_);
-      one.link = loop.connect({.host = "127.0.0.1", .port = one.server.port(), .path = "/"},
-                              std::make_unique<recorder>(one.heard));
+  explicit streams(connection::event_loop& loop, const stream_settings& how = {}) {
+    for (std::size_t i = 0; i < 4; ++i) {
+      auto& one = all_.emplace_back(ends_, how);
+      one.link =
+        loop.connect({.host = "127.0.0.1", .port = one.server.port(), .path = "/", .answers_each = how.answers_each},
+                     std::make_unique<asker>(one.heard, one.asks_by));
+      if (how.asks > 0) {
+        one.asks_by = one.link.get();
+        one.link->send(stargate::test::frames(std::vector<std::string>(how.asks, "?")));
+      }
     }
     while (std::any_of(all_.begin(), all_.end(), [](auto& one) { return one.frames() < 50; }))
       std::this_thread::yield();
@@ -34,7 +62,7 @@ public:
   ~streams() {
     ends_ = true;
     for (auto& one : all_) {
-      one.link.reset();
+      one.link->close(); // it may still be asked by
       static_cast<void>(one.heard.wait([&] { return !one.heard.ends.empty(); }));
     }
   }
@@ -57,12 +85,14 @@ private:
     record heard;
     misbehaving_server server;
     std::unique_ptr<connection::link> link;
-    explicit stream(const std::atomic<bool>& ends)
-      : server{[&ends](auto& peer) {
+    std::atomic<connection::link*> asks_by{nullptr};
+    stream(const std::atomic<bool>& ends, const stream_settings& how)
+      : server{[&ends, how](auto& peer) {
           peer.accept_websocket();
-          while (!ends) {
+          while (!ends && (how.asks == 0 || peer.read_frame())) {
             peer.write_frame("x");
-            std::this_thread::sleep_for(500us); // so that a moment, which ends with enough frames, is long
+            if (how.pace.count() > 0)
+              std::this_thread::sleep_for(how.pace);
           }
         }} {}
     std::size_t frames() {
@@ -107,6 +137,46 @@ TEST_CASE("what streams by several connections is told in fewer batches, the lon
     const auto few = frames_a_batch(one);
     streams other{*late};
     was_so = frames_a_batch(other) > 3 * few;
+  }
+  CHECK(was_so);
+}
+
+TEST_CASE("answers of which many more are awaited are gathered like what comes unasked") {
+  bool was_so = false; // a machine may be too busy for peers that keep their pace
+  for (int round = 0; round < 20 && !was_so; ++round) {
+    const auto at_once = connection::event_loop::start({}, 0ms), late = connection::event_loop::start({}, 50ms);
+    const stream_settings how{.asks = 200, .answers_each = true};
+    streams one{*at_once, how};
+    const auto few = frames_a_batch(one);
+    streams other{*late, how};
+    was_so = frames_a_batch(other) > 3 * few;
+  }
+  CHECK(was_so);
+}
+
+TEST_CASE("who asks anew when he is answered is not kept waiting where little more is awaited") {
+  bool was_so = false; // a machine may be too busy
+  for (int round = 0; round < 20 && !was_so; ++round) {
+    const auto loop = connection::event_loop::start({}, 50ms);
+    {
+      record r; // of one that ends with many answers owed
+      misbehaving_server silent{[](auto& peer) {
+        peer.accept_websocket();
+        static_cast<void>(peer.read_frame());
+      }};
+      const auto l = loop->connect({.host = "127.0.0.1", .port = silent.port(), .path = "/", .answers_each = true},
+                                   std::make_unique<recorder>(r));
+      REQUIRE(r.wait([&] { return r.opened == 1; }));
+      l->send(frames(std::vector<std::string>(10'000, "?")));
+      REQUIRE(r.wait([&] { return r.ends.size() == 1; }));
+    }
+    const auto answers_in = [&](bool is_told) {
+      streams asking{*loop, {.asks = 2, .answers_each = is_told, .pace = 0us}};
+      const auto before = asking.frames();
+      std::this_thread::sleep_for(100ms);
+      return asking.frames() - before;
+    };
+    was_so = 2 * answers_in(true) > 3 * answers_in(false);
   }
   CHECK(was_so);
 }

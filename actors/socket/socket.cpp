@@ -170,6 +170,7 @@ struct socket_state {
     if (!to)
       return wait_and_connect(make_error(code_of(to.error()), place() + ": " + context_of(to.error())));
     to->memory = tree->frame_memory;
+    to->answers_each = is_producer();
     past = std::make_shared<bypass>(owner.address());
     link = tree->transport->connect(std::move(*to), std::make_unique<to_actor>(self->address(), number, past));
   }

@@ -66,6 +66,7 @@ struct event_loop::parts {
     std::optional<clock::time_point> away_since{};         ///< and may be doing something else.
     std::optional<clock::time_point> held_since{};         ///< What came is handed on later, with what comes meanwhile.
     grouped_frames group{};                                ///< Of what is to be sent.
+    std::size_t awaited = 0;                               ///< Answers, as they were counted last.
     clock::time_point wakes_at = clock::time_point::max(); ///< The first time at which it is looked at.
   };
   std::unordered_map<session*, entry> sessions;
@@ -86,6 +87,7 @@ struct event_loop::parts {
   bool stopping = false;
   clock::time_point stop_by;
   gathering gathers;
+  std::size_t awaited = 0; ///< Answers, by all sessions.
   clock::time_point sleeps_until;
   connection::load load = connection::load::idle;
   clock::duration worked{0}; ///< In the turn before this.
@@ -123,9 +125,8 @@ struct event_loop::parts {
       }
     }
     const std::lock_guard mine{turn, std::adopt_lock};
-    if (!sessions.contains(s.get()))
+    if (!take_to_send(s.get(), std::move(frames)))
       return;
-    s->send(std::move(frames));
     if (!may_wait(s.get(), how))
       act(s.get(), s->write());
     wake_for_the_rest();
@@ -439,6 +440,7 @@ struct event_loop::parts {
     const bool is_held = found->second.held_since.has_value();
     const bool is_new = !is_held && s->frames_received() == 0;
     const auto next = s->on_ready(buffer, readable || is_held, has_room, now);
+    count_awaited(found->second);
     if (is_new && s->frames_received() > 0)
       with_frames.push_back(s);
     act(s, next);
@@ -460,10 +462,11 @@ struct event_loop::parts {
   }
 
   [[nodiscard]] amount received() const {
-    amount sum;
+    amount sum{.awaited = awaited};
     for (const auto* s : with_frames) {
       sum.frames += s->frames_received();
       sum.bytes += s->bytes_received();
+      sum.answers += s->answers_received();
     }
     return sum;
   }
@@ -551,11 +554,24 @@ struct event_loop::parts {
     act(s, s->connect(tls ? &*tls : nullptr));
   }
 
-  void append(session* s, std::vector<frame> frames, const grouping& how) {
-    if (!sessions.contains(s))
-      return;
+  /// False where the session has ended.
+  bool take_to_send(session* s, std::vector<frame> frames) {
+    const auto found = sessions.find(s);
+    if (found == sessions.end())
+      return false;
     s->send(std::move(frames));
-    if (may_wait(s, how))
+    count_awaited(found->second);
+    return true;
+  }
+
+  void count_awaited(entry& e) {
+    awaited -= e.awaited;
+    e.awaited = e.owner->awaited();
+    awaited += e.awaited;
+  }
+
+  void append(session* s, std::vector<frame> frames, const grouping& how) {
+    if (!take_to_send(s, std::move(frames)) || may_wait(s, how))
       return;
     if (to_write.empty() || to_write.back() != s)
       to_write.push_back(s);
@@ -578,6 +594,7 @@ struct event_loop::parts {
     if (found == sessions.end())
       return;
     forget(found->second);
+    awaited -= found->second.awaited;
     if (const auto& guest = found->second.guest)
       guest->ring();
     gone.push_back(std::move(found->second.owner));

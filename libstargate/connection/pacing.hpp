@@ -13,14 +13,21 @@ namespace stargate::connection {
 /// What has come by connections.
 struct amount {
   std::size_t frames = 0, bytes = 0;
+  std::size_t answers = 0; ///< Of the frames: each is to one that was sent.
+  std::size_t awaited = 0; ///< Answers that are yet to come.
 
   /// So much has a wake-up of its own.
   [[nodiscard]] bool is_worth_a_wake_up() const { return bytes >= 32u << 10; }
+  /// With so many more answers, more than half of all questions will have been answered: where each is asked anew when it
+  /// is, the peer would have little to do until they are handed on.
+  [[nodiscard]] bool is_most_with(std::size_t more) const {
+    return answers > 0 && answers + 2 * std::max(answers, more) >= awaited;
+  }
 };
 
 /// How long a loop waits for more where each message comes by another connection, as from thousands of topics: as long as
-/// it takes for a hundred or so to come, while the second half of that brings at least half as many as the first. Of those
-/// who ask anew when they are answered, fewer are left to answer the longer it is, and then it becomes shorter.
+/// it takes for two hundred or so to come, while the second half of that brings at least half as many as the first, and
+/// while most of those who ask anew when they are answered still wait for the peer.
 /// @par Threads one at a time
 class moment {
 public:
@@ -33,10 +40,11 @@ public:
 
   [[nodiscard]] clock::duration half() const { return now_ / 2; }
   /// The first half is over. @return whether there is to be a second one
-  [[nodiscard]] bool goes_on(std::size_t frames_before, amount come) {
+  /// @param more is expected to come in that
+  [[nodiscard]] bool goes_on(std::size_t frames_before, amount come, std::size_t more) {
     at_half_ = come.frames;
     first_ += (less(come.frames, frames_before) - first_) / remembered;
-    if (come.frames < enough && !come.is_worth_a_wake_up())
+    if (come.frames < enough && !come.is_worth_a_wake_up() && !come.is_most_with(more))
       return true;
     become(now_ - now_ / step);
     return false;
@@ -48,9 +56,9 @@ public:
   }
 
 private:
-  static constexpr std::size_t enough = 64; // frames, by half of it: what waking costs is then a small part
-  static constexpr double remembered = 8;   // moments
-  static constexpr double as_much = 0.5;    // of what the first half brings
+  static constexpr std::size_t enough = 128; // frames, by half of it: what waking costs is then a small part
+  static constexpr double remembered = 8;    // moments
+  static constexpr double as_much = 0.5;     // of what the first half brings
   static constexpr int step = 16;
 
   static double less(std::size_t a, std::size_t b) { return a > b ? static_cast<double>(a - b) : 0; }
@@ -64,7 +72,7 @@ private:
 /// Whether what has come is handed on at once, or after a moment, with what comes meanwhile: every batch wakes threads,
 /// which costs more than the messages. That is so only while messages stream, since nobody is short of processors
 /// otherwise, and each would be late by that moment; not for the first batch after a pause, which nobody may have
-/// anything else to do than wait for; and seldom where waiting brings no more, as with one message after another's receipt.
+/// anything else to do than wait for; nor where little more is awaited; and seldom where waiting brings no more.
 /// What comes by few connections comes many at a time, and there the moment is the shortest.
 /// @par Threads one at a time
 class gathering {
@@ -80,14 +88,14 @@ public:
     turn_to(now);
     switch (stage_) {
       case stage::fresh:
-        if (!is_worth_it(now, come))
+        if (!is_worth_it(now, come) || come.is_most_with(expected_in(first_wait())))
           return {};
         at_first_ = come.frames;
         stage_ = is_of_many_ ? stage::first_half : stage::whole;
-        return is_of_many_ ? of_many_.half() : clock::duration{moment::shortest};
+        return first_wait();
       case stage::first_half:
         stage_ = stage::whole;
-        return of_many_.goes_on(at_first_, come) ? of_many_.half() : clock::duration{0};
+        return of_many_.goes_on(at_first_, come, expected_in(of_many_.half())) ? of_many_.half() : clock::duration{0};
       case stage::whole:
         in_vain_ = come.frames > at_first_ ? 0 : std::min(in_vain_ + 1, most_in_vain);
         to_skip_ = in_vain_ > 0 ? 1u << in_vain_ : 0;
@@ -122,6 +130,15 @@ private:
       return true;
     --to_skip_;
     return false;
+  }
+
+  [[nodiscard]] clock::duration first_wait() const {
+    return is_of_many_ ? of_many_.half() : clock::duration{moment::shortest};
+  }
+  /// Frames, going by those of late.
+  [[nodiscard]] std::size_t expected_in(clock::duration time) const {
+    return std::max(before_, here_) * static_cast<std::size_t>(time.count())
+           / static_cast<std::size_t>(clock::duration{window}.count());
   }
 
   void turn_to(clock::time_point now) {

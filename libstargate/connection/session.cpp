@@ -245,7 +245,9 @@ session::next session::on_no_more() {
 
 session::next session::take_frames(std::string_view bytes) {
   bytes_received_ += bytes.size();
+  const auto before = received_.size();
   const auto outcome = reader_.feed(bytes, received_, *this);
+  awaited_ -= std::min(awaited_, received_.size() - before);
   if (received_.size() >= frames_a_batch)
     flush(load::busy);
   switch (outcome) {
@@ -312,6 +314,8 @@ session::next session::on_late(clock::time_point now) {
 void session::send(std::vector<frame> frames) {
   if (has_ended() || is_asked_to_close_ || is_deaf_)
     return;
+  if (to_.answers_each)
+    awaited_ += frames.size();
   if (unsent_.empty()) {
     unsent_ = std::move(frames);
     return;

@@ -59,6 +59,10 @@ public:
   /// What has come, and is to be handed to the observer.
   [[nodiscard]] std::size_t frames_received() const { return received_.size(); }
   [[nodiscard]] std::size_t bytes_received() const { return bytes_received_; }
+  /// Those of the frames that answer one which was sent.
+  [[nodiscard]] std::size_t answers_received() const { return to_.answers_each ? received_.size() : 0; }
+  /// Frames that the peer is to answer, and has not.
+  [[nodiscard]] std::size_t awaited() const { return awaited_; }
   /// Hands what has come to the observer.
   void flush(load load);
 
@@ -145,6 +149,7 @@ private:
   bool peer_spoke_ = false;  ///< And the last failure is about that.
   std::vector<std::string> received_;
   std::size_t bytes_received_ = 0;
+  std::size_t awaited_ = 0;
   std::vector<frame> unsent_; ///< From `taken_` on.
   std::size_t taken_ = 0;
   byte_buffer out_; ///< What goes over the socket next, from `written_` on.

@@ -32,6 +32,7 @@ struct endpoint {
   std::chrono::seconds pong_timeout{5};
   std::size_t max_frame = 8u << 20; ///< A larger frame from the peer goes to `observer::on_oversized`.
   std::shared_ptr<connection::frame_memory> memory = {}; ///< For the peer's frames; may be null.
+  bool answers_each = false;                             ///< The peer answers each frame by one: it is a producer's.
 };
 
 /// Why a connection ended, or never came to be.
