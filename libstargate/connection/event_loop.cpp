@@ -1,26 +1,14 @@
 #include "libstargate/connection/event_loop.hpp"
 
-#include "libstargate/connection/pacing.hpp"
-#include "libstargate/connection/poller.hpp"
-#include "libstargate/connection/proxy.hpp"
-#include "libstargate/connection/resolver.hpp"
-#include "libstargate/connection/session.hpp"
+#include "libstargate/connection/event_loop_parts.hpp"
 
 #include <openssl/ssl.h>
 
 #include <algorithm>
-#include <atomic>
-#include <chrono>
 #include <cstdint>
-#include <functional>
-#include <limits>
-#include <mutex>
-#include <optional>
-#include <queue>
 #include <ratio>
 #include <stdexcept>
-#include <thread>
-#include <unordered_map>
+#include <utility>
 
 namespace stargate::connection {
 
@@ -28,587 +16,375 @@ namespace {
 
 using clock = session::clock;
 
-constexpr std::size_t receive_buffer = 256u << 10;
 using alarm_grid = std::chrono::duration<std::int64_t, std::ratio<1, 40>>; // those of many sessions ring together
 constexpr auto longest_sleep = std::chrono::hours{1};
 constexpr auto stop_timeout = std::chrono::seconds{1};
 constexpr std::size_t backlog_for_each_held = 4; // frames to write, for each that waits to be handed on
 constexpr auto longest_hold = std::chrono::milliseconds{10};
-constexpr std::size_t most_for_one_guest = 8; // times that a lent thread reads before the loop has to
-constexpr unsigned tries_for_a_turn = 50;
-constexpr auto most_away = std::chrono::milliseconds{10}; // who has a seat is; then the loop reads
 
 } // namespace
 
-struct event_loop::parts {
-  static thread_local const parts* running; ///< The one whose thread this is.
+bool event_loop::parts::post(std::function<void()> command) {
+  const std::lock_guard guard{mutex};
+  if (stopped)
+    return false;
+  commands.push_back(std::move(command));
+  if (sleeps.exchange(false))
+    poller.wake();
+  return true;
+}
 
-  std::optional<connection::tls> tls; ///< Empty when the loop speaks none.
-  proxy_variables proxies;
-  std::thread thread;
-  std::once_flag stop_once;
-  connection::poller poller;
-
-  /// Held by whoever does the loop's work: its thread, except while it sleeps; then, whoever sends, or has lent itself.
-  std::mutex turn;
-
-  std::mutex mutex;                            // within `turn`, where both are held
-  std::vector<std::function<void()>> commands; // guarded by mutex
-  std::atomic<bool> sleeps{false};             ///< The thread waits, and nobody has woken it.
-  bool stopped = false;                        // guarded by mutex: no command is taken any more
-
-  // Guarded by turn:
-  struct entry {
-    std::shared_ptr<session> owner;
-    int watched = -1;                                      ///< The socket that is watched for it,
-    connection::poller::interest in{};                     ///< and for what.
-    std::shared_ptr<doorbell> guest{};                     ///< Of the thread that reads it in the loop's place,
-    std::optional<clock::time_point> away_since{};         ///< and may be doing something else.
-    std::optional<clock::time_point> held_since{};         ///< What came is handed on later, with what comes meanwhile.
-    grouped_frames group{};                                ///< Of what is to be sent.
-    std::size_t awaited = 0;                               ///< Answers, as they were counted last.
-    clock::time_point wakes_at = clock::time_point::max(); ///< The first time at which it is looked at.
-  };
-  std::unordered_map<session*, entry> sessions;
-  std::vector<std::shared_ptr<session>> gone; ///< They may still be among what is ready.
-  struct alarm {
-    clock::time_point at;
-    std::weak_ptr<session> whose;
-    friend bool operator<(const alarm& a, const alarm& b) { return a.at > b.at; }
-  };
-  std::priority_queue<alarm> alarms;
-  std::vector<session*> with_frames, unfinished, to_write;
-  std::vector<session*> held;    ///< Those whose frames are handed on later, the longest first.
-  std::vector<session*> seated;  ///< Those whose guests may be away.
-  std::vector<session*> grouped; ///< Those whose frames wait for others to go with them,
-  clock::time_point next_group = clock::time_point::max(); ///< when the first of them have waited long enough,
-  clock::time_point next_ripe = clock::time_point::max();  ///< and when they have for whoever is awake anyway.
-  std::vector<char> buffer = std::vector<char>(receive_buffer);
-  bool stopping = false;
-  clock::time_point stop_by;
-  gathering gathers;
-  std::size_t awaited = 0; ///< Answers, by all sessions.
-  clock::time_point sleeps_until;
-  connection::load load = connection::load::idle;
-  clock::duration worked{0}; ///< In the turn before this.
-
-  explicit parts(std::chrono::milliseconds gather_time) : gathers{gather_time} {}
-
-  resolver names; // the last member, so the first to go: its thread posts commands
-
-  /// Runs `command` on the loop's thread. One wake-up serves all commands that are there. False when the loop has
-  /// stopped. @par Threads any thread
-  bool post(std::function<void()> command) {
+void event_loop::parts::send(const std::shared_ptr<session>& s, std::vector<frame> frames, const grouping& how) {
+  {
     const std::lock_guard guard{mutex};
     if (stopped)
-      return false;
-    commands.push_back(std::move(command));
-    if (sleeps.exchange(false))
-      poller.wake();
-    return true;
+      return;
+    if (commands.empty() && running == this) // from within an observer
+      return append(s.get(), std::move(frames), how);
+    if (!commands.empty() || running == this || !turn.try_lock()) {
+      commands.push_back(
+        [this, s, frames = std::move(frames), how]() mutable { append(s.get(), std::move(frames), how); });
+      if (sleeps.exchange(false))
+        poller.wake();
+      return;
+    }
   }
+  const std::lock_guard mine{turn, std::adopt_lock};
+  if (!take_to_send(s.get(), std::move(frames)))
+    return;
+  if (!may_wait(s.get(), how))
+    act(s.get(), s->write());
+  wake_for_the_rest();
+}
 
-  /// As `post`, for frames: where the loop's thread sleeps, they are written by this one.
-  void send(const std::shared_ptr<session>& s, std::vector<frame> frames, const grouping& how) {
+void event_loop::parts::wake_for_the_rest() {
+  const bool is_to_look = !unfinished.empty() || (!alarms.empty() && alarms.top().at < sleeps_until)
+                          || next_group < sleeps_until
+                          || (!seated.empty() && clock::now() + 2 * most_away < sleeps_until)
+                          || std::any_of(held.begin(), held.end(), [this](auto* s) { return !may_hold(s); });
+  if (is_to_look && sleeps.exchange(false))
+    poller.wake();
+}
+
+void event_loop::parts::run() {
+  running = this;
+  const std::lock_guard mine{turn};
+  std::vector<std::function<void()>> todo;
+  while (!stopping || (!sessions.empty() && clock::now() < stop_by)) {
+    const auto began = clock::now();
+    service(time_to_sleep(began));
+    gather();
+    const auto awake = clock::now();
+    load = awake - began >= worked ? load::idle : load::busy;
     {
       const std::lock_guard guard{mutex};
-      if (stopped)
-        return;
-      if (commands.empty() && running == this) // from within an observer
-        return append(s.get(), std::move(frames), how);
-      if (!commands.empty() || running == this || !turn.try_lock()) {
-        commands.push_back(
-          [this, s, frames = std::move(frames), how]() mutable { append(s.get(), std::move(frames), how); });
-        if (sleeps.exchange(false))
-          poller.wake();
-        return;
-      }
-    }
-    const std::lock_guard mine{turn, std::adopt_lock};
-    if (!take_to_send(s.get(), std::move(frames)))
-      return;
-    if (!may_wait(s.get(), how))
-      act(s.get(), s->write());
-    wake_for_the_rest();
-  }
-
-  /// At the end of a turn that was not the loop's own.
-  void wake_for_the_rest() {
-    const bool is_to_look = !unfinished.empty() || (!alarms.empty() && alarms.top().at < sleeps_until)
-                            || next_group < sleeps_until
-                            || (!seated.empty() && clock::now() + 2 * most_away < sleeps_until)
-                            || std::any_of(held.begin(), held.end(), [this](auto* s) { return !may_hold(s); });
-    if (is_to_look && sleeps.exchange(false))
-      poller.wake();
-  }
-
-  // -- guests: threads that read a connection in the loop's place, which sleeps on and does not look at it
-
-  bool admit(session* s, const std::shared_ptr<doorbell>& bell) {
-    const auto found = sessions.find(s);
-    if (stopping || found == sessions.end() || !s->was_opened())
-      return false;
-    if (found->second.guest || found->second.held_since)
-      return false;
-    found->second.guest = bell;
-    attend(s);
-    return is_guest(s, bell);
-  }
-
-  [[nodiscard]] bool is_guest(session* s, const std::shared_ptr<doorbell>& bell) const {
-    const auto found = sessions.find(s);
-    return !stopping && found != sessions.end() && found->second.guest == bell;
-  }
-
-  /// The loop, or somebody who sends, may have the turn for long: no guest waits for that.
-  static bool take_turn(std::unique_lock<std::mutex>& mine) {
-    for (unsigned i = 0; i < tries_for_a_turn; ++i) {
-      if (mine.try_lock())
-        return true;
-      std::this_thread::yield();
-    }
-    return false;
-  }
-
-  /// Reads, at most so many times, until `done`. @param mine the turn, which is not kept while there is nothing to do,
-  /// and is not had when this returns because it could not be had again
-  void read_as_guest(std::unique_lock<std::mutex>& mine, session* s, const std::shared_ptr<doorbell>& bell,
-                     std::size_t most, const std::function<bool()>& done, clock::time_point until) {
-    for (std::size_t i = 0; i < most && is_guest(s, bell) && !done(); ++i) {
-      const auto socket = s->socket(); // if it ends meanwhile, the bell rings
-      if (clock::now() >= until)
-        return;
-      mine.unlock();
-      const bool readable = bell->wait_beside(socket, until);
-      if (!take_turn(mine))
-        return;
-      if (!readable || !is_guest(s, bell))
-        continue;
-      running = this;
-      serve(s, true, false, clock::now());
-      hand_on_as_guest(s);
-      running = nullptr;
-      wake_for_the_rest();
-    }
-  }
-
-  /// As `see_off`, by the loop where this thread has not the turn.
-  void leave(const std::shared_ptr<session>& s, const std::shared_ptr<doorbell>& bell,
-             const std::unique_lock<std::mutex>& mine) {
-    if (mine)
-      see_off(s.get(), bell);
-    else
-      post([this, s, bell] { see_off(s.get(), bell); });
-  }
-
-  void see_off(session* s, const std::shared_ptr<doorbell>& bell) {
-    const auto found = sessions.find(s);
-    if (found == sessions.end() || found->second.guest != bell)
-      return;
-    std::erase(seated, s);
-    found->second.guest.reset();
-    found->second.away_since.reset();
-    attend(s);
-    wake_for_the_rest();
-  }
-
-  /// See `link::lend_thread`.
-  void take_in(const std::shared_ptr<session>& s, const std::function<bool()>& done, clock::time_point until,
-               const std::shared_ptr<doorbell>& bell) {
-    std::unique_lock mine{turn, std::try_to_lock};
-    if (!mine || !admit(s.get(), bell))
-      return;
-    read_as_guest(mine, s.get(), bell, most_for_one_guest, done, until);
-    leave(s, bell, mine);
-  }
-
-  /// See `link::take_seat`.
-  bool give_seat(session* s, const std::shared_ptr<doorbell>& bell) {
-    const std::unique_lock mine{turn, std::try_to_lock};
-    if (!mine || !admit(s, bell))
-      return false;
-    is_away(s);
-    return true;
-  }
-
-  /// See `seat::wait`.
-  bool wait_on_seat(session* s, const std::shared_ptr<doorbell>& bell, const std::function<bool()>& done,
-                    clock::time_point until) {
-    std::unique_lock mine{turn, std::defer_lock};
-    if (!take_turn(mine) || !is_guest(s, bell))
-      return false;
-    sessions.at(s).away_since.reset();
-    read_as_guest(mine, s, bell, std::numeric_limits<std::size_t>::max(), done, until);
-    if (!mine)
-      return false;
-    if (!is_guest(s, bell)) {
-      see_off(s, bell); // while the loop stops
-      return false;
-    }
-    is_away(s);
-    return true;
-  }
-
-  /// From now on, a while.
-  void is_away(session* s) {
-    sessions.at(s).away_since = clock::now();
-    if (std::find(seated.begin(), seated.end(), s) == seated.end())
-      seated.push_back(s);
-    wake_for_the_rest();
-  }
-
-  void leave_seat(const std::shared_ptr<session>& s, const std::shared_ptr<doorbell>& bell) {
-    std::unique_lock mine{turn, std::defer_lock};
-    static_cast<void>(take_turn(mine));
-    leave(s, bell, mine);
-  }
-
-  /// The loop reads again what whoever stays away would have read.
-  void take_seats_back() {
-    if (seated.empty())
-      return;
-    const auto since = clock::now() - most_away;
-    for (auto* s : std::vector{seated})
-      if (const auto& e = sessions.at(s); e.away_since && *e.away_since <= since)
-        see_off(s, std::shared_ptr{e.guest});
-  }
-
-  void run() {
-    running = this;
-    const std::lock_guard mine{turn};
-    std::vector<std::function<void()>> todo;
-    while (!stopping || (!sessions.empty() && clock::now() < stop_by)) {
-      const auto began = clock::now();
-      service(time_to_sleep(began));
-      gather();
-      const auto awake = clock::now();
-      load = awake - began >= worked ? load::idle : load::busy;
-      {
-        const std::lock_guard guard{mutex};
-        todo.swap(commands);
-      }
-      for (auto& command : todo)
-        command();
-      todo.clear();
-      write();
-      write_groups();
-      release_held();
-      hand_on();
-      ring();
-      take_seats_back();
-      gone.clear();
-      worked = clock::now() - awake;
-    }
-    {
-      const std::lock_guard guard{mutex};
-      stopped = true;
       todo.swap(commands);
     }
-    for (auto& command : todo) // connections that were still asked for have an end, too
+    for (auto& command : todo)
       command();
-    while (!sessions.empty())
-      finish(sessions.begin()->first, {end::closed, 0, "the event loop stopped"});
+    todo.clear();
+    write();
+    write_groups();
+    release_held();
+    hand_on();
+    ring();
+    take_seats_back();
+    gone.clear();
+    worked = clock::now() - awake;
   }
+  {
+    const std::lock_guard guard{mutex};
+    stopped = true;
+    todo.swap(commands);
+  }
+  for (auto& command : todo) // connections that were still asked for have an end, too
+    command();
+  while (!sessions.empty())
+    finish(sessions.begin()->first, {end::closed, 0, "the event loop stopped"});
+}
 
-  /// Has observers take what came, and writes what they send in answer. A guest hears of what the loop reads, which may
-  /// have been awake already when it came.
-  void hand_on() {
-    for (auto* s : std::exchange(with_frames, {})) {
-      if (may_hold(s)) {
-        hold(s);
-        continue;
-      }
-      s->flush(load);
-      if (const auto found = sessions.find(s); found != sessions.end() && found->second.guest)
-        found->second.guest->ring();
+void event_loop::parts::hand_on() {
+  for (auto* s : std::exchange(with_frames, {})) {
+    if (may_hold(s)) {
+      hold(s);
+      continue;
     }
-    write();
+    s->flush(load);
+    if (const auto found = sessions.find(s); found != sessions.end() && found->second.guest)
+      found->second.guest->ring();
   }
+  write();
+}
 
-  /// What came by the guest's own connection: the loop may be gathering that of others.
-  void hand_on_as_guest(session* s) {
-    std::erase(with_frames, s);
-    s->flush(load::idle);
-    write();
-  }
+void event_loop::parts::hand_on_as_guest(session* s) {
+  std::erase(with_frames, s);
+  s->flush(load::idle);
+  write();
+}
 
-  /// A peer that takes less than there is to say is not kept waiting by whoever hears later what it says: that wakes
-  /// threads once for many frames. Receipts of large messages come one by one, and there are more messages to write.
-  [[nodiscard]] bool may_hold(session* s) const {
-    return !stopping && s->frames_received() * backlog_for_each_held <= s->backlog()
-           && !amount{s->frames_received(), s->bytes_received()}.is_worth_a_wake_up() && !sessions.at(s).guest;
-  }
+bool event_loop::parts::may_hold(session* s) const {
+  return !stopping && s->frames_received() * backlog_for_each_held <= s->backlog()
+         && !amount{s->frames_received(), s->bytes_received()}.is_worth_a_wake_up() && !sessions.at(s).guest;
+}
 
-  /// Until `release_held` finds that it may not be held any more. It is not even read, except when it has room.
-  void hold(session* s) {
-    sessions.at(s).held_since = clock::now();
-    held.push_back(s);
+void event_loop::parts::hold(session* s) {
+  sessions.at(s).held_since = clock::now();
+  held.push_back(s);
+  attend(s);
+}
+
+void event_loop::parts::release_held() {
+  if (held.empty())
+    return;
+  const auto since = clock::now() - longest_hold;
+  for (auto* s : std::exchange(held, {})) {
+    auto& from = sessions.at(s).held_since;
+    if (*from > since && may_hold(s)) {
+      held.push_back(s);
+      continue;
+    }
+    from.reset();
+    s->flush(load);
     attend(s);
   }
+}
 
-  void release_held() {
-    if (held.empty())
-      return;
-    const auto since = clock::now() - longest_hold;
-    for (auto* s : std::exchange(held, {})) {
-      auto& from = sessions.at(s).held_since;
-      if (*from > since && may_hold(s)) {
-        held.push_back(s);
-        continue;
-      }
-      from.reset();
-      s->flush(load);
-      attend(s);
-    }
-  }
-
-  void write() {
-    for (auto* s : std::exchange(to_write, {}))
-      if (sessions.contains(s))
-        act(s, s->write());
-  }
-
-  /// Whether what is unsent, and may wait for more of its kind, does.
-  bool may_wait(session* s, const grouping& how) {
-    if (how.time.count() == 0 || s->unsent() >= how.most || stopping)
-      return false;
-    auto& group = sessions.at(s).group;
-    const bool waits_already = group.due() != clock::time_point::max();
-    if (!group.may_wait(clock::now(), how.time))
-      return false;
-    if (!waits_already)
-      grouped.push_back(s);
-    next_group = std::min(next_group, group.due());
-    next_ripe = std::min(next_ripe, group.ripe());
-    return true;
-  }
-
-  void write_groups() {
-    const auto now = clock::now();
-    if (now < next_ripe)
-      return;
-    next_group = next_ripe = clock::time_point::max();
-    for (auto* s : std::exchange(grouped, {})) {
-      auto& group = sessions.at(s).group;
-      if (group.ripe() > now) {
-        next_group = std::min(next_group, group.due());
-        next_ripe = std::min(next_ripe, group.ripe());
-        grouped.push_back(s);
-        continue;
-      }
-      group.sent();
-      act(s, s->write());
-    }
-  }
-
-  /// Until the next alarm, or not at all when there is something to do already.
-  std::chrono::nanoseconds time_to_sleep(clock::time_point now) {
-    const std::lock_guard guard{mutex};
-    if (!commands.empty() || !unfinished.empty())
-      return {};
-    sleeps = true;
-    sleeps_until = std::min(alarms.empty() ? clock::time_point::max() : alarms.top().at, now + longest_sleep);
-    if (stopping)
-      sleeps_until = std::min(sleeps_until, stop_by);
-    sleeps_until = std::min(sleeps_until, next_group);
-    if (!seated.empty())
-      sleeps_until = std::min(sleeps_until, now + most_away);
-    if (!held.empty())
-      sleeps_until = std::min(sleeps_until, *sessions.at(held.front()).held_since + longest_hold);
-    return std::max(sleeps_until - now, clock::duration{0});
-  }
-
-  /// Waits, and serves what is ready.
-  void service(std::chrono::nanoseconds at_most) {
-    if (at_most.count() > 0)
-      turn.unlock();
-    const auto ready = poller.wait(at_most);
-    sleeps = false; // from here on, commands are seen without being told of
-    if (at_most.count() > 0)
-      turn.lock();
-    const auto now = clock::now();
-    for (auto* s : std::exchange(unfinished, {}))
-      serve(s, true, false, now);
-    for (const auto& [who, readable, has_room] : ready)
-      serve(static_cast<session*>(who), readable, has_room, now);
-  }
-
-  void serve(session* s, bool readable, bool has_room, clock::time_point now) {
-    const auto found = sessions.find(s);
-    if (found == sessions.end())
-      return;
-    const bool is_held = found->second.held_since.has_value();
-    const bool is_new = !is_held && s->frames_received() == 0;
-    const auto next = s->on_ready(buffer, readable || is_held, has_room, now);
-    count_awaited(found->second);
-    if (is_new && s->frames_received() > 0)
-      with_frames.push_back(s);
-    act(s, next);
-  }
-
-  /// Looks again after a moment, or more, where that pays.
-  void gather() {
-    if (with_frames.empty() || stopping)
-      return;
-    auto all = received();
-    for (auto wait = gathers.wait(clock::now(), all); wait.count() > 0; wait = gathers.wait(clock::now(), all)) {
-      turn.unlock(); // whoever sends, or reads for itself, need not wait for that
-      std::this_thread::sleep_for(wait);
-      turn.lock();
-      service({});
-      all = received();
-    }
-    gathers.handed_on(clock::now(), all.frames, with_frames.size());
-  }
-
-  [[nodiscard]] amount received() const {
-    amount sum{.awaited = awaited};
-    for (const auto* s : with_frames) {
-      sum.frames += s->frames_received();
-      sum.bytes += s->bytes_received();
-      sum.answers += s->answers_received();
-    }
-    return sum;
-  }
-
-  // -- the life of a session
-
-  /// Does what a session asks for, and sees that it is looked at again.
-  void act(session* s, session::next next) {
-    switch (next) {
-      case session::next::wait: return attend(s);
-      case session::next::go_on: unfinished.push_back(s); return attend(s);
-      case session::next::reattempt: return connect(s);
-      case session::next::finish: return finish(s);
-    }
-  }
-
-  void attend(session* s) {
-    auto& e = sessions.at(s);
-    const auto socket = s->socket();
-    const connection::poller::interest in{.input = !e.guest && !e.held_since, .room = s->wants_room()};
-    if (socket >= 0 && (socket != e.watched || in != e.in)) {
-      if (!(socket != e.watched ? poller.watch(socket, s, in) : poller.change(socket, s, in)))
-        return finish(s, {end::unreachable, 0, "the system watches no more sockets (epoll's max_user_watches)"});
-      e.watched = socket;
-      e.in = in;
-    }
-    set_alarm(s, e);
-  }
-
-  void forget(entry& e) {
-    if (const auto socket = std::exchange(e.watched, -1); socket >= 0)
-      poller.forget(socket);
-  }
-
-  void set_alarm(const session* s, entry& e) {
-    const auto at = s->late_at() == clock::time_point::max()
-                      ? s->late_at()
-                      : clock::time_point{std::chrono::ceil<alarm_grid>(s->late_at().time_since_epoch())};
-    if (at >= e.wakes_at)
-      return; // it is looked at before that
-    e.wakes_at = at;
-    alarms.push({e.wakes_at, e.owner});
-  }
-
-  /// Looks at those whose time has come, or had come when they were put there.
-  void ring() {
-    const auto now = clock::now();
-    while (!alarms.empty() && alarms.top().at <= now) {
-      const auto due = alarms.top();
-      alarms.pop();
-      const auto s = due.whose.lock();
-      const auto found = sessions.find(s.get());
-      if (!s || found == sessions.end() || found->second.wakes_at != due.at)
-        continue;
-      found->second.wakes_at = clock::time_point::max();
-      act(s.get(), s->late_at() <= now ? s->on_late(now) : session::next::wait);
-    }
-  }
-
-  void begin(const std::shared_ptr<session>& s) {
-    if (stopping || s->has_ended())
-      return s->end();
-    sessions.emplace(s.get(), entry{s});
-    const auto choice = choose_proxy(proxies, tls.has_value(), s->to().host);
-    if (!choice.wrong.empty())
-      return finish(s.get(), {end::unsendable, 0, choice.wrong});
-    s->begin(clock::now(), choice.through);
-    attend(s.get());
-    names.resolve(choice.through ? choice.through->host : s->to().host, [this, s](std::vector<std::string> addresses,
-                                                                                  const std::string& failure) {
-      post([this, s, addresses, failure] {
-        if (s->has_ended())
-          return;
-        if (addresses.empty())
-          return finish(s.get(), {end::unresolved, 0,
-                                  s->through() ? "that of the proxy " + s->through()->host + ": " + failure : failure});
-        s->set_addresses(addresses);
-        connect(s.get());
-      });
-    });
-  }
-
-  void connect(session* s) {
-    forget(sessions.at(s));
-    act(s, s->connect(tls ? &*tls : nullptr));
-  }
-
-  /// False where the session has ended.
-  bool take_to_send(session* s, std::vector<frame> frames) {
-    const auto found = sessions.find(s);
-    if (found == sessions.end())
-      return false;
-    s->send(std::move(frames));
-    count_awaited(found->second);
-    return true;
-  }
-
-  void count_awaited(entry& e) {
-    awaited -= e.awaited;
-    e.awaited = e.owner->awaited();
-    awaited += e.awaited;
-  }
-
-  void append(session* s, std::vector<frame> frames, const grouping& how) {
-    if (!take_to_send(s, std::move(frames)) || may_wait(s, how))
-      return;
-    if (to_write.empty() || to_write.back() != s)
-      to_write.push_back(s);
-  }
-
-  void close(session* s) {
-    const auto next = s->begin_close(clock::now());
+void event_loop::parts::write() {
+  for (auto* s : std::exchange(to_write, {}))
     if (sessions.contains(s))
-      act(s, next);
-  }
+      act(s, s->write());
+}
 
-  void finish(session* s, ended why) {
-    static_cast<void>(s->fail(std::move(why)));
-    finish(s);
-  }
+bool event_loop::parts::may_wait(session* s, const grouping& how) {
+  if (how.time.count() == 0 || s->unsent() >= how.most || stopping)
+    return false;
+  auto& group = sessions.at(s).group;
+  const bool waits_already = group.due() != clock::time_point::max();
+  if (!group.may_wait(clock::now(), how.time))
+    return false;
+  if (!waits_already)
+    grouped.push_back(s);
+  next_group = std::min(next_group, group.due());
+  next_ripe = std::min(next_ripe, group.ripe());
+  return true;
+}
 
-  /// The one place where a session ends.
-  void finish(session* s) {
-    const auto found = sessions.find(s);
-    if (found == sessions.end())
-      return;
-    forget(found->second);
-    awaited -= found->second.awaited;
-    if (const auto& guest = found->second.guest)
-      guest->ring();
-    gone.push_back(std::move(found->second.owner));
-    sessions.erase(found);
-    std::erase(with_frames, s);
-    std::erase(unfinished, s);
-    std::erase(seated, s);
-    std::erase(held, s);
-    std::erase(grouped, s);
-    s->end();
+void event_loop::parts::write_groups() {
+  const auto now = clock::now();
+  if (now < next_ripe)
+    return;
+  next_group = next_ripe = clock::time_point::max();
+  for (auto* s : std::exchange(grouped, {})) {
+    auto& group = sessions.at(s).group;
+    if (group.ripe() > now) {
+      next_group = std::min(next_group, group.due());
+      next_ripe = std::min(next_ripe, group.ripe());
+      grouped.push_back(s);
+      continue;
+    }
+    group.sent();
+    act(s, s->write());
   }
-};
+}
 
-thread_local const event_loop::parts* event_loop::parts::running = nullptr;
+std::chrono::nanoseconds event_loop::parts::time_to_sleep(clock::time_point now) {
+  const std::lock_guard guard{mutex};
+  if (!commands.empty() || !unfinished.empty())
+    return {};
+  sleeps = true;
+  sleeps_until = std::min(alarms.empty() ? clock::time_point::max() : alarms.top().at, now + longest_sleep);
+  if (stopping)
+    sleeps_until = std::min(sleeps_until, stop_by);
+  sleeps_until = std::min(sleeps_until, next_group);
+  if (!seated.empty())
+    sleeps_until = std::min(sleeps_until, now + most_away);
+  if (!held.empty())
+    sleeps_until = std::min(sleeps_until, *sessions.at(held.front()).held_since + longest_hold);
+  return std::max(sleeps_until - now, clock::duration{0});
+}
+
+void event_loop::parts::service(std::chrono::nanoseconds at_most) {
+  if (at_most.count() > 0)
+    turn.unlock();
+  const auto ready = poller.wait(at_most);
+  sleeps = false; // from here on, commands are seen without being told of
+  if (at_most.count() > 0)
+    turn.lock();
+  const auto now = clock::now();
+  for (auto* s : std::exchange(unfinished, {}))
+    serve(s, true, false, now);
+  for (const auto& [who, readable, has_room] : ready)
+    serve(static_cast<session*>(who), readable, has_room, now);
+}
+
+void event_loop::parts::serve(session* s, bool readable, bool has_room, clock::time_point now) {
+  const auto found = sessions.find(s);
+  if (found == sessions.end())
+    return;
+  const bool is_held = found->second.held_since.has_value();
+  const bool is_new = !is_held && s->frames_received() == 0;
+  const auto next = s->on_ready(buffer, readable || is_held, has_room, now);
+  count_awaited(found->second);
+  if (is_new && s->frames_received() > 0)
+    with_frames.push_back(s);
+  act(s, next);
+}
+
+void event_loop::parts::gather() {
+  if (with_frames.empty() || stopping)
+    return;
+  auto all = received();
+  for (auto wait = gathers.wait(clock::now(), all); wait.count() > 0; wait = gathers.wait(clock::now(), all)) {
+    turn.unlock(); // whoever sends, or reads for itself, need not wait for that
+    std::this_thread::sleep_for(wait);
+    turn.lock();
+    service({});
+    all = received();
+  }
+  gathers.handed_on(clock::now(), all.frames, with_frames.size());
+}
+
+amount event_loop::parts::received() const {
+  amount sum{.awaited = awaited};
+  for (const auto* s : with_frames) {
+    sum.frames += s->frames_received();
+    sum.bytes += s->bytes_received();
+    sum.answers += s->answers_received();
+  }
+  return sum;
+}
+
+void event_loop::parts::act(session* s, session::next next) {
+  switch (next) {
+    case session::next::wait: return attend(s);
+    case session::next::go_on: unfinished.push_back(s); return attend(s);
+    case session::next::reattempt: return connect(s);
+    case session::next::finish: return finish(s);
+  }
+}
+
+void event_loop::parts::attend(session* s) {
+  auto& e = sessions.at(s);
+  const auto socket = s->socket();
+  const connection::poller::interest in{.input = !e.guest && !e.held_since, .room = s->wants_room()};
+  if (socket >= 0 && (socket != e.watched || in != e.in)) {
+    if (!(socket != e.watched ? poller.watch(socket, s, in) : poller.change(socket, s, in)))
+      return finish(s, {end::unreachable, 0, "the system watches no more sockets (epoll's max_user_watches)"});
+    e.watched = socket;
+    e.in = in;
+  }
+  set_alarm(s, e);
+}
+
+void event_loop::parts::forget(entry& e) {
+  if (const auto socket = std::exchange(e.watched, -1); socket >= 0)
+    poller.forget(socket);
+}
+
+void event_loop::parts::set_alarm(const session* s, entry& e) {
+  const auto at = s->late_at() == clock::time_point::max()
+                    ? s->late_at()
+                    : clock::time_point{std::chrono::ceil<alarm_grid>(s->late_at().time_since_epoch())};
+  if (at >= e.wakes_at)
+    return; // it is looked at before that
+  e.wakes_at = at;
+  alarms.push({e.wakes_at, e.owner});
+}
+
+void event_loop::parts::ring() {
+  const auto now = clock::now();
+  while (!alarms.empty() && alarms.top().at <= now) {
+    const auto due = alarms.top();
+    alarms.pop();
+    const auto s = due.whose.lock();
+    const auto found = sessions.find(s.get());
+    if (!s || found == sessions.end() || found->second.wakes_at != due.at)
+      continue;
+    found->second.wakes_at = clock::time_point::max();
+    act(s.get(), s->late_at() <= now ? s->on_late(now) : session::next::wait);
+  }
+}
+
+void event_loop::parts::begin(const std::shared_ptr<session>& s) {
+  if (stopping || s->has_ended())
+    return s->end();
+  sessions.emplace(s.get(), entry{s});
+  const auto choice = choose_proxy(proxies, tls.has_value(), s->to().host);
+  if (!choice.wrong.empty())
+    return finish(s.get(), {end::unsendable, 0, choice.wrong});
+  s->begin(clock::now(), choice.through);
+  attend(s.get());
+  names.resolve(choice.through ? choice.through->host : s->to().host, [this, s](std::vector<std::string> addresses,
+                                                                                const std::string& failure) {
+    post([this, s, addresses, failure] {
+      if (s->has_ended())
+        return;
+      if (addresses.empty())
+        return finish(s.get(), {end::unresolved, 0,
+                                s->through() ? "that of the proxy " + s->through()->host + ": " + failure : failure});
+      s->set_addresses(addresses);
+      connect(s.get());
+    });
+  });
+}
+
+void event_loop::parts::connect(session* s) {
+  forget(sessions.at(s));
+  act(s, s->connect(tls ? &*tls : nullptr));
+}
+
+bool event_loop::parts::take_to_send(session* s, std::vector<frame> frames) {
+  const auto found = sessions.find(s);
+  if (found == sessions.end())
+    return false;
+  s->send(std::move(frames));
+  count_awaited(found->second);
+  return true;
+}
+
+void event_loop::parts::count_awaited(entry& e) {
+  awaited -= e.awaited;
+  e.awaited = e.owner->awaited();
+  awaited += e.awaited;
+}
+
+void event_loop::parts::append(session* s, std::vector<frame> frames, const grouping& how) {
+  if (!take_to_send(s, std::move(frames)) || may_wait(s, how))
+    return;
+  if (to_write.empty() || to_write.back() != s)
+    to_write.push_back(s);
+}
+
+void event_loop::parts::close(session* s) {
+  const auto next = s->begin_close(clock::now());
+  if (sessions.contains(s))
+    act(s, next);
+}
+
+void event_loop::parts::finish(session* s, ended why) {
+  static_cast<void>(s->fail(std::move(why)));
+  finish(s);
+}
+
+void event_loop::parts::finish(session* s) {
+  const auto found = sessions.find(s);
+  if (found == sessions.end())
+    return;
+  forget(found->second);
+  awaited -= found->second.awaited;
+  if (const auto& guest = found->second.guest)
+    guest->ring();
+  gone.push_back(std::move(found->second.owner));
+  sessions.erase(found);
+  std::erase(with_frames, s);
+  std::erase(unfinished, s);
+  std::erase(seated, s);
+  std::erase(held, s);
+  std::erase(grouped, s);
+  s->end();
+}
+
+constinit thread_local const event_loop::parts* event_loop::parts::running = nullptr;
 
 event_loop::event_loop(std::chrono::milliseconds gather_time) : parts_{std::make_unique<parts>(gather_time)} {}
 
@@ -650,27 +426,6 @@ void event_loop::stop() {
 
 namespace {
 
-class session_seat final : public seat {
-public:
-  session_seat(std::shared_ptr<event_loop> loop, event_loop::parts& parts, std::shared_ptr<session> session,
-               std::shared_ptr<doorbell> bell)
-    : loop_{std::move(loop)},
-      parts_{parts},
-      session_{std::move(session)},
-      bell_{std::move(bell)} {}
-  ~session_seat() override { parts_.leave_seat(session_, bell_); }
-
-  bool wait(const std::function<bool()>& done, clock::time_point until) override {
-    return parts_.wait_on_seat(session_.get(), bell_, done, until);
-  }
-
-private:
-  const std::shared_ptr<event_loop> loop_; // keeps the parts
-  event_loop::parts& parts_;
-  const std::shared_ptr<session> session_;
-  const std::shared_ptr<doorbell> bell_;
-};
-
 class session_link final : public link {
 public:
   session_link(std::shared_ptr<event_loop> loop, event_loop::parts& parts, std::shared_ptr<session> session)
@@ -689,9 +444,7 @@ public:
       parts_.take_in(session_, done, until, bell);
   }
   std::unique_ptr<seat> take_seat(const std::shared_ptr<doorbell>& bell) override {
-    if (event_loop::parts::running != nullptr || !parts_.give_seat(session_.get(), bell))
-      return nullptr;
-    return std::make_unique<session_seat>(loop_, parts_, session_, bell);
+    return parts_.take_seat(loop_, session_, bell);
   }
   void close() override {
     parts_.post([&p = parts_, s = session_] { p.close(s.get()); });
