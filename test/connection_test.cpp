@@ -124,7 +124,9 @@ TEST_CASE_METHOD(fixture, "a connection gives the memory of a large frame back w
     }
   }};
   constexpr std::size_t size = 34u << 20; // what is larger than 32 MiB, malloc has of the system by itself
-  const auto l = connect(to(server.port()));
+  auto patient = to(server.port());
+  patient.ping_interval = 60s; // this peer answers no ping
+  const auto l = connect(patient);
   const auto taken = [] { return ::mallinfo2().hblkhd; };
   const auto before = taken();
   l->send(frames({std::string(size, 'x')}));
@@ -262,14 +264,37 @@ TEST_CASE_METHOD(fixture, "a peer whose handshake has headers without end is giv
   CHECK(r.opened == 0);
 }
 
-TEST_CASE_METHOD(fixture, "a peer that leaves pings unanswered is a lost connection") {
-  misbehaving_server server{[](auto& peer) {
+TEST_CASE_METHOD(fixture, "a peer that leaves pings unanswered is a lost connection, whatever it has been sent") {
+  const std::size_t sent = GENERATE(0u, 30u << 20);
+  std::promise<void> over;
+  misbehaving_server server{[&over](auto& peer) {
     peer.accept_websocket();
-    peer.wait_for_close(); // reads nothing
+    over.get_future().wait_for(10s); // reads nothing
   }};
   const auto l = connect(to(server.port()));
   REQUIRE(r.wait([&] { return r.opened == 1; }));
-  CHECK(end().how == connection::end::lost);
+  if (sent > 0)
+    l->send(frames({std::string(sent, 'x')}));
+  const auto why = end();
+  over.set_value();
+  CHECK(why.how == connection::end::lost);
+}
+
+TEST_CASE_METHOD(fixture,
+                 "a peer that takes long for what it is sent is not lost because a ping has to wait behind that") {
+  misbehaving_server server{[](auto& peer) {
+    peer.accept_websocket();
+    peer.read_slowly(2ms);
+    while (auto text = peer.read_frame())
+      peer.write_frame(std::to_string(text->size()));
+  }};
+  const auto l = connect(to(server.port()));
+  REQUIRE(r.wait([&] { return r.opened == 1; }));
+  constexpr std::size_t size = 8u << 20; // 4 s; after 2 s of silence it would be lost
+  l->send(frames({std::string(size, 'x')}));
+  REQUIRE(r.wait([&] { return !r.frames.empty() || !r.ends.empty(); }, 60s));
+  REQUIRE(r.ends.empty());
+  CHECK(r.frames.front() == std::to_string(size));
 }
 
 TEST_CASE_METHOD(fixture, "the status of a handshake that is refused is told") {

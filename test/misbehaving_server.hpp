@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -124,6 +125,13 @@ public:
     }
     int close_code() const { return close_code_; }
 
+    /// From here on it reads a buffer of 4 KiB in so long, and its system keeps little for it.
+    void read_slowly(std::chrono::microseconds pace) {
+      const int little = 32u << 10;
+      ::setsockopt(fd_, SOL_SOCKET, SO_RCVBUF, &little, sizeof little);
+      pace_ = pace;
+    }
+
     /// Whether nothing comes for so long.
     bool is_quiet(int milliseconds) {
       pollfd p{fd_, POLLIN, 0};
@@ -155,6 +163,8 @@ public:
         pollfd p{fd_, POLLIN, 0};
         if (::poll(&p, 1, 10'000) <= 0)
           return std::nullopt;
+        if (pace_.count() > 0)
+          std::this_thread::sleep_for(pace_);
         const auto n = ::recv(fd_, buffer_, sizeof buffer_, 0);
         if (n <= 0)
           return std::nullopt;
@@ -169,6 +179,7 @@ public:
     std::size_t at_ = 0;
     std::size_t buffered_ = 0;
     int close_code_ = 0;
+    std::chrono::microseconds pace_{0};
   };
 
   explicit misbehaving_server(std::function<void(peer&)> conduct) : listener_{::socket(AF_INET, SOCK_STREAM, 0)} {

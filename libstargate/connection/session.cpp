@@ -301,10 +301,15 @@ session::next session::on_late(clock::time_point now) {
     late_at_ = heard_at_ + to_.ping_interval;
     return next::wait;
   }
-  if (is_pinged_)
+  const auto took = stream_.taken();
+  const bool is_in_line = written_ < out_.size() || stream_.untaken() > 0;
+  if (is_pinged_ && !(ping_is_in_line_ && took > peer_took_))
     return over({end::lost, 0, "a ping went unanswered"});
-  is_pinged_ = true;
+  peer_took_ = took;
+  ping_is_in_line_ = is_in_line;
   late_at_ = now + to_.pong_timeout;
+  if (std::exchange(is_pinged_, true))
+    return next::wait; // a peer that takes what stands before the ping, however slowly, is there
   append_masked_frame(out_, {}, opcode::ping);
   return write();
 }

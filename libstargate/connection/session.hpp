@@ -158,6 +158,8 @@ private:
   clock::time_point connect_by_ = clock::time_point::max();
   clock::time_point heard_at_;
   bool is_pinged_ = false;
+  bool ping_is_in_line_ = false; ///< Something was before it that the peer had not taken,
+  std::uint64_t peer_took_ = 0;  ///< and so many bytes the peer had.
   bool is_asked_to_close_ = false;
   bool is_deaf_ = false; ///< The peer takes nothing more, but may have said something before.
   bool wants_room_ = false;

@@ -3,9 +3,11 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
+#include <linux/sockios.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -33,6 +35,7 @@ int size_for_openssl(std::size_t size) {
 stream::stream(stream&& other) noexcept
   : socket_{std::exchange(other.socket_, -1)},
     secure_{std::move(other.secure_)},
+    written_{other.written_},
     is_broken_{other.is_broken_},
     problem_{std::move(other.problem_)},
     is_about_trust_{other.is_about_trust_} {}
@@ -41,6 +44,7 @@ stream& stream::operator=(stream&& other) noexcept {
   stream moved{std::move(other)};
   std::swap(socket_, moved.socket_);
   std::swap(secure_, moved.secure_);
+  std::swap(written_, moved.written_);
   std::swap(is_broken_, moved.is_broken_);
   std::swap(problem_, moved.problem_);
   std::swap(is_about_trust_, moved.is_about_trust_);
@@ -133,12 +137,23 @@ stream::result stream::write(const void* from, std::size_t size) {
     ERR_clear_error();
     errno = 0;
     const int n = SSL_write(secure_.get(), from, size_for_openssl(size));
+    written_ += static_cast<std::uint64_t>(std::max(n, 0));
     return n > 0 ? result{outcome::done, static_cast<std::size_t>(n)} : result{after_tls(n)};
   }
   const auto n = ::send(socket_, from, size, MSG_NOSIGNAL);
+  written_ += static_cast<std::uint64_t>(std::max<ssize_t>(n, 0));
   if (n >= 0)
     return {static_cast<std::size_t>(n) < size ? outcome::wants_room : outcome::done, static_cast<std::size_t>(n)};
   return {is_for_later(errno) ? outcome::wants_room : failed_with(errno)};
+}
+
+std::uint64_t stream::untaken() const {
+  int bytes = 0;
+  return ::ioctl(socket_, SIOCOUTQ, &bytes) == 0 && bytes > 0 ? static_cast<std::uint64_t>(bytes) : 0;
+}
+
+std::uint64_t stream::taken() const {
+  return written_ - std::min(written_, untaken());
 }
 
 void stream::close() {

@@ -43,6 +43,10 @@ public:
   [[nodiscard]] result write(const void* from, std::size_t size);
   /// Whether something waits that the socket no longer shows. It is gone when `read` wants input.
   [[nodiscard]] bool may_have_more() const { return secure_ != nullptr; }
+  /// How many bytes the peer's system has not acknowledged yet, of those that were written.
+  [[nodiscard]] std::uint64_t untaken() const;
+  /// How many it has, in all; where there is TLS, about as many.
+  [[nodiscard]] std::uint64_t taken() const;
   /// Says goodbye and closes.
   void close();
 
@@ -57,6 +61,7 @@ private:
 
   int socket_ = -1;
   tls_connection secure_;
+  std::uint64_t written_ = 0; ///< Bytes.
   bool is_broken_ = false;
   std::string problem_;
   bool is_about_trust_ = false;

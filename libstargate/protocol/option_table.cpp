@@ -153,7 +153,8 @@ std::span<const option_row<options>> rows() {
       .between(milliseconds{1}, day),
     o::option("ping_interval", &options::ping_interval, "A ping is sent when nothing was heard for so long.")
       .between(seconds{1}, seconds{250}, "1s to 250s; the broker closes after 300 s of silence, proxies after 30"),
-    o::option("pong_timeout", &options::pong_timeout, "A ping unanswered for so long is a lost connection.")
+    o::option("pong_timeout", &options::pong_timeout,
+              "A ping unanswered for so long is a lost connection, unless the peer still takes what stands before it.")
       .between(seconds{1}, seconds{250}),
     o::option("backoff", &options::backoff,
               "The wait before a reconnect doubles from first to most, less up to a half at random; a connection that "
