@@ -257,8 +257,9 @@ struct options {
   token_source token = {};                                 ///< Unset: none is sent.
   std::chrono::milliseconds connect_timeout{10'000};       ///< Bounds one attempt to connect, the handshake included.
   std::chrono::seconds ping_interval{10};                  ///< A ping is sent when nothing was heard for so long.
-  std::chrono::seconds pong_timeout{5};                    ///< A ping unanswered for so long is a lost connection.
-  backoff_options backoff = {};                            ///< Between attempts to connect.
+  /// A ping unanswered for so long is a lost connection, unless the peer still takes what stands before it.
+  std::chrono::seconds pong_timeout{5};
+  backoff_options backoff = {}; ///< Between attempts to connect.
 
   /// A consumer or reader that nothing came for, for so long, has the broker asked whether it still has it: behind a
   /// connection that stands, a topic may have been deleted and made again. If not, it connects anew. 0: never asked.
