@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <utility>
 
@@ -51,12 +52,12 @@ void perf_meter::finish() {
 
 void perf_meter::wait() {
   const bool live = isatty(STDERR_FILENO) == 1;
-  const auto until = clock::now() + options_.duration;
+  const auto until = options_.duration.count() > 0 ? clock::now() + options_.duration : clock::time_point::max();
   auto next = clock::now() + std::chrono::seconds{1};
   std::uint64_t last = 0;
   std::unique_lock lock{mutex_};
-  while (!done_ && !is_interrupted() && (options_.duration.count() == 0 || clock::now() < until)) {
-    changed_.wait_for(lock, std::chrono::milliseconds{250});
+  while (!done_ && !is_interrupted() && clock::now() < until) {
+    changed_.wait_until(lock, std::min(until, clock::now() + std::chrono::milliseconds{250}));
     if (!live || clock::now() < next)
       continue;
     next += std::chrono::seconds{1};
