@@ -257,6 +257,7 @@ struct options {
   token_source token = {};                                 ///< Unset: none is sent.
   std::chrono::milliseconds connect_timeout{10'000};       ///< Bounds one attempt to connect, the handshake included.
   std::chrono::seconds ping_interval{10};                  ///< A ping is sent when nothing was heard for so long.
+
   /// A ping unanswered for so long is a lost connection, unless the peer still takes what stands before it.
   std::chrono::seconds pong_timeout{5};
   backoff_options backoff = {}; ///< Between attempts to connect.
