@@ -46,7 +46,10 @@ public:
         return disposition::ack; // nobody waits for that any more
       }
       if (random.chance(manners.slow))
-        in_.pass(random.between(0, manners.slowness), may_wait_);
+        // Where nobody else goes on meanwhile time leaps, and whose alarm would have come first cannot be told.
+        in_.pass(
+          random.between(0, may_wait_ && in_.depth_ < deepest ? manners.slowness : std::min(manners.slowness, 700_ms)),
+          may_wait_);
       if (random.chance(manners.throws))
         throw std::runtime_error{"simulated"};
       if (!is_reader_ && random.chance(manners.refuses))

@@ -18,6 +18,11 @@ using namespace std::chrono_literals;
 constexpr std::string_view forward_topic = "out";
 constexpr auto pattern = "persistent://public/default/t[01]"; // none of dead letters
 
+bool changes_the_plan(deed_kind k) {
+  return k == deed_kind::add || k == deed_kind::remove || k == deed_kind::start_child || k == deed_kind::terminate_child
+         || k == deed_kind::restart || k == deed_kind::drain;
+}
+
 /// Draws values for options and notes what was drawn.
 class drawing {
 public:
@@ -328,6 +333,17 @@ scenario make_scenario(std::uint64_t seed, std::size_t messages) {
   if (randomness apart{seed, 11}; apart.chance(0.15))
     for (auto n = apart.between(1, 2); n > 0; --n)
       s.deeds.push_back({apart.between(0, s.ends), deed_kind::drain, apart.next(), 1});
+  // And a world in which who brings what runs to the plan dies while it is at it, at times together with one that is being
+  // started or stopped, which takes its time: what hangs keeps its name, and its successor waits for that.
+  randomness changing{seed, 12};
+  const bool is_changed = !peaceful && changing.chance(0.15);
+  if (is_changed) {
+    for (auto n = changing.between(1, 4); n > 0; --n)
+      s.deeds.push_back({changing.between(0, s.ends), deed_kind::restart, changing.next(), 1});
+    s.tree.shutdown = 200ms;
+    s.handlers.slow = 0.05;
+    s.handlers.slowness = 5_s;
+  }
   std::stable_sort(s.deeds.begin(), s.deeds.end(), [](const deed& a, const deed& b) { return a.at < b.at; });
 
   // -- what goes wrong
@@ -367,6 +383,18 @@ scenario make_scenario(std::uint64_t seed, std::size_t messages) {
                             random.pick(std::array{fault_kind::kill, fault_kind::kill, fault_kind::ask_to_end,
                                                    fault_kind::throwing, fault_kind::cut, fault_kind::half_open}),
                             static_cast<victim>(random.below(drawn_victims)), random.next(), 0});
+  if (is_changed)
+    for (const auto& d : s.deeds)
+      for (auto n = changes_the_plan(d.kind) ? changing.between(0, 3) : 0; n > 0; --n) {
+        const auto at = d.at + changing.between(0, changing.chance(0.3) ? 2_ms : 4_s);
+        s.faults.push_back({at, fault_kind::kill, victim::reconciler, 0, 0});
+        if (changing.chance(0.7))
+          s.faults.push_back(
+            {at + (changing.chance(0.5) ? 0 : changing.between(0, 2_ms)), fault_kind::kill,
+             changing.pick(std::array{victim::dispatcher, victim::consumer_ack, victim::consumer,
+                                      victim::reader_dispatcher, victim::reader_ack, victim::producer}),
+             changing.next(), 0});
+      }
   std::stable_sort(s.faults.begin(), s.faults.end(), [](const fault& a, const fault& b) { return a.at < b.at; });
   return s;
 }

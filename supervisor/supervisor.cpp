@@ -265,6 +265,14 @@ struct supervisor_state : internal::lifecycle {
       list.move_to_end(*c);
   }
 
+  caf::response_promise on_which_children(bool in_turn) {
+    if (in_turn)
+      return perform<stargate::children>([this](auto answer) { answer(snapshot()); });
+    auto promise = self->make_response_promise();
+    promise.deliver(snapshot());
+    return promise;
+  }
+
   stargate::children snapshot() const {
     stargate::children result;
     result.restarts = restarts;
@@ -380,7 +388,8 @@ struct supervisor_state : internal::lifecycle {
       [this](const terminate_dynamic_child& m) { return on_terminate_dynamic(m.who); },
       [this](const get_child_spec& m) { return on_get_spec(m.id); },
       [this](change_supervisor& m) { return on_change(std::move(m.to)); },
-      [this](which_children) { return snapshot(); }, [this](count_children) { return counts(); },
+      [this](const which_children& m) { return on_which_children(m.in_turn); },
+      [this](count_children) { return counts(); },
       [this](report_vitals) { return vitals_of(self, operations.size()); });
   }
 };

@@ -383,6 +383,32 @@ TEST_CASE_METHOD(fixture, "who has to report is not started any more when a stop
   std::move(plain).receive([](found_child&) {}, [](caf::error& e) { FAIL(describe(e)); });
 }
 
+TEST_CASE_METHOD(fixture, "who asks for the children in his turn is told when what was asked before is done") {
+  begin(strategy::one_for_one, {spec("a")});
+  auto slow = spec("b");
+  slow.start_timeout = 1h;
+  auto start = request(self().ptr(), sup, 1h, start_child{slow});
+  auto in_turn = request(self().ptr(), sup, 1h, which_children{.in_turn = true});
+  run();
+  CHECK(info("b").state == child_state::starting); // who does not is told at once
+  end_child("b", crash);
+  std::size_t seen = 0;
+  std::move(in_turn).receive([&](children& c) { seen = c.list.size(); }, [](caf::error& e) { FAIL(describe(e)); });
+  CHECK(seen == 1);
+  std::move(start).receive([](found_child&) { FAIL("it has failed"); }, [](caf::error&) {});
+
+  auto stubborn = spec("c", restart::permanent, manner::ignores_exit);
+  REQUIRE(answer_of<found_child>(sup, start_child{stubborn}));
+  send_exit(sup, caf::exit_reason::user_shutdown);
+  run();
+  REQUIRE(info("c").state == child_state::stopping);
+  auto late = request(self().ptr(), sup, 1h, which_children{.in_turn = true});
+  advance(10s);
+  errc why = errc::none;
+  std::move(late).receive([](children&) {}, [&](caf::error& e) { why = code_of(e); });
+  CHECK(why == errc::stopping);
+}
+
 TEST_CASE_METHOD(fixture, "a child that does not report in time is killed, and has not started") {
   auto slow = spec("a", restart::permanent, manner::ignores_exit);
   slow.start_timeout = 3s;

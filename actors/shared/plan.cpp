@@ -71,6 +71,12 @@ plan::plan(const options& with, pipelines first, std::map<std::string, pipeline_
   for (auto& one : one_by_one(first))
     list.push_back(make_item(std::move(one), {}));
   static_cast<void>(check_and_take(std::move(list)));
+  for (auto* those : {&described_, &needed_})
+    for (auto& i : *those) {
+      auto one = std::make_shared<item>(*i);
+      one->is_first = true;
+      i = std::move(one);
+    }
 }
 
 std::shared_ptr<const plan::item> plan::make_item(pipelines what, std::optional<instance> made_of) {
@@ -205,12 +211,6 @@ bool plan::remove_own(const child_id& id) {
   return std::erase_if(described_, [&](const auto& i) { return i->own && i->id == id; }) > 0;
 }
 
-bool plan::answers_vitals(const child_id& id) const {
-  const std::shared_lock guard{mutex_};
-  return std::none_of(described_.begin(), described_.end(),
-                      [&](const auto& i) { return i->id == id && !i->answers_vitals; });
-}
-
 plan::items plan::renew(const role_keys& who) {
   return replace(who, false);
 }
@@ -229,6 +229,7 @@ plan::items plan::replace(const role_keys& who, bool is_drained) {
         auto next = std::make_shared<item>(*i);
         next->version = ++last_version_;
         next->is_drained = is_drained;
+        next->is_first = false;
         i = std::move(next);
         return {i};
       }

@@ -41,6 +41,7 @@ public:
     std::vector<role_keys> keys{};   ///< Of each producer, consumer and reader.
     std::optional<child_spec> own{}; ///< Set for the application's own child: then there is nothing else.
     bool is_drained = false;         ///< It is not to run, until it is renewed.
+    bool is_first = false;           ///< It was there from the beginning.
     bool answers_vitals = true;      ///< Whether it, and what is below it, may be asked `report_vitals`.
 
     [[nodiscard]] std::vector<std::string> sockets() const;
@@ -74,8 +75,6 @@ public:
   [[nodiscard]] caf::expected<items> add(const child_spec& own, bool answers_vitals);
   /// Forgets a child of the application's own. False when there is none.
   bool remove_own(const child_id& id);
-  /// Whether a child of the supervisor of topics may be asked how it is doing.
-  [[nodiscard]] bool answers_vitals(const child_id& id) const;
 
   /// Takes back what `add` gave.
   void remove(const items& what);

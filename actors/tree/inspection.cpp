@@ -74,7 +74,7 @@ public:
       entry.restarts = child.restarts;
       entry.last_exit = child.last_exit ? describe(child.last_exit) : "";
       entry.uptime = std::chrono::duration_cast<std::chrono::milliseconds>(now - child.since);
-      const bool ours = asks && tree_.plan.answers_vitals(child.id);
+      const bool ours = asks && answers_vitals(child.id);
       if (ours || child.type == child_type::supervisor)
         ask(child.who, out.entries.size());
       out.entries.push_back(entry);
@@ -113,6 +113,12 @@ private:
   [[nodiscard]] bool is_drained(const child_id& place) const {
     const auto what = tree_.roster.find(place);
     return what && what->is_drained;
+  }
+
+  /// A child of the application's own need not, also while it ends.
+  [[nodiscard]] bool answers_vitals(const child_id& place) const {
+    const auto what = tree_.roster.find(place);
+    return !what || what->answers_vitals;
   }
 
   [[nodiscard]] std::string connection_of(const std::string& key) const {

@@ -57,26 +57,51 @@ struct reconciler_state {
     }
     asked = std::exchange(later, {});
     outcome = {};
-    request(self, topics, patience, which_children{})
+    look();
+  }
+
+  /// In its turn: behind what a former reconciler asked for, so that all of that is done, or has failed.
+  void look() {
+    request(self, topics, patience, which_children{.in_turn = true})
       .then([this](const children& running) { bring_to(tree->plan.now(), running); },
-            [](const caf::error&) {}); // it is gone
+            [this](const caf::error& why) {
+              if (!is_gone(why))
+                look(); // a child of the application's own may take as long as it likes to end
+            });
   }
 
   void bring_to(const plan::items& wanted, const children& running) {
-    std::set<std::string> right;
+    std::set<std::string> right, there;
     const auto sockets = std::make_shared<std::set<std::string>>();
     for (const auto& item : wanted)
       for (const auto& k : item->keys)
         sockets->insert(k.socket());
+    const auto in_place = [&](const std::string& id) {
+      const auto i = std::find_if(wanted.begin(), wanted.end(), [&](const auto& item) { return item->id == id; });
+      return i == wanted.end() ? nullptr : *i;
+    };
     for (const auto& child : running.list) {
+      there.insert(child.id);
       const auto is = tree->roster.find(child.id);
-      const auto in_its_place =
-        std::find_if(wanted.begin(), wanted.end(), [&](const auto& item) { return item->id == child.id; });
-      const bool has_successor = in_its_place != wanted.end();
-      if (has_successor && is && is->version == (*in_its_place)->version)
+      const auto item = in_place(child.id);
+      if (item && is && is->version == item->version) {
         right.insert(child.id);
-      else
-        end_child(child.id, is, has_successor, sockets);
+        tell_start(item);
+      } else {
+        end_child(child.id, is, sockets);
+      }
+    }
+    for (const auto& was : tree->roster.all()) {
+      if (there.contains(was->id))
+        continue;
+      const auto item = in_place(was->id);
+      if (!item || item->version != was->version)
+        forget(was, *sockets); // whose end nobody has heard of
+      else if (has_had_its_time(*tree, item)) {
+        right.insert(was->id);
+        tree->plan.remove({item});
+        forget(was, *sockets);
+      }
     }
     for (const auto& item : wanted)
       if (!right.contains(item->id))
@@ -85,23 +110,36 @@ struct reconciler_state {
       finish();
   }
 
-  /// @param was what it is, or null when it has not begun to start
-  void end_child(const child_id& id, const std::shared_ptr<const plan::item>& was, bool has_successor,
+  /// @param was what it is, or null when nothing was started in its place
+  void end_child(const child_id& id, const std::shared_ptr<const plan::item>& was,
                  const std::shared_ptr<const std::set<std::string>>& still_wanted) {
     ask(terminate_child{id}, [](const caf::error&) {});
     ask(delete_child{id}, [=, this](const caf::error& failure) {
-      const auto gone = has_successor ? was : tree->roster.find(id); // it may have begun meanwhile
-      if (failure || !gone)
-        return;
-      tree->roster.leave(gone);
-      for (const auto& socket : gone->sockets()) {
-        if (still_wanted->contains(socket))
-          continue;
-        tree->board.forget(socket);
-        tree->metrics.forget(socket);
-        tree->events.tell({.what = event::kind::removed, .key = socket});
-      }
+      if (was && (!failure || code_of(failure) == errc::child_not_found)) // a temporary one goes when it ends
+        forget(was, *still_wanted);
     });
+  }
+
+  /// It has ended, for good.
+  void forget(const std::shared_ptr<const plan::item>& was, const std::set<std::string>& still_wanted) {
+    const bool is_known = !tree->roster.is_news(was);
+    tree->roster.leave(was);
+    for (const auto& socket : was->sockets()) {
+      if (still_wanted.contains(socket))
+        continue;
+      tree->board.forget(socket);
+      tree->metrics.forget(socket);
+      if (is_known)
+        tree->events.tell({.what = event::kind::removed, .key = socket});
+    }
+  }
+
+  /// Once, whoever has started it.
+  void tell_start(const std::shared_ptr<const plan::item>& item) {
+    if (!tree->roster.is_news(item))
+      return;
+    for (const auto& socket : item->sockets())
+      tree->events.tell({.what = item->is_drained ? event::kind::drained : event::kind::added, .key = socket});
   }
 
   void start_item(const std::shared_ptr<const plan::item>& item) {
@@ -109,14 +147,14 @@ struct reconciler_state {
     request(self, topics, patience, start_child{spec_of(tree, item)})
       .then(
         [this, item](const found_child&) {
-          for (const auto& socket : item->sockets())
-            tree->events.tell({.what = item->is_drained ? event::kind::drained : event::kind::added, .key = socket});
+          tell_start(item);
           answered();
         },
-        [this, id = item->id](const caf::error& why) {
+        [this, item](const caf::error& why) {
           if (is_gone(why))
             return;
-          outcome.failures.emplace(id, why);
+          tree->roster.leave(item);
+          outcome.failures.emplace(item->id, why);
           answered();
         });
   }

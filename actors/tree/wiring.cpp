@@ -177,7 +177,8 @@ child_spec topics_spec(const tree_context_ptr& tree) {
   spec.start = [tree, name = spec.id](const start_context& context) -> caf::expected<caf::actor> {
     std::vector<child_spec> children;
     for (const auto& item : tree->plan.now())
-      children.push_back(spec_of(tree, item));
+      if (!has_had_its_time(*tree, item))
+        children.push_back(spec_of(tree, item));
     return named_supervisor(tree, supervisor_for(tree, name, strategy::one_for_one, std::move(children)),
                             restart::permanent)
       .start(context);
@@ -216,6 +217,10 @@ std::string topics_name(const options& o) {
 }
 std::string reconciler_name(const options& o) {
   return "plan_" + o.name;
+}
+
+bool has_had_its_time(const tree_context& tree, const std::shared_ptr<const plan::item>& item) {
+  return item->own && item->own->restart == restart::temporary && tree.roster.find(item->id) == item;
 }
 
 caf::actor spawn_tree(const tree_context_ptr& tree, caf::actor parent) {

@@ -23,4 +23,7 @@ namespace stargate::internal {
 /// A child of the supervisor of all topics: the supervisor of a pipeline, or of an instance of a template.
 [[nodiscard]] child_spec spec_of(const tree_context_ptr& tree, const std::shared_ptr<const plan::item>& item);
 
+/// Whether it is a temporary child that was started once. @par Source OTP: such a child is never started again
+[[nodiscard]] bool has_had_its_time(const tree_context& tree, const std::shared_ptr<const plan::item>& item);
+
 } // namespace stargate::internal

@@ -11,7 +11,8 @@
 ///   is given up after `kill_timeout`, with an error in the log.
 /// - An exit message stops a supervisor whoever sent it, unless it is a normal one; in OTP only its parent's does.
 /// - A stop does not wait for a child that is being started and has to report: that one is asked to end.
-/// - `which_children` lists in start order, and is answered at once, even in the middle of a restart.
+/// - `which_children` lists in start order, and unless it asks for its turn is answered at once, even in the middle of a
+///   restart.
 /// - A start function gives an empty handle where OTP's gives `ignore`.
 #pragma once
 
@@ -253,8 +254,10 @@ struct child_done {
 };
 
 /// Asks for a supervisor's children, in start order: answered with `children`. The children of a template have its id
-/// and a number. @par Errors none
-struct which_children {};
+/// and a number. @par Errors errc::stopping when it was to wait its turn
+struct which_children {
+  bool in_turn = false; ///< Answered when all is done that was asked before, as OTP does; otherwise at once.
+};
 /// Asks how many children there are: answered with `child_counts`. @par Errors none
 struct count_children {};
 
