@@ -1,17 +1,12 @@
-// The connection against peers that misbehave: no real broker does what these do.
+// A connection that stands against peers that misbehave: no real broker does what these do.
 #include "libstargate/connection/event_loops.hpp"
-#include "libstargate/protocol/refusal.hpp"
 #include "test/connection_fixture.hpp"
 
 #include <catch2/catch.hpp>
 
 #include <array>
-#include <atomic>
-#include <condition_variable>
 #include <csignal>
-#include <cstdio>
 #include <future>
-#include <mutex>
 #include <optional>
 #include <random>
 #include <thread>
@@ -19,14 +14,12 @@
 #include <malloc.h>
 
 namespace connection = stargate::connection;
-using connection::ended, connection::endpoint, connection::event_loop, connection::frame, connection::observer;
+using connection::ended, connection::event_loop, connection::frame, connection::observer;
 using stargate::test::misbehaving_server;
 using namespace std::chrono_literals;
-using namespace std::string_literals;
 
 namespace {
 
-using clock = std::chrono::steady_clock;
 using fixture = stargate::test::connection_fixture;
 using stargate::test::frames, stargate::test::record, stargate::test::recorder;
 
@@ -191,53 +184,6 @@ TEST_CASE_METHOD(fixture, "a frame that is too large can be replaced, and those 
   CHECK(r.sizes.back() == 100'001);
 }
 
-TEST_CASE_METHOD(fixture, "an answer that points elsewhere is not followed, and says where it points") {
-  const int status = GENERATE(301, 302, 303, 307, 308);
-  CAPTURE(status);
-  std::atomic<bool> asked{false};
-  misbehaving_server other{[&](misbehaving_server::peer& p) { asked = !p.read_request().empty(); }};
-  const auto there = "http://127.0.0.1:" + std::to_string(other.port()) + "/ws/v2";
-  misbehaving_server server{[&](misbehaving_server::peer& p) {
-    p.read_request();
-    p.write("HTTP/1.1 " + std::to_string(status) + " Elsewhere\r\nLocation: " + there
-            + "\r\nContent-Length: 0\r\n\r\n");
-    p.wait_for_close();
-  }};
-  auto e = to(server.port());
-  e.headers = {{"Authorization:", "Bearer secret"}};
-  const auto l = connect(e);
-  const auto why = end();
-  CHECK(why.how == connection::end::refused);
-  CHECK(why.status == status);
-  CHECK(why.text == "it points to " + there + ", which is not followed");
-  CHECK_FALSE(asked);
-}
-
-TEST_CASE_METHOD(fixture, "requests and answers of 15 KB go through whole, and larger ones are refused by name") {
-  const std::string path = "/ws?topics=" + std::string(15'000, 't');
-  std::string request;
-  misbehaving_server server{[&](misbehaving_server::peer& p) {
-    request = p.accept_websocket("X-Long: " + std::string(15'000, 'h') + "\r\n");
-    p.write_frame(request.substr(0, request.find(" HTTP")));
-    p.read_frame();
-  }};
-  auto e = to(server.port());
-  e.path = path;
-  const auto l = connect(e);
-  REQUIRE(r.wait([&] { return !r.frames.empty(); }));
-  CHECK(r.frames.front() == "GET " + path);
-}
-
-TEST_CASE_METHOD(fixture, "a request of more than 16 KiB is not sent") {
-  misbehaving_server server{[](misbehaving_server::peer& p) { p.read_request(); }};
-  auto e = to(server.port());
-  e.headers = {{"Authorization:", "Bearer " + std::string(16'500, 't')}};
-  const auto l = connect(e);
-  const auto why = end();
-  CHECK(why.how == connection::end::unsendable);
-  CHECK(why.text.find("more than the 16384") != std::string::npos);
-}
-
 TEST_CASE("an event loop leaves the signals of the process as they are") {
   struct sigaction before {
   }, as_it_begins{}, after{};
@@ -248,20 +194,6 @@ TEST_CASE("an event loop leaves the signals of the process as they are") {
   CHECK(after.sa_handler == SIG_DFL);
   loop->stop();
   ::sigaction(SIGPIPE, &before, nullptr);
-}
-
-TEST_CASE_METHOD(fixture, "a peer whose handshake has headers without end is given up") {
-  const bool as_lines = GENERATE(true, false);
-  misbehaving_server server{[&](misbehaving_server::peer& p) {
-    p.read_request();
-    p.write("HTTP/1.1 101 Switching Protocols\r\n");
-    for (int i = 0; i < 4'000; ++i)
-      p.write(as_lines ? "X-More: " + std::string(1'000, 'x') + "\r\n" : std::string(1'000, 'x'));
-    p.wait_for_close();
-  }};
-  const auto link = connect(to(server.port()));
-  CHECK(end().how == connection::end::unreachable);
-  CHECK(r.opened == 0);
 }
 
 TEST_CASE_METHOD(fixture, "a peer that leaves pings unanswered is a lost connection, whatever it has been sent") {
@@ -295,185 +227,6 @@ TEST_CASE_METHOD(fixture,
   REQUIRE(r.wait([&] { return !r.frames.empty() || !r.ends.empty(); }, 60s));
   REQUIRE(r.ends.empty());
   CHECK(r.frames.front() == std::to_string(size));
-}
-
-TEST_CASE_METHOD(fixture, "the status of a handshake that is refused is told") {
-  for (const int status : {400, 401, 403, 404, 409, 500, 503}) {
-    misbehaving_server server{[&](auto& peer) {
-      peer.read_request();
-      peer.write("HTTP/1.1 " + std::to_string(status) + " No\r\nContent-Length: 0\r\n\r\n");
-      peer.wait_for_close();
-    }};
-    record mine;
-    const auto l = loop->connect(to(server.port()), std::make_unique<recorder>(mine));
-    REQUIRE(mine.wait([&] { return !mine.ends.empty(); }));
-    CHECK(mine.ends[0].how == connection::end::refused);
-    CHECK(mine.ends[0].status == status);
-  }
-}
-
-TEST_CASE_METHOD(fixture, "what a server says to why it refuses is told, and nothing of what others sent") {
-  const std::string page = "<html><table><tr><th>MESSAGE:</th><td>the topic is full</td></tr></table></html>";
-  misbehaving_server other{[](auto& peer) { // fills the buffer that all connections share
-    peer.accept_websocket();
-    peer.write_frame(std::string(1000, 'x') + "<th>MESSAGE:</th><td>secret</td>" + std::string(49'000, 'x'));
-    peer.wait_for_close();
-  }};
-  const auto first = connect(to(other.port()));
-  REQUIRE(r.wait([&] { return !r.frames.empty(); }));
-  const auto refusal = [&](const std::string& body, std::size_t length) {
-    misbehaving_server server{[&](auto& peer) {
-      peer.read_request();
-      peer.write("HTTP/1.1 503 No\r\nContent-Length: " + std::to_string(length) + "\r\n\r\n" + body);
-      peer.wait_for_close();
-    }};
-    record mine;
-    const auto l = loop->connect(to(server.port()), std::make_unique<recorder>(mine));
-    REQUIRE(mine.wait([&] { return !mine.ends.empty(); }));
-    CHECK(mine.ends[0].status == 503);
-    return stargate::protocol::reason_in_answer(mine.ends[0].answer);
-  };
-  CHECK(refusal(page, page.size()) == "the topic is full");
-  CHECK(refusal("", 60'000).find("secret") == std::string::npos); // it says that more will come
-  CHECK(refusal("", 0).empty());
-}
-
-TEST_CASE_METHOD(fixture, "a token that a server sends back goes into no error, and neither do control characters") {
-  const std::string token = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.x";
-  const auto say = [&](const std::string& answer) {
-    misbehaving_server server{[&](auto& peer) {
-      peer.read_request();
-      peer.write(answer);
-      peer.wait_for_close();
-    }};
-    auto e = to(server.port());
-    e.headers = {{"Authorization:", "Bearer " + token}};
-    record mine;
-    const auto l = loop->connect(e, std::make_unique<recorder>(mine));
-    REQUIRE(mine.wait([&] { return !mine.ends.empty(); }));
-    return mine.ends[0].text + stargate::protocol::reason_in_answer(mine.ends[0].answer);
-  };
-  const auto with_body = [](const std::string& body) {
-    return "HTTP/1.1 403 No\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
-  };
-  CHECK(say(with_body(R"({"message":"no Bearer )" + token + R"( here"})"))
-        == "no Bearer " + std::string(token.size(), '*') + " here");
-  const std::string long_text(290, 'a'); // where the reason is cut, the token would be cut with it
-  CHECK(say(with_body(R"({"message":")" + long_text + token + R"("})")) == long_text + "**********...");
-  CHECK(say("HTTP/1.1 302 Found\r\nLocation: http://b/?token=" + token + "\r\nContent-Length: 0\r\n\r\n").find(token)
-        == std::string::npos);
-
-  misbehaving_server closing{[&](auto& peer) {
-    peer.accept_websocket();
-    peer.write("\x88\x0a\x03\xe8one\n\x1b[2J"s);
-    peer.wait_for_close();
-  }};
-  const auto l = connect(to(closing.port()));
-  CHECK(end().text == "one  [2J");
-}
-
-namespace {
-
-/// Sets a variable of the environment as long as it lives.
-class variable {
-public:
-  variable(const char* name, const std::string& value) : name_{name} { ::setenv(name, value.c_str(), 1); }
-  variable(const variable&) = delete;
-  variable& operator=(const variable&) = delete;
-  ~variable() { ::unsetenv(name_); }
-
-private:
-  const char* name_;
-};
-
-} // namespace
-
-TEST_CASE("connections go through the proxy that the environment names, with its credentials, or past it") {
-  std::string asked;
-  misbehaving_server proxy{[&](auto& peer) {
-    asked = peer.read_request();
-    peer.write("HTTP/1.0 200 Connected\r\n\r\n");
-    peer.accept_websocket();
-    peer.write_frame("through");
-    peer.wait_for_close();
-  }};
-  misbehaving_server direct{[](auto& peer) {
-    peer.accept_websocket();
-    peer.write_frame("past");
-    peer.wait_for_close();
-  }};
-  const variable http{"http_proxy", "http://me:word@localhost:" + std::to_string(proxy.port())};
-  const variable none{"no_proxy", "127.0.0.1"};
-  const auto loop = event_loop::start();
-  record one, other;
-  endpoint far{.host = "broker.example", .port = 8080, .path = "/ws"};
-  endpoint near{.host = "127.0.0.1", .port = direct.port(), .path = "/ws"};
-  const auto a = loop->connect(far, std::make_unique<recorder>(one));
-  REQUIRE(one.wait([&] { return !one.frames.empty() || !one.ends.empty(); }));
-  CHECK(one.frames == std::vector<std::string>{"through"});
-  const auto b = loop->connect(near, std::make_unique<recorder>(other));
-  REQUIRE(other.wait([&] { return !other.frames.empty() || !other.ends.empty(); }));
-  CHECK(other.frames == std::vector<std::string>{"past"});
-  loop->stop();
-  CHECK_THAT(asked, Catch::StartsWith("CONNECT broker.example:8080 HTTP/1."));
-  CHECK_THAT(asked, Catch::Contains("roxy-authorization: basic bWU6d29yZA==", Catch::CaseSensitive::No));
-}
-
-TEST_CASE("a proxy that refuses, is not there, or is of another kind is told, without its credentials") {
-  misbehaving_server proxy{[&](auto& peer) {
-    peer.read_request();
-    peer.write("HTTP/1.0 403 Forbidden\r\n\r\n");
-    peer.wait_for_close();
-  }};
-  const std::pair<std::string, connection::end> cases[] = {
-    {"http://me:word@localhost:" + std::to_string(proxy.port()), connection::end::unreachable},
-    {"http://me:word@no-such-proxy.invalid:80", connection::end::unresolved},
-    {"socks5://me:word@localhost:1", connection::end::unsendable}};
-  for (const auto& [url, how] : cases) {
-    CAPTURE(url);
-    const variable all{"all_proxy", url};
-    const auto loop = event_loop::start();
-    record r;
-    const auto l =
-      loop->connect({.host = "broker.example", .port = 8080, .path = "/ws"}, std::make_unique<recorder>(r));
-    REQUIRE(r.wait([&] { return !r.ends.empty(); }));
-    CHECK(r.ends[0].how == how);
-    CHECK_THAT(r.ends[0].text, Catch::Contains("proxy") && !Catch::Contains("word"));
-    loop->stop();
-  }
-}
-
-TEST_CASE_METHOD(fixture, "a peer that never answers the handshake is given up in time") {
-  misbehaving_server server{[](auto& peer) { peer.wait_for_close(); }};
-  auto e = to(server.port());
-  e.connect_timeout = 200ms;
-  const auto l = connect(e);
-  CHECK(end().how == connection::end::unreachable);
-}
-
-TEST_CASE_METHOD(fixture, "a peer that is no WebSocket server is unreachable") {
-  misbehaving_server server{[](auto& peer) {
-    peer.read_request();
-    peer.write("220 mail.example.org ESMTP\r\n");
-  }};
-  const auto l = connect(to(server.port()));
-  CHECK(end().how == connection::end::unreachable);
-}
-
-TEST_CASE_METHOD(fixture, "nobody listens, and the name does not resolve, are told apart") {
-  std::uint16_t closed_port = 0;
-  {
-    misbehaving_server gone{[](auto&) {}};
-    closed_port = gone.port();
-  }
-  const auto l = connect(to(closed_port));
-  CHECK(end().how == connection::end::unreachable);
-  record other;
-  auto e = to(80);
-  e.host = "no-such-host.invalid";
-  const auto l2 = loop->connect(e, std::make_unique<recorder>(other));
-  REQUIRE(other.wait([&] { return !other.ends.empty(); }));
-  CHECK(other.ends[0].how == connection::end::unresolved);
 }
 
 TEST_CASE_METHOD(fixture, "a peer's close is told with its code") {
@@ -535,19 +288,6 @@ TEST_CASE_METHOD(fixture, "a link that is dropped closes its connection") {
     CHECK(end().how == connection::end::closed);
   }
   CHECK(code == 1000);
-}
-
-TEST_CASE_METHOD(fixture, "the headers of the handshake are sent") {
-  std::string request;
-  {
-    misbehaving_server server{[&](auto& peer) { request = peer.accept_websocket(); }};
-    auto e = to(server.port());
-    e.headers = {{"authorization:", "Bearer abc"}};
-    const auto l = connect(e);
-    REQUIRE(r.wait([&] { return r.opened == 1; }));
-  }
-  CHECK(request.find("authorization: Bearer abc") != std::string::npos);
-  CHECK(request.find("GET /ws HTTP/1.1") == 0);
 }
 
 TEST_CASE("a loop that stops ends its connections") {
@@ -676,227 +416,4 @@ TEST_CASE_METHOD(fixture,
   const auto l = connect(to(server.port()));
   CHECK(r.wait([&] { return !r.frames.empty(); }));
   heard.set_value();
-}
-
-TEST_CASE("one message after the other's answer is not kept waiting, by far, for more that never comes") {
-  constexpr int rounds = 400;
-  class asking final : public observer {
-  public:
-    asking(record& r, std::shared_ptr<connection::link>& l) : inner_{r}, link_{l} {}
-    void on_open() override { inner_.on_open(); }
-    void on_frames(std::vector<std::string> frames, connection::load load) override {
-      if (++count_ < rounds)
-        link_->send(stargate::test::frames({"?"}));
-      inner_.on_frames(std::move(frames), load);
-    }
-    void on_end(ended why) override { inner_.on_end(std::move(why)); }
-
-  private:
-    recorder inner_;
-    std::shared_ptr<connection::link>& link_;
-    int count_ = 0;
-  };
-  // as long as gathering for each would take, measured by what it does
-  const auto gathering = [] {
-    const auto began = std::chrono::steady_clock::now();
-    for (int i = 0; i < rounds; ++i)
-      std::this_thread::sleep_for(200us);
-    return std::chrono::steady_clock::now() - began;
-  };
-  bool was_so = false; // a machine may be too busy for answers that come at once
-  for (int attempt = 0; attempt < 50 && !was_so; ++attempt) {
-    fixture f;
-    misbehaving_server server{stargate::test::echo};
-    std::shared_ptr<connection::link> l;
-    auto to = f.to(server.port());
-    to.ping_interval = 60s; // which the server does not answer
-    l = f.loop->connect(to, std::make_unique<asking>(f.r, l));
-    REQUIRE(f.r.wait([&] { return f.r.opened == 1; }));
-    const auto began = std::chrono::steady_clock::now();
-    l->send(frames({"?"}));
-    const bool all = f.r.wait([&] { return f.r.frames.size() == rounds; }, 60s);
-    const auto took = std::chrono::steady_clock::now() - began;
-    f.loop->stop(); // while the observer has its link
-    REQUIRE(all);
-    was_so = took < gathering() * 2 / 3; // every second one is gathered where none is known to be in vain
-  }
-  CHECK(was_so);
-}
-
-TEST_CASE("while much is unsent, and the peer takes nothing, what it says is told in fewer batches, and soon") {
-  constexpr std::size_t said = 30;
-  bool was_soon = false; // a machine may be busy with something else
-  for (int round = 0; round < 20 && !was_soon; ++round) {
-    fixture f;
-    std::promise<void> sent, told;
-    std::promise<clock::time_point> began, ended;
-    misbehaving_server server{[&](auto& peer) {
-      peer.accept_websocket();
-      peer.read_frame(); // then it reads no more
-      static_cast<void>(sent.get_future().wait_for(10s));
-      began.set_value(clock::now());
-      for (std::size_t i = 0; i < said; ++i) {
-        peer.write_frame(std::to_string(i));
-        std::this_thread::sleep_for(1ms); // longer than a loop waits for more of a stream
-      }
-      ended.set_value(clock::now());
-      static_cast<void>(told.get_future().wait_for(10s));
-    }};
-    auto to = f.to(server.port());
-    to.ping_interval = 60s; // nothing else has the loop look
-    const auto l = f.connect(to);
-    l->send(frames(std::vector<std::string>(400, std::string(100'000, 'x')))); // more than sockets take
-    sent.set_value();
-    const bool all = f.r.wait([&] { return f.r.frames.size() == said; });
-    const auto heard = clock::now();
-    told.set_value();
-    REQUIRE(all);
-    for (std::size_t i = 0; i < said; ++i)
-      REQUIRE(f.r.frames[i] == std::to_string(i));
-    const auto first = began.get_future().get(), last = ended.get_future().get();
-    CAPTURE((heard - first) / 1us);
-    CHECK(f.r.told_on.size() <= static_cast<std::size_t>((heard - first) / 10ms) + 2); // however slow the peer is
-    was_soon = heard - last < last - first;
-  }
-  CHECK(was_soon);
-}
-
-TEST_CASE("whatever a peer reads and says, and when, all that it says is told in order, though it reads no more") {
-  constexpr int rounds = 12;
-  for (unsigned seed = 1; seed <= rounds; ++seed) {
-    CAPTURE(seed);
-    fixture f;
-    std::mt19937 chance(seed);
-    const bool is_small = chance() % 3 == 0; // then more may be said than goes into a batch
-    const auto many = is_small ? 12'000 : 50 + chance() % 400, size = is_small ? 3000 : 1 + chance() % 100'000;
-    const bool closes = chance() % 2 == 0;
-    std::size_t said = 0; // read when `last` is set
-    std::promise<void> last, told;
-    misbehaving_server server{[&, chance](auto& peer) mutable {
-      peer.accept_websocket();
-      std::size_t to_read = many;
-      for (auto deeds = 20 + chance() % 60; deeds > 0; --deeds)
-        switch (chance() % 3) {
-          case 0:
-            for (auto n = std::min<std::size_t>(chance() % 20, to_read); n > 0; --n, --to_read)
-              peer.read_frame();
-            break;
-          case 1:
-            for (auto n = chance() % (chance() % 16 == 0 ? 1500 : 5); n > 0; --n)
-              peer.write_frame(std::to_string(said++));
-            break;
-          default: std::this_thread::sleep_for(std::chrono::microseconds{chance() % 4000});
-        }
-      if (closes)
-        peer.write_close(1000, "");
-      last.set_value();
-      static_cast<void>(told.get_future().wait_for(20s));
-      if (!closes) { // and goes, in the midst of what it is told
-        peer.write_frame("heard or not");
-        std::this_thread::sleep_for(std::chrono::microseconds{chance() % 4000});
-      }
-    }};
-    auto to = f.to(server.port());
-    to.ping_interval = 60s;
-    const auto l = f.connect(to);
-    l->send(frames(std::vector<std::string>(many, std::string(size, 'x'))));
-    last.get_future().get();
-    const bool all = f.r.wait([&] { return f.r.frames.size() == said && (!closes || !f.r.ends.empty()); });
-    told.set_value();
-    REQUIRE(all);
-    static_cast<void>(f.end());
-    for (std::size_t i = 0; i < said; ++i)
-      REQUIRE(f.r.frames[i] == std::to_string(i));
-  }
-}
-
-TEST_CASE_METHOD(fixture, "frames of a group wait for one another, but not for those that do not wait") {
-  std::promise<void> first, waiting;
-  misbehaving_server server{[&](auto& peer) {
-    peer.accept_websocket();
-    std::string seen;
-    seen += peer.read_frame().value_or("nothing");
-    first.set_value();
-    waiting.get_future().get();
-    seen += peer.is_quiet(50) ? " quiet " : " more ";
-    peer.write_frame(seen);
-    for (seen.clear(); seen.size() < 4;)
-      seen += peer.read_frame().value_or("nothing");
-    peer.write_frame(seen);
-    for (seen.clear(); seen.size() < 2;)
-      seen += peer.read_frame().value_or("nothing");
-    peer.write_frame(seen);
-    peer.read_frame();
-  }};
-  const connection::grouping how{24h, 5};
-  auto e = to(server.port());
-  e.ping_interval = 60s; // a ping would take them along
-  const auto l = connect(e);
-  REQUIRE(r.wait([&] { return r.opened == 1; }));
-  l->send_grouped(frames({"1"}), how);
-  first.get_future().get(); // what is written takes along all that is there
-  for (const auto* text : {"2", "3", "4"})
-    l->send_grouped(frames({text}), how);
-  waiting.set_value();
-  REQUIRE(r.wait([&] { return r.frames.size() == 1; }));
-  CHECK(r.frames[0] == "1 quiet ");
-  const bool by_number = GENERATE(true, false);
-  if (by_number)
-    l->send_grouped(frames({"5", "6"}), how);
-  else
-    l->send(frames({"5"}));
-  REQUIRE(r.wait([&] { return r.frames.size() == 2; }));
-  CHECK(r.frames[1] == "2345");
-  if (!by_number)
-    l->send_grouped(frames({"6"}), how);
-  l->send_grouped(frames({"7"}), how);
-  l->close(); // takes along what waits
-  REQUIRE(r.wait([&] { return r.frames.size() == 3; }));
-  CHECK(r.frames[2] == "67");
-}
-
-TEST_CASE("however frames are grouped, and whoever sends meanwhile, all go in order, and the last ones by themselves") {
-  constexpr unsigned rounds = 20;
-  for (unsigned seed = 1; seed <= rounds; ++seed) {
-    CAPTURE(seed);
-    record theirs;
-    fixture f;
-    std::mt19937 chance(seed);
-    misbehaving_server server{stargate::test::echo};
-    std::vector<std::unique_ptr<misbehaving_server>> their_servers;
-    std::vector<std::unique_ptr<connection::link>> others; // which keep the loop awake
-    auto to = f.to(server.port());
-    to.ping_interval = 60s;
-    const auto l = f.connect(to);
-    for (auto n = chance() % 3; n > 0; --n) {
-      their_servers.push_back(std::make_unique<misbehaving_server>(stargate::test::echo));
-      auto there = f.to(their_servers.back()->port());
-      others.push_back(f.loop->connect(there, std::make_unique<recorder>(theirs)));
-    }
-    const bool closes = chance() % 3 == 0;
-    const auto many = 1 + chance() % 400;
-    const auto pace = 1 + chance() % 2000;
-    for (unsigned i = 0; i < many;) {
-      std::vector<std::string> texts;
-      for (auto n = 1 + chance() % 4; n > 0 && i < many; --n)
-        texts.push_back(std::to_string(i++));
-      if (chance() % 8 == 0)
-        l->send(frames(std::move(texts)));
-      else
-        l->send_grouped(frames(std::move(texts)),
-                        {std::chrono::milliseconds{chance() % 20}, 1 + chance() % (chance() % 4 == 0 ? 3 : 200)});
-      for (const auto& other : others)
-        other->send(frames({std::string(chance() % 5000, 'x')}));
-      if (chance() % 2 == 0)
-        std::this_thread::sleep_for(std::chrono::microseconds{chance() % pace});
-    }
-    if (closes)
-      l->close();
-    // An echo may be lost with the connection that is closed, but none before it.
-    REQUIRE(f.r.wait([&] { return closes ? !f.r.ends.empty() : f.r.frames.size() == many; }));
-    for (std::size_t i = 0; i < f.r.frames.size(); ++i)
-      REQUIRE(f.r.frames[i] == std::to_string(i));
-    if (closes)
-      CHECK(f.r.ends[0].how == connection::end::closed);
-  }
 }

@@ -339,8 +339,11 @@ def consumed_as_produced(topic, subscription, n, count, command):
 
 
 def over_topics(topic, count, n, i):
-    """What a message costs over so many topics: ours, and the limit with as many sockets, in turn, on the same topics."""
-    warm = 10 * count
+    """What a message costs over so many topics: ours, and the limit with as many sockets, in turn, on the same topics.
+
+    All of them write a hundred messages to a topic and go on to the next. So many warm up that each topic has had some."""
+    n = max(n, 50 * count)
+    warm = max(n // 2, 100 * count)
     path = f"{topic}-{{}}" if count > 1 else topic
 
     def consumed(who, *words):
@@ -353,7 +356,7 @@ def over_topics(topic, count, n, i):
 
     return {
         PRODUCED: ours("produce", topic, "-s", 100, "-m", n, "-n", count, "--warm-up", warm),
-        PRODUCED_LIMIT: limit("produce", producer(path), n, sockets=count),
+        PRODUCED_LIMIT: limit("produce", producer(path), n + warm, sockets=count),
         CONSUMED: consumed("own"),
         "the same, handlers on the scheduler": consumed("scheduler", "--run-on", "scheduler"),
         CONSUMED_LIMIT: consumed("limit"),
