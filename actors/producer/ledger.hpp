@@ -83,6 +83,7 @@ private:
   };
 
   entry* find(std::uint64_t sequence);
+  void fetch_ahead(std::uint64_t sequence) const;
   void settle(entry& e, caf::expected<message_id> answer);
   void answer(publication& whom, caf::expected<message_id> what);
   void pop_settled();

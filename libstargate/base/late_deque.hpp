@@ -20,6 +20,7 @@ public:
   [[nodiscard]] std::size_t size() const { return items_ ? items_->size() : 0; }
   [[nodiscard]] T& front() { return items_->front(); }
   [[nodiscard]] T& operator[](std::size_t place) { return (*items_)[place]; }
+  [[nodiscard]] const T& operator[](std::size_t place) const { return (*items_)[place]; }
   [[nodiscard]] iterator begin() { return items_ ? items_->begin() : iterator{}; }
   [[nodiscard]] iterator end() { return items_ ? items_->end() : iterator{}; }
   [[nodiscard]] const_iterator begin() const { return items_ ? items_->cbegin() : const_iterator{}; }
