@@ -16,10 +16,11 @@
 #include <stargate/supervisor.hpp>
 #include <stargate/vitals.hpp>
 
-#include <algorithm>
 #include <chrono>
 #include <memory>
 #include <set>
+#include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -76,9 +77,12 @@ struct reconciler_state {
     for (const auto& item : wanted)
       for (const auto& k : item->keys)
         sockets->insert(k.socket());
+    std::unordered_map<std::string_view, std::shared_ptr<const plan::item>> by_id;
+    for (const auto& item : wanted)
+      by_id.emplace(item->id, item);
     const auto in_place = [&](const std::string& id) {
-      const auto i = std::find_if(wanted.begin(), wanted.end(), [&](const auto& item) { return item->id == id; });
-      return i == wanted.end() ? nullptr : *i;
+      const auto i = by_id.find(id);
+      return i == by_id.end() ? nullptr : i->second;
     };
     for (const auto& child : running.list) {
       there.insert(child.id);
