@@ -2,6 +2,11 @@
 
 #include <catch2/catch.hpp>
 
+#include <cstdint>
+#include <random>
+#include <string>
+#include <vector>
+
 using namespace stargate;
 using namespace stargate::internal;
 using namespace std::chrono_literals;
@@ -38,6 +43,29 @@ TEST_CASE_METHOD(fixture, "a receipt answers the message it names") {
   CHECK(answers[0]->value == "b");
   CHECK(l.stored(0, {"a"}, now));
   CHECK(l.is_empty());
+}
+
+TEST_CASE_METHOD(fixture, "whatever the order in which many receipts come, each answers its own message, once") {
+  std::mt19937 chance{GENERATE(take(20, random(0u, 1'000'000u)))};
+  ledger many{"persistent://t/n/x", 200, 10s};
+  const int count = static_cast<int>(chance() % 150);
+  std::vector<std::string> seen(static_cast<std::size_t>(count));
+  std::vector<std::uint64_t> receipts;
+  for (int i = 0; i < count; ++i) {
+    many.publish(std::make_shared<publication>(
+                   message{.payload = "p"},
+                   [&, i](const caf::expected<message_id>& a) { seen[static_cast<std::size_t>(i)] += a->value; }),
+                 false, now);
+    receipts.push_back(static_cast<std::uint64_t>(i));
+  }
+  CHECK(many.take_new().size() == receipts.size());
+  for (auto swaps = chance() % 200; swaps > 0 && count > 0; --swaps)
+    std::swap(receipts[chance() % receipts.size()], receipts[chance() % receipts.size()]);
+  for (const auto sequence : receipts)
+    CHECK(many.stored(sequence, {std::to_string(sequence)}, now));
+  CHECK(many.is_empty());
+  for (std::size_t i = 0; i < seen.size(); ++i)
+    CHECK(seen[i] == std::to_string(i));
 }
 
 TEST_CASE_METHOD(fixture, "a receipt that comes twice, late or for nobody harms nothing") {
