@@ -99,7 +99,7 @@ def websocket_client_produce():
             room.release()
 
     began, before = time.monotonic(), used()
-    receiving = threading.Thread(target=receive)
+    receiving = threading.Thread(target=receive, daemon=True)
     receiving.start()
     for _ in range(count):
         room.acquire()

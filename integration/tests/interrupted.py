@@ -74,7 +74,7 @@ topic, printed, longest = fresh_topic(), [], 0.0
 for number in range(max(TRIES // 10, 5)):
     producer = start("produce", topic, "-m", f"{number}", "-n", "1000000", "--print-ids", "--rate", "2000")
     lines = []
-    reading = threading.Thread(target=lambda: lines.extend(producer.stdout))
+    reading = threading.Thread(target=lambda: lines.extend(producer.stdout), daemon=True)
     reading.start()
     time.sleep(random.random() * 0.5)
     began = time.monotonic()

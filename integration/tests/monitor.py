@@ -17,14 +17,14 @@ from prometheus_client.parser import text_string_to_metric_families
 
 os.environ.setdefault("STARGATE_URL", "ws://localhost:1")  # the tests of others need a broker; these bring their own
 from browser import Browser
-from support import COMMAND, check, finish
+from support import COMMAND, Popen, check, finish
 
 pictures = pathlib.Path(sys.argv[sys.argv.index("--screenshots") + 1]) if "--screenshots" in sys.argv else None
 MANY = 1_000
 HOSTILE = "<img src=x onerror=\"document.title='owned'\">"
 scratch = pathlib.Path(tempfile.mkdtemp())
 
-box = subprocess.Popen([COMMAND, "standalone", "--port", "0"], stdout=subprocess.PIPE, text=True)
+box = Popen([COMMAND, "standalone", "--port", "0"], stdout=subprocess.PIPE, text=True)
 url = box.stdout.readline().split()[-1]
 
 
@@ -34,7 +34,7 @@ class Running:
     def __init__(self, description, *flags, env=None, monitor="0"):
         path = scratch / f"tree-{time.monotonic_ns()}.json"
         path.write_text(json.dumps(description), encoding="utf-8")
-        self.process = subprocess.Popen([COMMAND, "--url", url, "--monitor", monitor, *flags, "run", "--config", path],
+        self.process = Popen([COMMAND, "--url", url, "--monitor", monitor, *flags, "run", "--config", path],
                                         stderr=subprocess.PIPE, text=True, env={**os.environ, **(env or {})})
         self.lines, self.at = [], ""
         for line in self.process.stderr:
@@ -150,7 +150,7 @@ check("what is drained is gone, and not waited for", tree.ask("/drain", "POST", 
 check("… and is there again once it is restarted", tree.ask("/restart", "POST", b"producer/persistent/public/default/out", X_Stargate_Intent="restart")[0] == 202
       and browser.until("/3 of 3/.test(document.getElementById('sockets').textContent) && ![...document.querySelectorAll('.row')].some(r => /drained/.test(r.textContent))") is not None)
 if pictures:
-    subprocess.Popen([COMMAND, "--url", url, "perf", "produce", "in", "-m", "3000", "-s", "100", "-r", "100"],
+    Popen([COMMAND, "--url", url, "perf", "produce", "in", "-m", "3000", "-s", "100", "-r", "100"],
                      stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     time.sleep(28)
     for name, look in (("monitor", {}), ("monitor-dark", {"dark": True}), ("monitor-phone", {"width": 400, "height": 860})):  # for docs/monitor.md
@@ -172,7 +172,7 @@ check("… which the page says", browser.until("/no answer/.test(document.getEle
 
 # -- many topics, hostile ones, and a token -------------------------------------------------------------------------------
 
-box = subprocess.Popen([COMMAND, "standalone", "--port", url.rsplit(":", 1)[1]], stdout=subprocess.PIPE, text=True)
+box = Popen([COMMAND, "standalone", "--port", url.rsplit(":", 1)[1]], stdout=subprocess.PIPE, text=True)
 box.stdout.readline()
 tree = Running({"producers": [{"topic": f"many-{i}"} for i in range(MANY - 1)] + [{"topic": HOSTILE}],
                 "consumers": [{"topic": "many-0", "subscription": "s", "command": "cat"}]},

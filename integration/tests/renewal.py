@@ -19,7 +19,7 @@ import time
 
 from certificates import make_certificate
 from relay import Relay
-from support import COMMAND, check, finish, fresh_topic
+from support import COMMAND, Popen, check, finish, fresh_topic
 
 PORT = int(os.environ.get("STARGATE_SECURE_PORT") or sys.exit(
     "STARGATE_SECURE_PORT is not set: start a broker with scripts/broker --secure and set it to its port"))
@@ -62,7 +62,7 @@ class Running:
 
     def __init__(self, *arguments, stdin=None):
         self.inspection = directory / f"inspection-{arguments[0]}"
-        self.process = subprocess.Popen(
+        self.process = Popen(
             [COMMAND, "--url", f"wss://localhost:{relay.port}", "--tls-ca", str(CREDENTIALS / "ca.pem"), "--token-file", str(token_file), "-v",
              "--backoff", "100ms,1s,5s", "--inspection-socket", str(self.inspection), *arguments],
             stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -111,7 +111,7 @@ def feed():
     producer.process.stdin.close()
 
 
-feeding = threading.Thread(target=feed)
+feeding = threading.Thread(target=feed, daemon=True)
 feeding.start()
 
 
@@ -153,14 +153,30 @@ token_file.rename(directory / "elsewhere")
 outage("a token's file gone", str(token_file), lambda: (directory / "elsewhere").rename(token_file))
 
 
+def put(file, name):
+    shutil.copy(file, directory / name)
+    os.replace(directory / name, CREDENTIALS / name)
+
+
+def shown_by_broker():
+    """The certificate, if the broker has its key: it looks at its files every second, maybe between the two."""
+    try:
+        return ssl.get_server_certificate(("localhost", PORT + 2)).split()
+    except ssl.SSLError:
+        return None
+
+
 def show(certificate, key):
-    """The broker looks at its files every second; waits until it shows this certificate."""
-    for source, name in ((key, "broker.key"), (certificate, "broker.pem")):
-        shutil.copy(source, directory / name)
-        os.replace(directory / name, CREDENTIALS / name)
-    expected = pathlib.Path(certificate).read_text()
-    shown = until(lambda: ssl.get_server_certificate(("localhost", PORT + 2)).split() == expected.split(), 30)
-    check("the broker shows its new certificate", shown is not None)
+    put(key, "broker.key")
+    put(certificate, "broker.pem")
+    expected = pathlib.Path(certificate).read_text().split()
+    check("the broker shows its new certificate", until(lambda: shown_by_broker() == expected, 30) is not None)
+
+
+def show_without_its_key(key):
+    """As while somebody replaces the one file and then the other."""
+    put(key, "broker.key")
+    check("the broker shows a certificate without its key", until(lambda: shown_by_broker() is None, 30) is not None)
 
 
 for name in ("broker.pem", "broker.key"):
@@ -168,6 +184,8 @@ for name in ("broker.pem", "broker.key"):
 right = directory / "right-broker.pem", directory / "right-broker.key"
 try:
     stranger = make_certificate(directory, "stranger", "localhost")
+    show_without_its_key(stranger[1])
+    outage("the broker's key is another certificate's", "does not have the key", lambda: show(*right))
     show(*stranger[:2])
     outage("the broker's certificate is a stranger's", "certificate is refused", lambda: show(*right))
     old = make_certificate(directory, "old", "localhost", days=-1)

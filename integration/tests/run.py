@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 import time
 
-from support import COMMAND, URL, check, finish, fresh_topic, stargate
+from support import COMMAND, URL, Popen, check, finish, fresh_topic, stargate
 
 directory = pathlib.Path(tempfile.mkdtemp(prefix="stargate-run-"))
 description = directory / "tree.json"
@@ -18,7 +18,7 @@ def run(parts, before=""):
     """Starts the command; what it says goes to a file."""
     description.write_text(json.dumps(parts))
     errors.write_text("")
-    running = subprocess.Popen(
+    running = Popen(
         ["bash", "-c", before + 'exec 7</dev/null; exec "$@"', "bash", COMMAND, "--url", URL, "-v", "run", "--config", str(description)],
         stdout=subprocess.PIPE, stderr=errors.open("w"))
     return running

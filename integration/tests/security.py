@@ -12,7 +12,7 @@ import threading
 
 from certificates import TlsProxy, make_certificate
 from relay import Relay
-from support import COMMAND, check, finish, fresh_topic
+from support import COMMAND, Popen, check, finish, fresh_topic
 
 PORT = int(os.environ.get("STARGATE_SECURE_PORT") or sys.exit(
     "STARGATE_SECURE_PORT is not set: start a broker with scripts/broker --secure and set it to its port"))
@@ -148,7 +148,7 @@ token_file = directory / "changing.token"
 token_file.write_text(GUEST)
 right.handshakes.clear()
 topic = fresh_topic()
-consumer = subprocess.Popen([COMMAND, "--url", right.url, *ca, "--token-file", str(token_file), "consume", topic, "-s", "s",
+consumer = Popen([COMMAND, "--url", right.url, *ca, "--token-file", str(token_file), "consume", topic, "-s", "s",
                              "--position", "earliest"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 stargate(PLAIN, *admin_token, "produce", topic, "-m", "before")
 line = consumer.stdout.readline()
@@ -182,7 +182,7 @@ def renew(name):
 
 renewed = renew("first")
 topic = fresh_topic()
-consumer = subprocess.Popen([COMMAND, "--url", renewed.url, "--tls-ca", str(files["ca"]), "--tls-cert", str(files["cert"]),
+consumer = Popen([COMMAND, "--url", renewed.url, "--tls-ca", str(files["ca"]), "--tls-cert", str(files["cert"]),
                              "--tls-key", str(files["key"]), "-v", "--backoff", "50ms,500ms,5s", *admin_token, "consume", topic,
                              "-s", "s", "--position", "earliest"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 stargate(PLAIN, *admin_token, "produce", topic, "-m", "before")

@@ -19,9 +19,9 @@ import websocket
 
 os.environ.setdefault("STARGATE_URL", "ws://localhost:1")  # the tests of others need a broker; these bring their own
 from certificates import make_certificate
-from support import COMMAND, check, finish, fresh_topic, stargate
+from support import COMMAND, Popen, check, finish, fresh_topic, stargate
 
-broker = subprocess.Popen([COMMAND, "standalone", "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+broker = Popen([COMMAND, "standalone", "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 first = broker.stdout.readline()
 check("its first line says that it stores nothing, and where it is", "it stores nothing" in first and "ws://127.0.0.1:" in first, first)
 url = first.split()[-1]
@@ -113,7 +113,7 @@ with urllib.request.urlopen(f"http://127.0.0.1:{port}/admin/v2/brokers/health", 
 
 def perf_with(loops):
     """One that is at work, with so many event loops."""
-    perf = subprocess.Popen([COMMAND, "-v", "--url", url, "perf", "produce", fresh_topic(), "-n", "3", "-m", "0", "-r", "10", "--event-loops", loops],
+    perf = Popen([COMMAND, "-v", "--url", url, "perf", "produce", fresh_topic(), "-n", "3", "-m", "0", "-r", "10", "--event-loops", loops],
                             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     for _ in range(3):
         while "connected to" not in perf.stderr.readline() and perf.poll() is None:
@@ -155,7 +155,7 @@ def token_of(role):
     return signed + "." + base64.urlsafe_b64encode(hmac.new(secret.read_bytes(), signed.encode(), hashlib.sha256).digest()).decode().rstrip("=")
 
 
-safe = subprocess.Popen([COMMAND, "standalone", "--port", "0", "--tls-port", "0", "--tls-cert", shown[0], "--tls-key", shown[1],
+safe = Popen([COMMAND, "standalone", "--port", "0", "--tls-port", "0", "--tls-cert", shown[0], "--tls-key", shown[1],
                          "--token-secret-key", secret, "--super-user-roles", "admin,root"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 tls_url = "wss://localhost:" + re.search(r"wss://127.0.0.1:(\d+) and ws://", safe.stdout.readline())[1]
 for role, right in (("admin", True), ("root", True), ("guest", False)):
@@ -191,7 +191,7 @@ refused("tokens without a key are told", ["needs a tokenSecretKey"], file="authe
 refused("authentication alone is told", ["go together"], file="authenticationEnabled=true\n")
 refused("what is asked by another way than tokens is told", ["authenticationProviders"], file="authenticationProviders=org.example.Basic\n")
 (directory / "box.conf").write_text("webServicePort=1\nallowAutoTopicCreation=false\nbrokerDeduplicationEnabled=true\ndefaultRetentionTimeInMinutes=5\n")
-closed = subprocess.Popen([COMMAND, "standalone", "--config", directory / "box.conf", "--port", "0"], stdout=subprocess.PIPE,
+closed = Popen([COMMAND, "standalone", "--config", directory / "box.conf", "--port", "0"], stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, text=True)
 closed_url = closed.stdout.readline().split()[-1]
 status, _, err = stargate("produce", fresh_topic(), "-m", "x", url=closed_url)

@@ -1,5 +1,7 @@
 """What the Python tests share: running the command, naming topics, checking."""
+import ctypes
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -11,6 +13,17 @@ COMMAND = sys.argv[1]
 _count = 0
 _passed = 0
 _failed = 0
+
+
+_set_death_signal = 1  # PR_SET_PDEATHSIG
+_libc = ctypes.CDLL(None)
+
+
+class Popen(subprocess.Popen):
+    """A program that ends with the test, however that ends; to be started by the main thread."""
+
+    def __init__(self, *arguments, **how):
+        super().__init__(*arguments, preexec_fn=lambda: _libc.prctl(_set_death_signal, signal.SIGKILL), **how)
 
 
 def fresh_topic(name="topic"):
@@ -28,7 +41,7 @@ def stargate(*arguments, stdin=b"", url=URL, timeout=120):
 
 
 def start(*arguments, url=URL):
-    return subprocess.Popen([COMMAND, "--url", url, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    return Popen([COMMAND, "--url", url, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 def check(what, condition, seen=None):

@@ -184,14 +184,20 @@ tls_connection tls::begin(int socket, const std::string& host) {
 }
 
 tls_failure why_tls_failed(const ssl_st* connection) {
-  const auto code = ERR_get_error();
-  ERR_clear_error();
-  const int reason = ERR_GET_REASON(code);
+  // What was wrong within a signature or the like comes first, and what that means for TLS after it; the numbers of reasons
+  // are each library's own.
+  unsigned long code = 0;
+  while (const auto next = ERR_get_error())
+    if (code == 0 || (ERR_GET_LIB(code) != ERR_LIB_SSL && ERR_GET_LIB(next) == ERR_LIB_SSL))
+      code = next;
+  const int reason = ERR_GET_LIB(code) == ERR_LIB_SSL ? ERR_GET_REASON(code) : 0;
   if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED)
     return {std::string{"its certificate is refused: "}
               + X509_verify_cert_error_string(SSL_get_verify_result(connection)),
             true};
-  if (ERR_GET_LIB(code) == ERR_LIB_SSL && reason >= SSL_AD_REASON_OFFSET) { // the peer's words
+  if (reason == SSL_R_BAD_SIGNATURE)
+    return {"its certificate is refused: it does not have the key of the certificate that it shows", true};
+  if (reason >= SSL_AD_REASON_OFFSET) { // the peer's words
     const int alert = reason - SSL_AD_REASON_OFFSET;
     return {std::string{"it ends TLS: "}
               + (alert == TLS13_AD_CERTIFICATE_REQUIRED ? "a certificate of this side is required"

@@ -57,12 +57,13 @@ private:
   tls_context context_;
 };
 
-/// Why OpenSSL did not go on with a connection, for people: what it thinks of the peer's certificate, what the peer says
-/// of ours, or what is wrong with the bytes. `is_about_trust` when it is one of the first two.
+/// Why OpenSSL did not go on with a connection, for people: what it thinks of the peer's certificate or of its proof to have
+/// the key, what the peer says of ours, or what is wrong with the bytes. `is_about_trust` unless it is the bytes.
 struct tls_failure {
   std::string text;
   bool is_about_trust = false;
 };
+/// @return what this thread's error queue says, which is empty then
 /// @par Threads the one whose call has failed, before its next
 [[nodiscard]] tls_failure why_tls_failed(const ssl_st* connection);
 
