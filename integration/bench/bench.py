@@ -18,6 +18,7 @@ import subprocess
 import sys
 import time
 import urllib.parse
+import urllib.request
 
 HERE = pathlib.Path(__file__).parent
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -129,7 +130,7 @@ def rows():
     }
     yield "produce, 10 bytes", sizes(10, n)
     yield "produce, 1 KB", sizes(1_000, n // 2)
-    yield "produce, 100 KB", sizes(100_000, n // 50)
+    yield "produce, 100 KB", sizes(100_000, n // 25)
     yield "produce, blocking", {
         # 2,500 calls: what a process does once, at its beginning, was a sixth of what 1,000 cost ours
         "limit": lambda i: limit("pingpong", producer(produce), n // 20),
@@ -155,7 +156,7 @@ def rows():
                                              "--processors", 4),
         "pulsar-client": lambda i: peer("pulsar-client-consume", f"{source}:c{i}", n),
     } | rivals("consume", lambda i: subscribed(source, f"r{i}{time.monotonic_ns()}"), source, n, 100)
-    for name, size, count in (("10 bytes", 10, n), ("1 KB", 1_000, n // 2), ("100 KB", 100_000, n // 50)):
+    for name, size, count in (("10 bytes", 10, n), ("1 KB", 1_000, n // 2), ("100 KB", 100_000, n // 25)):
         topic = stored(size, count)
         yield f"consume and acknowledge, {name}", consuming(topic, count) | (
             {"pulsar-client": lambda i, t=topic: peer("pulsar-client-consume", f"{t}:c{i}", count, size)}
@@ -246,6 +247,8 @@ FEW = 3  # rounds of what takes minutes each
 
 PRODUCED, PRODUCED_LIMIT = "produce, us of processor over so many topics", "the limit's, over so many sockets"
 CONSUMED, CONSUMED_LIMIT = "consume as produced, us of processor over so many topics", "the limit's, consumed over so many sockets"
+ON_SCHEDULER = "the same, handlers on the scheduler"
+MEASURED = (PRODUCED, PRODUCED_LIMIT, CONSUMED, ON_SCHEDULER, CONSUMED_LIMIT)  # as they are printed
 
 
 def broker(*words):
@@ -335,11 +338,16 @@ def consumed_as_produced(topic, subscription, n, count, command):
         while subscription.encode() not in subprocess.run([*listing, name], capture_output=True, timeout=60).stdout.split():
             time.sleep(0.05)
     ours("produce", topic, "-s", 100, "-m", n, "-n", count)
-    return json.loads(consuming.communicate(timeout=300)[0].splitlines()[-1])
+    result = json.loads(consuming.communicate(timeout=300)[0].splitlines()[-1])
+    # What nobody reads would otherwise be kept for it, and be the next one's burden.
+    urllib.request.urlopen(urllib.request.Request(
+        f"http://127.0.0.1:{PORT}/admin/v2/namespaces/public/default/unsubscribe/{subscription}", method="POST"), timeout=120).close()
+    return result
 
 
 def over_topics(topic, count, n, i):
-    """What a message costs over so many topics: ours, and the limit with as many sockets, in turn, on the same topics.
+    """What a message costs over so many topics: ours, and the limit with as many sockets, on the same topics, in another order
+    each time.
 
     All of them write a hundred messages to a topic and go on to the next. So many warm up that each topic has had some."""
     n = max(n, 50 * count)
@@ -354,13 +362,14 @@ def over_topics(topic, count, n, i):
                        f"/ws/v2/consumer/persistent/public/default/{path}/limit{i}", n + warm, 100, 1000, count)
         return consumed_as_produced(topic, f"{who}{i}", n + warm, count, command)
 
-    return {
-        PRODUCED: ours("produce", topic, "-s", 100, "-m", n, "-n", count, "--warm-up", warm),
-        PRODUCED_LIMIT: limit("produce", producer(path), n + warm, sockets=count),
-        CONSUMED: consumed("own"),
-        "the same, handlers on the scheduler": consumed("scheduler", "--run-on", "scheduler"),
-        CONSUMED_LIMIT: consumed("limit"),
-    }
+    measures = [
+        (PRODUCED, lambda: ours("produce", topic, "-s", 100, "-m", n, "-n", count, "--warm-up", warm)),
+        (PRODUCED_LIMIT, lambda: limit("produce", producer(path), n + warm, sockets=count)),
+        (CONSUMED, lambda: consumed("own")),
+        (ON_SCHEDULER, lambda: consumed("scheduler", "--run-on", "scheduler")),
+        (CONSUMED_LIMIT, lambda: consumed("limit")),
+    ]
+    return {name: measure() for name, measure in (measures[i % len(measures):] + measures[:i % len(measures)])}
 
 
 def scale():
@@ -370,17 +379,15 @@ def scale():
         print(f"\rbench: {count} pipelines                ", end="", file=sys.stderr, flush=True)
         seen[count] = pipelines(count)
     on_scheduler = pipelines(SIZES[-1], "--scheduler")
-    for i in range(3):  # the broker is slower before its code is compiled, which one topic alone would pay for
-        print(f"\rbench: warming the broker up, {i + 1} of 3    ", end="", file=sys.stderr, flush=True)
-        over_topics(f"bench-warm-topics-{STAMP}", 100, n, i)
-    many = {}  # what is measured, over so many topics, in each round
-    for i in range(arguments.runs):
+    many = {name: {count: [] for count in TOPICS} for name in MEASURED}  # over so many topics, in each round
+    for i in range(arguments.runs + 1):
         for count in TOPICS:
-            if count > SIZES[-1] and i >= FEW:
+            if count > SIZES[-1] and i > FEW:
                 continue
-            print(f"\rbench: {count} topics, round {i + 1} of {arguments.runs}    ", end="", file=sys.stderr, flush=True)
+            print(f"\rbench: {count} topics, round {i} of {arguments.runs}    ", end="", file=sys.stderr, flush=True)
             for name, measured in over_topics(f"bench-{count}-topics-{STAMP}", count, n, i).items():
-                many.setdefault(name, {}).setdefault(count, []).append(measured["processorMicros"])
+                if i > 0:  # the broker is slower before its code is compiled, and has its topics in memory
+                    many[name][count].append(measured["processorMicros"])
     print("\rbench: without a broker              ", file=sys.stderr, flush=True)
     alone = by_themselves()
     grown = {
