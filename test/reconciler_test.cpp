@@ -231,6 +231,21 @@ TEST_CASE_METHOD(reconciled_tree,
   CHECK(children.starts() == 2);
 }
 
+TEST_CASE_METHOD(reconciled_tree, "the id of a temporary child that has ended may be another's at once") {
+  in_hand children;
+  auto spec = slow_to_end("once", children);
+  spec.restart = restart::temporary;
+  REQUIRE_FALSE(t.add(spec));
+  CHECK(code_of(t.add(spec)) == errc::child_present); // it runs
+  for (std::size_t i = 2; i < 5; ++i) {
+    children.end({});
+    await([&] { return !state_of("once"); });
+    CHECK_FALSE(t.add(spec));
+    CHECK(children.starts() == i);
+  }
+  children.end({});
+}
+
 TEST_CASE_METHOD(reconciled_tree, "what could not be started is let go of") {
   const auto held = std::make_shared<int>(1);
   CHECK(code_of(t.add({.id = "x",

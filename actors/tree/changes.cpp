@@ -122,7 +122,10 @@ caf::error tree::add(const pipelines& what) const {
 caf::error tree::add(const child_spec& own, bool answers_vitals) const {
   if (auto no = unchangeable(context_.get(), "tree::add"))
     return no;
-  const auto added = context_->plan.add(own, answers_vitals);
+  auto added = context_->plan.add(own, answers_vitals);
+  if (!added && code_of(added.error()) == errc::child_present
+      && reconcile(*context_)) // which forgets what has had its time
+    added = context_->plan.add(own, answers_vitals);
   return added ? start_added(*context_, *added) : added.error();
 }
 

@@ -165,8 +165,8 @@ public:
   /// The same for one reader.
   [[nodiscard]] caf::error add(const reader_options& one) const { return add(pipelines{{}, {}, {one}}); }
   /// Adds a child of one's own beside those of the topics: it is restarted as they are, whatever is restarted, and is
-  /// shown by `inspect`. One that is temporary never is: once it has ended, the next change of the tree forgets it. Its
-  /// `start_context::supervisor` is the supervisor of topics.
+  /// shown by `inspect`. One that is temporary never is: once it has ended, the next change of the tree forgets it, and
+  /// another may have its id. Its `start_context::supervisor` is the supervisor of topics.
   /// @param answers_vitals whether it, and what is below it, answers `report_vitals`: then `inspect` asks
   /// @par Errors errc::invalid_child_spec; errc::child_present; errc::start_failed or errc::start_timeout, and it is not
   /// kept; errc::stopping
