@@ -34,7 +34,7 @@ bool event_loop::parts::post(std::function<void()> command) {
   return true;
 }
 
-void event_loop::parts::send(const std::shared_ptr<session>& s, std::vector<frame> frames, const grouping& how) {
+void event_loop::parts::send(const std::shared_ptr<member>& s, std::vector<frame> frames, const grouping& how) {
   {
     const std::lock_guard guard{mutex};
     if (stopped)
@@ -70,7 +70,7 @@ void event_loop::parts::run() {
   running = this;
   const std::lock_guard mine{turn};
   std::vector<std::function<void()>> todo;
-  while (!stopping || (!sessions.empty() && clock::now() < stop_by)) {
+  while (!stopping || (!members.empty() && clock::now() < stop_by)) {
     const auto began = clock::now();
     service(time_to_sleep(began));
     gather();
@@ -99,8 +99,8 @@ void event_loop::parts::run() {
   }
   for (auto& command : todo) // connections that were still asked for have an end, too
     command();
-  while (!sessions.empty())
-    finish(sessions.begin()->first, {end::closed, 0, "the event loop stopped"});
+  while (!members.empty())
+    finish(members.begin()->second.get(), {end::closed, 0, "the event loop stopped"});
 }
 
 void event_loop::parts::hand_on() {
@@ -110,25 +110,25 @@ void event_loop::parts::hand_on() {
       continue;
     }
     s->flush(load);
-    if (const auto found = sessions.find(s); found != sessions.end() && found->second.guest)
-      found->second.guest->ring();
+    if (s->is_in && s->guest)
+      s->guest->ring();
   }
   write();
 }
 
-void event_loop::parts::hand_on_as_guest(session* s) {
+void event_loop::parts::hand_on_as_guest(member* s) {
   std::erase(with_frames, s);
   s->flush(load::idle);
   write();
 }
 
-bool event_loop::parts::may_hold(session* s) const {
+bool event_loop::parts::may_hold(member* s) const {
   return !stopping && s->frames_received() * backlog_for_each_held <= s->backlog()
-         && !amount{s->frames_received(), s->bytes_received()}.is_worth_a_wake_up() && !sessions.at(s).guest;
+         && !amount{s->frames_received(), s->bytes_received()}.is_worth_a_wake_up() && !s->guest;
 }
 
-void event_loop::parts::hold(session* s) {
-  sessions.at(s).held_since = clock::now();
+void event_loop::parts::hold(member* s) {
+  s->held_since = clock::now();
   held.push_back(s);
   attend(s);
 }
@@ -138,12 +138,11 @@ void event_loop::parts::release_held() {
     return;
   const auto since = clock::now() - longest_hold;
   for (auto* s : std::exchange(held, {})) {
-    auto& from = sessions.at(s).held_since;
-    if (*from > since && may_hold(s)) {
+    if (*s->held_since > since && may_hold(s)) {
       held.push_back(s);
       continue;
     }
-    from.reset();
+    s->held_since.reset();
     s->flush(load);
     attend(s);
   }
@@ -151,21 +150,20 @@ void event_loop::parts::release_held() {
 
 void event_loop::parts::write() {
   for (auto* s : std::exchange(to_write, {}))
-    if (sessions.contains(s))
+    if (s->is_in)
       act(s, s->write());
 }
 
-bool event_loop::parts::may_wait(session* s, const grouping& how) {
+bool event_loop::parts::may_wait(member* s, const grouping& how) {
   if (how.time.count() == 0 || s->unsent() >= how.most || stopping)
     return false;
-  auto& group = sessions.at(s).group;
-  const bool waits_already = group.due() != clock::time_point::max();
-  if (!group.may_wait(clock::now(), how.time))
+  const bool waits_already = s->group.due() != clock::time_point::max();
+  if (!s->group.may_wait(clock::now(), how.time))
     return false;
   if (!waits_already)
     grouped.push_back(s);
-  next_group = std::min(next_group, group.due());
-  next_ripe = std::min(next_ripe, group.ripe());
+  next_group = std::min(next_group, s->group.due());
+  next_ripe = std::min(next_ripe, s->group.ripe());
   return true;
 }
 
@@ -175,14 +173,13 @@ void event_loop::parts::write_groups() {
     return;
   next_group = next_ripe = clock::time_point::max();
   for (auto* s : std::exchange(grouped, {})) {
-    auto& group = sessions.at(s).group;
-    if (group.ripe() > now) {
-      next_group = std::min(next_group, group.due());
-      next_ripe = std::min(next_ripe, group.ripe());
+    if (s->group.ripe() > now) {
+      next_group = std::min(next_group, s->group.due());
+      next_ripe = std::min(next_ripe, s->group.ripe());
       grouped.push_back(s);
       continue;
     }
-    group.sent();
+    s->group.sent();
     act(s, s->write());
   }
 }
@@ -199,7 +196,7 @@ std::chrono::nanoseconds event_loop::parts::time_to_sleep(clock::time_point now)
   if (!seated.empty())
     sleeps_until = std::min(sleeps_until, now + most_away);
   if (!held.empty())
-    sleeps_until = std::min(sleeps_until, *sessions.at(held.front()).held_since + longest_hold);
+    sleeps_until = std::min(sleeps_until, *held.front()->held_since + longest_hold);
   return std::max(sleeps_until - now, clock::duration{0});
 }
 
@@ -214,17 +211,16 @@ void event_loop::parts::service(std::chrono::nanoseconds at_most) {
   for (auto* s : std::exchange(unfinished, {}))
     serve(s, true, false, now);
   for (const auto& [who, readable, has_room] : ready)
-    serve(static_cast<session*>(who), readable, has_room, now);
+    serve(static_cast<member*>(who), readable, has_room, now);
 }
 
-void event_loop::parts::serve(session* s, bool readable, bool has_room, clock::time_point now) {
-  const auto found = sessions.find(s);
-  if (found == sessions.end())
+void event_loop::parts::serve(member* s, bool readable, bool has_room, clock::time_point now) {
+  if (!s->is_in)
     return;
-  const bool is_held = found->second.held_since.has_value();
+  const bool is_held = s->held_since.has_value();
   const bool is_new = !is_held && s->frames_received() == 0;
   const auto next = s->on_ready(buffer, readable || is_held, has_room, now);
-  count_awaited(found->second);
+  count_awaited(s);
   if (is_new && s->frames_received() > 0)
     with_frames.push_back(s);
   act(s, next);
@@ -254,7 +250,7 @@ amount event_loop::parts::received() const {
   return sum;
 }
 
-void event_loop::parts::act(session* s, session::next next) {
+void event_loop::parts::act(member* s, session::next next) {
   switch (next) {
     case session::next::wait: return attend(s);
     case session::next::go_on: unfinished.push_back(s); return attend(s);
@@ -263,32 +259,31 @@ void event_loop::parts::act(session* s, session::next next) {
   }
 }
 
-void event_loop::parts::attend(session* s) {
-  auto& e = sessions.at(s);
+void event_loop::parts::attend(member* s) {
   const auto socket = s->socket();
-  const connection::poller::interest in{.input = !e.guest && !e.held_since, .room = s->wants_room()};
-  if (socket >= 0 && (socket != e.watched || in != e.in)) {
-    if (!(socket != e.watched ? poller.watch(socket, s, in) : poller.change(socket, s, in)))
+  const connection::poller::interest in{.input = !s->guest && !s->held_since, .room = s->wants_room()};
+  if (socket >= 0 && (socket != s->watched || in != s->in)) {
+    if (!(socket != s->watched ? poller.watch(socket, s, in) : poller.change(socket, s, in)))
       return finish(s, {end::unreachable, 0, "the system watches no more sockets (epoll's max_user_watches)"});
-    e.watched = socket;
-    e.in = in;
+    s->watched = socket;
+    s->in = in;
   }
-  set_alarm(s, e);
+  set_alarm(s);
 }
 
-void event_loop::parts::forget(entry& e) {
-  if (const auto socket = std::exchange(e.watched, -1); socket >= 0)
+void event_loop::parts::forget(member* s) {
+  if (const auto socket = std::exchange(s->watched, -1); socket >= 0)
     poller.forget(socket);
 }
 
-void event_loop::parts::set_alarm(const session* s, entry& e) {
+void event_loop::parts::set_alarm(member* s) {
   const auto at = s->late_at() == clock::time_point::max()
                     ? s->late_at()
                     : clock::time_point{std::chrono::ceil<alarm_grid>(s->late_at().time_since_epoch())};
-  if (at >= e.wakes_at)
+  if (at >= s->wakes_at)
     return; // it is looked at before that
-  e.wakes_at = at;
-  alarms.push({e.wakes_at, e.owner});
+  s->wakes_at = at;
+  alarms.push({at, members.at(s)});
 }
 
 void event_loop::parts::ring() {
@@ -297,18 +292,18 @@ void event_loop::parts::ring() {
     const auto due = alarms.top();
     alarms.pop();
     const auto s = due.whose.lock();
-    const auto found = sessions.find(s.get());
-    if (!s || found == sessions.end() || found->second.wakes_at != due.at)
+    if (!s || !s->is_in || s->wakes_at != due.at)
       continue;
-    found->second.wakes_at = clock::time_point::max();
+    s->wakes_at = clock::time_point::max();
     act(s.get(), s->late_at() <= now ? s->on_late(now) : session::next::wait);
   }
 }
 
-void event_loop::parts::begin(const std::shared_ptr<session>& s) {
+void event_loop::parts::begin(const std::shared_ptr<member>& s) {
   if (stopping || s->has_ended())
     return s->end();
-  sessions.emplace(s.get(), entry{s});
+  members.emplace(s.get(), s);
+  s->is_in = true;
   const auto choice = choose_proxy(proxies, tls.has_value(), s->to().host);
   if (!choice.wrong.empty())
     return finish(s.get(), {end::unsendable, 0, choice.wrong});
@@ -328,54 +323,53 @@ void event_loop::parts::begin(const std::shared_ptr<session>& s) {
   });
 }
 
-void event_loop::parts::connect(session* s) {
-  forget(sessions.at(s));
+void event_loop::parts::connect(member* s) {
+  forget(s);
   act(s, s->connect(tls ? &*tls : nullptr));
 }
 
-bool event_loop::parts::take_to_send(session* s, std::vector<frame> frames) {
-  const auto found = sessions.find(s);
-  if (found == sessions.end())
+bool event_loop::parts::take_to_send(member* s, std::vector<frame> frames) {
+  if (!s->is_in)
     return false;
   s->send(std::move(frames));
-  count_awaited(found->second);
+  count_awaited(s);
   return true;
 }
 
-void event_loop::parts::count_awaited(entry& e) {
-  awaited -= e.awaited;
-  e.awaited = e.owner->awaited();
-  awaited += e.awaited;
+void event_loop::parts::count_awaited(member* s) {
+  awaited -= s->counted;
+  s->counted = s->awaited();
+  awaited += s->counted;
 }
 
-void event_loop::parts::append(session* s, std::vector<frame> frames, const grouping& how) {
+void event_loop::parts::append(member* s, std::vector<frame> frames, const grouping& how) {
   if (!take_to_send(s, std::move(frames)) || may_wait(s, how))
     return;
   if (to_write.empty() || to_write.back() != s)
     to_write.push_back(s);
 }
 
-void event_loop::parts::close(session* s) {
+void event_loop::parts::close(member* s) {
   const auto next = s->begin_close(clock::now());
-  if (sessions.contains(s))
+  if (s->is_in)
     act(s, next);
 }
 
-void event_loop::parts::finish(session* s, ended why) {
+void event_loop::parts::finish(member* s, ended why) {
   static_cast<void>(s->fail(std::move(why)));
   finish(s);
 }
 
-void event_loop::parts::finish(session* s) {
-  const auto found = sessions.find(s);
-  if (found == sessions.end())
+void event_loop::parts::finish(member* s) {
+  if (!std::exchange(s->is_in, false))
     return;
-  forget(found->second);
-  awaited -= found->second.awaited;
-  if (const auto& guest = found->second.guest)
+  forget(s);
+  awaited -= s->counted;
+  if (const auto guest = std::move(s->guest))
     guest->ring();
-  gone.push_back(std::move(found->second.owner));
-  sessions.erase(found);
+  const auto found = members.find(s);
+  gone.push_back(std::move(found->second));
+  members.erase(found);
   std::erase(with_frames, s);
   std::erase(unfinished, s);
   std::erase(seated, s);
@@ -414,9 +408,9 @@ void event_loop::stop() {
     p.post([&p] {
       p.stopping = true;
       p.stop_by = clock::now() + stop_timeout;
-      std::vector<session*> open;
-      for (const auto& [s, e] : p.sessions)
-        open.push_back(s);
+      std::vector<parts::member*> open;
+      for (const auto& [s, owner] : p.members)
+        open.push_back(owner.get());
       for (auto* s : open)
         p.close(s);
     });
@@ -428,7 +422,8 @@ namespace {
 
 class session_link final : public link {
 public:
-  session_link(std::shared_ptr<event_loop> loop, event_loop::parts& parts, std::shared_ptr<session> session)
+  session_link(std::shared_ptr<event_loop> loop, event_loop::parts& parts,
+               std::shared_ptr<event_loop::parts::member> session)
     : loop_{std::move(loop)},
       parts_{parts},
       session_{std::move(session)} {}
@@ -453,13 +448,13 @@ public:
 private:
   const std::shared_ptr<event_loop> loop_; // keeps the parts
   event_loop::parts& parts_;
-  const std::shared_ptr<session> session_;
+  const std::shared_ptr<event_loop::parts::member> session_;
 };
 
 } // namespace
 
 std::unique_ptr<link> event_loop::connect(endpoint to, std::unique_ptr<observer> observer) {
-  auto s = std::make_shared<session>(std::move(to), std::move(observer));
+  auto s = std::make_shared<parts::member>(std::move(to), std::move(observer));
   auto result = std::make_unique<session_link>(shared_from_this(), *parts_, s);
   if (!parts_->post([p = parts_.get(), s] { p->begin(s); }))
     s->end_unmade();

@@ -16,8 +16,8 @@ constexpr unsigned tries_for_a_turn = 50;
 
 class session_seat final : public seat {
 public:
-  session_seat(std::shared_ptr<event_loop> loop, event_loop::parts& parts, std::shared_ptr<session> session,
-               std::shared_ptr<doorbell> bell)
+  session_seat(std::shared_ptr<event_loop> loop, event_loop::parts& parts,
+               std::shared_ptr<event_loop::parts::member> session, std::shared_ptr<doorbell> bell)
     : loop_{std::move(loop)},
       parts_{parts},
       session_{std::move(session)},
@@ -31,26 +31,22 @@ public:
 private:
   const std::shared_ptr<event_loop> loop_; // keeps the parts
   event_loop::parts& parts_;
-  const std::shared_ptr<session> session_;
+  const std::shared_ptr<event_loop::parts::member> session_;
   const std::shared_ptr<doorbell> bell_;
 };
 
 } // namespace
 
-bool event_loop::parts::admit(session* s, const std::shared_ptr<doorbell>& bell) {
-  const auto found = sessions.find(s);
-  if (stopping || found == sessions.end() || !s->was_opened())
+bool event_loop::parts::admit(member* s, const std::shared_ptr<doorbell>& bell) {
+  if (stopping || !s->is_in || !s->was_opened() || s->guest || s->held_since)
     return false;
-  if (found->second.guest || found->second.held_since)
-    return false;
-  found->second.guest = bell;
+  s->guest = bell;
   attend(s);
   return is_guest(s, bell);
 }
 
-bool event_loop::parts::is_guest(session* s, const std::shared_ptr<doorbell>& bell) const {
-  const auto found = sessions.find(s);
-  return !stopping && found != sessions.end() && found->second.guest == bell;
+bool event_loop::parts::is_guest(member* s, const std::shared_ptr<doorbell>& bell) const {
+  return !stopping && s->is_in && s->guest == bell;
 }
 
 bool event_loop::parts::take_turn(std::unique_lock<std::mutex>& mine) {
@@ -62,7 +58,7 @@ bool event_loop::parts::take_turn(std::unique_lock<std::mutex>& mine) {
   return false;
 }
 
-void event_loop::parts::read_as_guest(std::unique_lock<std::mutex>& mine, session* s,
+void event_loop::parts::read_as_guest(std::unique_lock<std::mutex>& mine, member* s,
                                       const std::shared_ptr<doorbell>& bell, std::size_t most,
                                       const std::function<bool()>& done, clock::time_point until) {
   for (std::size_t i = 0; i < most && is_guest(s, bell) && !done(); ++i) {
@@ -83,7 +79,7 @@ void event_loop::parts::read_as_guest(std::unique_lock<std::mutex>& mine, sessio
   }
 }
 
-void event_loop::parts::leave(const std::shared_ptr<session>& s, const std::shared_ptr<doorbell>& bell,
+void event_loop::parts::leave(const std::shared_ptr<member>& s, const std::shared_ptr<doorbell>& bell,
                               const std::unique_lock<std::mutex>& mine) {
   if (mine)
     see_off(s.get(), bell);
@@ -91,18 +87,17 @@ void event_loop::parts::leave(const std::shared_ptr<session>& s, const std::shar
     post([this, s, bell] { see_off(s.get(), bell); });
 }
 
-void event_loop::parts::see_off(session* s, const std::shared_ptr<doorbell>& bell) {
-  const auto found = sessions.find(s);
-  if (found == sessions.end() || found->second.guest != bell)
+void event_loop::parts::see_off(member* s, const std::shared_ptr<doorbell>& bell) {
+  if (!s->is_in || s->guest != bell)
     return;
   std::erase(seated, s);
-  found->second.guest.reset();
-  found->second.away_since.reset();
+  s->guest.reset();
+  s->away_since.reset();
   attend(s);
   wake_for_the_rest();
 }
 
-void event_loop::parts::take_in(const std::shared_ptr<session>& s, const std::function<bool()>& done,
+void event_loop::parts::take_in(const std::shared_ptr<member>& s, const std::function<bool()>& done,
                                 clock::time_point until, const std::shared_ptr<doorbell>& bell) {
   std::unique_lock mine{turn, std::try_to_lock};
   if (!mine || !admit(s.get(), bell))
@@ -111,7 +106,7 @@ void event_loop::parts::take_in(const std::shared_ptr<session>& s, const std::fu
   leave(s, bell, mine);
 }
 
-bool event_loop::parts::give_seat(session* s, const std::shared_ptr<doorbell>& bell) {
+bool event_loop::parts::give_seat(member* s, const std::shared_ptr<doorbell>& bell) {
   const std::unique_lock mine{turn, std::try_to_lock};
   if (!mine || !admit(s, bell))
     return false;
@@ -119,12 +114,12 @@ bool event_loop::parts::give_seat(session* s, const std::shared_ptr<doorbell>& b
   return true;
 }
 
-bool event_loop::parts::wait_on_seat(session* s, const std::shared_ptr<doorbell>& bell,
+bool event_loop::parts::wait_on_seat(member* s, const std::shared_ptr<doorbell>& bell,
                                      const std::function<bool()>& done, clock::time_point until) {
   std::unique_lock mine{turn, std::defer_lock};
   if (!take_turn(mine) || !is_guest(s, bell))
     return false;
-  sessions.at(s).away_since.reset();
+  s->away_since.reset();
   read_as_guest(mine, s, bell, std::numeric_limits<std::size_t>::max(), done, until);
   if (!mine)
     return false;
@@ -136,14 +131,14 @@ bool event_loop::parts::wait_on_seat(session* s, const std::shared_ptr<doorbell>
   return true;
 }
 
-void event_loop::parts::is_away(session* s) {
-  sessions.at(s).away_since = clock::now();
+void event_loop::parts::is_away(member* s) {
+  s->away_since = clock::now();
   if (std::find(seated.begin(), seated.end(), s) == seated.end())
     seated.push_back(s);
   wake_for_the_rest();
 }
 
-void event_loop::parts::leave_seat(const std::shared_ptr<session>& s, const std::shared_ptr<doorbell>& bell) {
+void event_loop::parts::leave_seat(const std::shared_ptr<member>& s, const std::shared_ptr<doorbell>& bell) {
   std::unique_lock mine{turn, std::defer_lock};
   static_cast<void>(take_turn(mine));
   leave(s, bell, mine);
@@ -154,11 +149,11 @@ void event_loop::parts::take_seats_back() {
     return;
   const auto since = clock::now() - most_away;
   for (auto* s : std::vector{seated})
-    if (const auto& e = sessions.at(s); e.away_since && *e.away_since <= since)
-      see_off(s, std::shared_ptr{e.guest});
+    if (s->away_since && *s->away_since <= since)
+      see_off(s, std::shared_ptr{s->guest});
 }
 
-std::unique_ptr<seat> event_loop::parts::take_seat(std::shared_ptr<event_loop> loop, std::shared_ptr<session> s,
+std::unique_ptr<seat> event_loop::parts::take_seat(std::shared_ptr<event_loop> loop, std::shared_ptr<member> s,
                                                    std::shared_ptr<doorbell> bell) {
   if (running != nullptr || !give_seat(s.get(), bell))
     return nullptr;

@@ -46,29 +46,31 @@ struct event_loop::parts {
   bool stopped = false;                        // guarded by mutex: no command is taken any more
 
   // Guarded by turn:
-  struct entry {
-    std::shared_ptr<session> owner;
+  /// A session of this loop's, and what the loop knows of it.
+  struct member final : session {
+    using session::session;
+    bool is_in = false;                                    ///< Among `members`.
     int watched = -1;                                      ///< The socket that is watched for it,
     connection::poller::interest in{};                     ///< and for what.
     std::shared_ptr<doorbell> guest{};                     ///< Of the thread that reads it in the loop's place,
     std::optional<clock::time_point> away_since{};         ///< and may be doing something else.
     std::optional<clock::time_point> held_since{};         ///< What came is handed on later, with what comes meanwhile.
     grouped_frames group{};                                ///< Of what is to be sent.
-    std::size_t awaited = 0;                               ///< Answers, as they were counted last.
+    std::size_t counted = 0;                               ///< Answers that it awaits, as they were counted last.
     clock::time_point wakes_at = clock::time_point::max(); ///< The first time at which it is looked at.
   };
-  std::unordered_map<session*, entry> sessions;
-  std::vector<std::shared_ptr<session>> gone; ///< They may still be among what is ready.
+  std::unordered_map<const member*, std::shared_ptr<member>> members;
+  std::vector<std::shared_ptr<member>> gone; ///< They may still be among what is ready.
   struct alarm {
     clock::time_point at;
-    std::weak_ptr<session> whose;
+    std::weak_ptr<member> whose;
     friend bool operator<(const alarm& a, const alarm& b) { return a.at > b.at; }
   };
   std::priority_queue<alarm> alarms;
-  std::vector<session*> with_frames, unfinished, to_write;
-  std::vector<session*> held;    ///< Those whose frames are handed on later, the longest first.
-  std::vector<session*> seated;  ///< Those whose guests may be away.
-  std::vector<session*> grouped; ///< Those whose frames wait for others to go with them,
+  std::vector<member*> with_frames, unfinished, to_write;
+  std::vector<member*> held;    ///< Those whose frames are handed on later, the longest first.
+  std::vector<member*> seated;  ///< Those whose guests may be away.
+  std::vector<member*> grouped; ///< Those whose frames wait for others to go with them,
   clock::time_point next_group = clock::time_point::max(); ///< when the first of them have waited long enough,
   clock::time_point next_ripe = clock::time_point::max();  ///< and when they have for whoever is awake anyway.
   std::vector<char> buffer = std::vector<char>(receive_buffer);
@@ -91,45 +93,45 @@ struct event_loop::parts {
   bool post(std::function<void()> command);
 
   /// As `post`, for frames: where the loop's thread sleeps, they are written by this one.
-  void send(const std::shared_ptr<session>& s, std::vector<frame> frames, const grouping& how);
+  void send(const std::shared_ptr<member>& s, std::vector<frame> frames, const grouping& how);
 
   /// At the end of a turn that was not the loop's own.
   void wake_for_the_rest();
 
   // -- guests: threads that read a connection in the loop's place, which sleeps on and does not look at it
 
-  bool admit(session* s, const std::shared_ptr<doorbell>& bell);
-  [[nodiscard]] bool is_guest(session* s, const std::shared_ptr<doorbell>& bell) const;
+  bool admit(member* s, const std::shared_ptr<doorbell>& bell);
+  [[nodiscard]] bool is_guest(member* s, const std::shared_ptr<doorbell>& bell) const;
 
   /// The loop, or somebody who sends, may have the turn for long: no guest waits for that.
   static bool take_turn(std::unique_lock<std::mutex>& mine);
 
   /// Reads, at most so many times, until `done`. @param mine the turn, which is not kept while there is nothing to do,
   /// and is not had when this returns because it could not be had again
-  void read_as_guest(std::unique_lock<std::mutex>& mine, session* s, const std::shared_ptr<doorbell>& bell,
+  void read_as_guest(std::unique_lock<std::mutex>& mine, member* s, const std::shared_ptr<doorbell>& bell,
                      std::size_t most, const std::function<bool()>& done, clock::time_point until);
 
   /// As `see_off`, by the loop where this thread has not the turn.
-  void leave(const std::shared_ptr<session>& s, const std::shared_ptr<doorbell>& bell,
+  void leave(const std::shared_ptr<member>& s, const std::shared_ptr<doorbell>& bell,
              const std::unique_lock<std::mutex>& mine);
-  void see_off(session* s, const std::shared_ptr<doorbell>& bell);
+  void see_off(member* s, const std::shared_ptr<doorbell>& bell);
 
   /// See `link::lend_thread`.
-  void take_in(const std::shared_ptr<session>& s, const std::function<bool()>& done, clock::time_point until,
+  void take_in(const std::shared_ptr<member>& s, const std::function<bool()>& done, clock::time_point until,
                const std::shared_ptr<doorbell>& bell);
 
   /// See `link::take_seat`. @param loop whose these parts are
-  [[nodiscard]] std::unique_ptr<seat> take_seat(std::shared_ptr<event_loop> loop, std::shared_ptr<session> s,
+  [[nodiscard]] std::unique_ptr<seat> take_seat(std::shared_ptr<event_loop> loop, std::shared_ptr<member> s,
                                                 std::shared_ptr<doorbell> bell);
-  bool give_seat(session* s, const std::shared_ptr<doorbell>& bell);
+  bool give_seat(member* s, const std::shared_ptr<doorbell>& bell);
 
   /// See `seat::wait`.
-  bool wait_on_seat(session* s, const std::shared_ptr<doorbell>& bell, const std::function<bool()>& done,
+  bool wait_on_seat(member* s, const std::shared_ptr<doorbell>& bell, const std::function<bool()>& done,
                     clock::time_point until);
 
   /// From now on, a while.
-  void is_away(session* s);
-  void leave_seat(const std::shared_ptr<session>& s, const std::shared_ptr<doorbell>& bell);
+  void is_away(member* s);
+  void leave_seat(const std::shared_ptr<member>& s, const std::shared_ptr<doorbell>& bell);
 
   /// The loop reads again what whoever stays away would have read.
   void take_seats_back();
@@ -143,19 +145,19 @@ struct event_loop::parts {
   void hand_on();
 
   /// What came by the guest's own connection: the loop may be gathering that of others.
-  void hand_on_as_guest(session* s);
+  void hand_on_as_guest(member* s);
 
   /// A peer that takes less than there is to say is not kept waiting by whoever hears later what it says: that wakes
   /// threads once for many frames. Receipts of large messages come one by one, and there are more messages to write.
-  [[nodiscard]] bool may_hold(session* s) const;
+  [[nodiscard]] bool may_hold(member* s) const;
 
   /// Until `release_held` finds that it may not be held any more. It is not even read, except when it has room.
-  void hold(session* s);
+  void hold(member* s);
   void release_held();
   void write();
 
   /// Whether what is unsent, and may wait for more of its kind, does.
-  bool may_wait(session* s, const grouping& how);
+  bool may_wait(member* s, const grouping& how);
   void write_groups();
 
   /// Until the next alarm, or not at all when there is something to do already.
@@ -163,7 +165,7 @@ struct event_loop::parts {
 
   /// Waits, and serves what is ready.
   void service(std::chrono::nanoseconds at_most);
-  void serve(session* s, bool readable, bool has_room, clock::time_point now);
+  void serve(member* s, bool readable, bool has_room, clock::time_point now);
 
   /// Looks again after a moment, or more, where that pays.
   void gather();
@@ -172,25 +174,25 @@ struct event_loop::parts {
   // -- the life of a session
 
   /// Does what a session asks for, and sees that it is looked at again.
-  void act(session* s, session::next next);
-  void attend(session* s);
-  void forget(entry& e);
-  void set_alarm(const session* s, entry& e);
+  void act(member* s, session::next next);
+  void attend(member* s);
+  void forget(member* s);
+  void set_alarm(member* s);
 
   /// Looks at those whose time has come, or had come when they were put there.
   void ring();
-  void begin(const std::shared_ptr<session>& s);
-  void connect(session* s);
+  void begin(const std::shared_ptr<member>& s);
+  void connect(member* s);
 
   /// False where the session has ended.
-  bool take_to_send(session* s, std::vector<frame> frames);
-  void count_awaited(entry& e);
-  void append(session* s, std::vector<frame> frames, const grouping& how);
-  void close(session* s);
-  void finish(session* s, ended why);
+  bool take_to_send(member* s, std::vector<frame> frames);
+  void count_awaited(member* s);
+  void append(member* s, std::vector<frame> frames, const grouping& how);
+  void close(member* s);
+  void finish(member* s, ended why);
 
   /// The one place where a session ends.
-  void finish(session* s);
+  void finish(member* s);
 };
 
 } // namespace stargate::connection

@@ -22,7 +22,7 @@
 namespace stargate::connection {
 
 /// @par Threads the one that does the event loop's work
-class session final : private frame_events {
+class session : private frame_events {
 public:
   using clock = std::chrono::steady_clock;
 
