@@ -1,5 +1,5 @@
 // Actors that whoever wakes them runs.
-#include <stargate/caf.hpp>
+#include "actors/shared/inline_execution.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -11,7 +11,7 @@
 #include <thread>
 #include <vector>
 
-using namespace stargate::compat;
+using namespace stargate::internal;
 using namespace std::chrono_literals;
 
 namespace {

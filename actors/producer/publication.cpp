@@ -1,5 +1,7 @@
 #include "actors/producer/publication.hpp"
 
+#include "actors/shared/inline_execution.hpp"
+
 #include <exception>
 
 namespace stargate::internal {

@@ -15,6 +15,7 @@
 #include "actors/receiver/dead_letter.hpp"
 #include "actors/receiver/messages.hpp"
 #include "actors/receiver/own_handler.hpp"
+#include "actors/shared/inline_execution.hpp"
 #include "actors/shared/join.hpp"
 #include "actors/shared/spans.hpp"
 #include "libstargate/base/late_deque.hpp"

@@ -2,6 +2,7 @@
 /// How an actor hears of its connection, and where that goes.
 #pragma once
 
+#include "actors/shared/inline_execution.hpp"
 #include "actors/shared/messages.hpp"
 #include "libstargate/protocol/frames.hpp"
 

@@ -1,6 +1,7 @@
 // Producing by a tree's handle.
 #include "actors/producer/messages.hpp"
 #include "actors/receiver/messages.hpp"
+#include "actors/shared/inline_execution.hpp"
 #include "actors/shared/roles.hpp"
 #include "actors/shared/spans.hpp"
 #include "actors/shared/tree_context.hpp"
