@@ -1,5 +1,9 @@
 #include "libstargate/connection/pacing.hpp"
 
+#include "libstargate/connection/event_loop.hpp"
+
+#include <stargate/options.hpp>
+
 #include <catch2/catch.hpp>
 
 #include <algorithm>
@@ -205,10 +209,10 @@ TEST_CASE("frames of a group wait where they come often, and only there") {
   grouped_frames g;
   clock_type::time_point now{1h};
   for (int i = 0; i < 100; ++i) {
-    now += 3ms;
+    now += 5ms;
     CHECK_FALSE(g.may_wait(now, 10ms));
   }
-  now += 1ms;
+  now += 4900us;
   REQUIRE(g.may_wait(now, 10ms));
   CHECK(g.due() == now + 10ms);
   CHECK(g.ripe() == now + 7500us);
@@ -219,6 +223,23 @@ TEST_CASE("frames of a group wait where they come often, and only there") {
   CHECK(g.ripe() == clock_type::time_point::max());
   CHECK(g.may_wait(now + 2ms, 10ms));
   CHECK(g.due() == now + 12ms);
+}
+
+TEST_CASE("what is sent for each batch that was gathered is a group") {
+  const auto longest = stargate::consumer_options{}.ack_group_time;
+  grouped_frames g;
+  clock_type::time_point now{1h};
+  CHECK_FALSE(g.may_wait(now, longest));
+  std::size_t sent = 0;
+  for (int i = 0; i < 90; ++i) {
+    now += default_gather_time * 2; // as long as it gathers, and is at work
+    CHECK(g.may_wait(now, longest));
+    if (g.ripe() <= now) {
+      g.sent();
+      ++sent;
+    }
+  }
+  CHECK(sent <= 30);
 }
 
 TEST_CASE("frames of a group wait for a few milliseconds, too, and never where they may not") {

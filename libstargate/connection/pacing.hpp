@@ -168,7 +168,7 @@ public:
 
   /// Some are to be sent. @return whether they wait, until `due` at the latest
   [[nodiscard]] bool may_wait(clock::time_point now, std::chrono::milliseconds longest) {
-    const bool often = now - last_ < clock::duration{longest} / enough_in_a_group;
+    const bool often = now - last_ < clock::duration{longest} / 2;
     last_ = now;
     if (!often)
       return false;
@@ -183,8 +183,6 @@ public:
   void sent() { due_ = ripe_ = clock::time_point::max(); }
 
 private:
-  static constexpr int enough_in_a_group = 4;
-
   clock::time_point last_{clock::duration::min() / 2}; // longer ago than anything
   clock::time_point due_ = clock::time_point::max(), ripe_ = clock::time_point::max();
 };
