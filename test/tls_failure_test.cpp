@@ -14,6 +14,7 @@
 #include <array>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <memory>
 #include <string>
 
@@ -94,10 +95,11 @@ certificate make_certificate(const key& k, long seconds_good_for = 3600) {
 class pem_file {
 public:
   explicit pem_file(const certificate& content) {
-    char name[] = "/tmp/stargate-certificate-XXXXXX";
-    const owned<std::FILE, std::fclose> file{::fdopen(::mkstemp(name), "w")};
-    PEM_write_X509(file.get(), content.get());
-    name_ = name;
+    name_ = (std::filesystem::temp_directory_path() / "stargate-certificate-XXXXXX").string();
+    const int made = ::mkstemp(name_.data());
+    REQUIRE(made >= 0);
+    const owned<std::FILE, std::fclose> file{::fdopen(made, "w")};
+    REQUIRE(PEM_write_X509(file.get(), content.get()) == 1);
   }
   pem_file(const pem_file&) = delete;
   pem_file& operator=(const pem_file&) = delete;

@@ -3,6 +3,7 @@
 which words the others are refused.
 
 access.py COMMAND; STARGATE_SECURE_PORT and STARGATE_CREDENTIALS say where that Pulsar is (scripts/broker start --secure)."""
+import atexit
 import base64
 import hashlib
 import hmac
@@ -148,6 +149,7 @@ class Broker:
 configuration = CREDENTIALS.parent / "standalone.conf"
 box = subprocess.Popen([sys.argv[1], "standalone", "--config", configuration, "--port", "0", "--tls-port", "0"], stdout=subprocess.PIPE,
                        stderr=subprocess.PIPE, text=True)
+atexit.register(box.kill)  # unless it has ended before
 pulsars = Broker(PORT).answers()
 boxs = Broker(int(re.search(r" ws://[^:]*:(\d+)", box.stdout.readline())[1])).answers()
 box.send_signal(signal.SIGTERM)

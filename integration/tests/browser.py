@@ -10,6 +10,7 @@ import time
 import urllib.request
 
 import websocket
+from support import Popen
 
 
 class Browser:
@@ -18,7 +19,7 @@ class Browser:
         if command is None:
             raise RuntimeError("there is no Chromium: apt-get install chromium")
         self.profile = tempfile.mkdtemp()
-        self.process = subprocess.Popen(
+        self.process = Popen(
             [command, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--remote-debugging-port=0",
              f"--user-data-dir={self.profile}", "--remote-allow-origins=*", f"--window-size={width},{height}", "about:blank"],
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
