@@ -197,6 +197,51 @@ TEST_CASE("whoever drops a publication answers it, once") {
   CHECK(answers == std::vector{errc::outcome_unknown, errc::not_sent});
 }
 
+TEST_CASE("a ledger that ends leaves nobody waiting for as long as a connection has the frames") {
+  std::vector<connection::frame> sent;
+  int told = 0;
+  {
+    ledger l{"x", 10, 10s};
+    l.publish(std::make_shared<publication>(message{.payload = "one"},
+                                            [&](caf::expected<message_id> a) {
+                                              CHECK(code_of(a.error()) == errc::outcome_unknown);
+                                              ++told;
+                                            }),
+              false, {});
+    sent = l.take_new();
+  }
+  CHECK(told == 1);
+  REQUIRE(sent.size() == 1);
+  CHECK(sent[0]->str() == R"({"payload":"b25l","context":"0"})");
+  sent.clear();
+  CHECK(told == 1);
+}
+
+TEST_CASE("a message's frame outlives its receipt where a connection has it still") {
+  ledger l{"x", 10, 10s};
+  l.publish(std::make_shared<publication>(message{.payload = "one"}, receipt_listener{}), false, {});
+  const auto sent = l.take_new();
+  CHECK(l.stored(0, {"a"}, {}));
+  CHECK(l.is_empty());
+  CHECK(sent.at(0)->str() == R"({"payload":"b25l","context":"0"})");
+}
+
+TEST_CASE("one function is told of many messages, each with its place") {
+  std::vector<std::pair<std::size_t, std::string>> told;
+  const auto all = std::make_shared<const receipt_listener::of_many>(
+    [&](std::size_t place, caf::expected<message_id> a) { told.emplace_back(place, a ? a->value : "no"); });
+  ledger l{"x", 2, 10s};
+  for (std::size_t place = 0; place < 3; ++place)
+    l.publish(std::make_shared<publication>(message{}, receipt_listener{all, place}), false, {});
+  l.publish(
+    std::make_shared<publication>(message{}, receipt_listener{std::make_shared<const receipt_listener::of_many>(), 0}),
+    false, {}); // refused, and nobody is there to be told
+  static_cast<void>(l.take_new());
+  CHECK(l.stored(1, {"b"}, {}));
+  CHECK(l.stored(0, {"a"}, {}));
+  CHECK(told == std::vector<std::pair<std::size_t, std::string>>{{2, "no"}, {1, "b"}, {0, "a"}});
+}
+
 TEST_CASE("a callback that throws takes nobody along") {
   ledger l{"x", 10, 10s};
   int answered = 0;

@@ -255,6 +255,6 @@ TEST_CASE_METHOD(fixture, "what a handler has taken is whole on the dead-letter 
   std::vector<std::string> buried;
   while (auto given = take<publications>())
     for (const auto& item : given->items)
-      buried.push_back(item->content.payload);
+      buried.push_back(item->take_content().payload);
   CHECK(buried == (batch == 1 ? std::vector<std::string>{"b"} : std::vector<std::string>{"a", "b"}));
 }

@@ -9,8 +9,10 @@ namespace stargate::internal {
 
 ledger::~ledger() {
   for (const auto& e : pending_)
-    if (e.who)
+    if (e.who) {
       (e.who->is_transmitted() ? counts_->unknown : counts_->failed).add();
+      e.who->drop(); // a connection may still have its frame, and it with that
+    }
   counts_->failed.add(waiting_.size());
 }
 
@@ -34,11 +36,11 @@ void ledger::publish(publication_ptr p, bool waits_for_room, clock::time_point n
 }
 
 void ledger::admit(publication_ptr p, clock::time_point deadline) {
-  auto encoded = protocol::encode_message(std::move(p->content), first_sequence_ + pending_.size(), encrypts_.get());
+  auto encoded = protocol::encode_message(p->take_content(), first_sequence_ + pending_.size(), encrypts_.get());
   if (!encoded)
     return answer(*p, failure(code_of(encoded.error()), context_of(encoded.error())));
-  pending_.push_back(
-    {std::move(p), std::make_shared<const protocol::frame_text>(std::move(*encoded)), deadline, false});
+  p->become(std::move(*encoded));
+  pending_.push_back({std::move(p), deadline, false});
   ++pending_count_;
 }
 
@@ -58,7 +60,7 @@ std::vector<connection::frame> ledger::take_new() {
     if (!e.who)
       continue;
     e.who->mark_transmitted();
-    frames.push_back(e.frame);
+    frames.emplace_back(e.who, &e.who->frame());
   }
   return frames;
 }
@@ -78,7 +80,6 @@ ledger::entry* ledger::find(std::uint64_t sequence) {
 }
 
 void ledger::settle(entry& e, caf::expected<message_id> answer) {
-  e.frame = nullptr;
   --pending_count_;
   const auto whom = std::exchange(e.who, nullptr);
   this->answer(*whom, std::move(answer));
@@ -108,14 +109,14 @@ void ledger::fetch_ahead(std::uint64_t sequence) const {
   constexpr std::size_t far = 10, near = 5;
   const auto place = sequence - first_sequence_;
   if (place + far < pending_.size() && pending_[place + far].who) {
-    const auto& e = pending_[place + far];
-    __builtin_prefetch(e.who.get());
-    __builtin_prefetch(reinterpret_cast<const char*>(e.who.get() + 1) - 1);
-    __builtin_prefetch(e.frame.get());
+    const auto* const who = pending_[place + far].who.get();
+    __builtin_prefetch(who);
+    __builtin_prefetch(reinterpret_cast<const char*>(who) + 64);
+    __builtin_prefetch(reinterpret_cast<const char*>(who) + 128);
   }
   if (place + near < pending_.size())
-    if (const auto& e = pending_[place + near]; e.frame)
-      e.frame->fetch();
+    if (const auto& who = pending_[place + near].who)
+      who->frame().fetch();
 }
 
 bool ledger::stored(std::uint64_t sequence, message_id id, clock::time_point now) {

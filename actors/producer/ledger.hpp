@@ -36,7 +36,7 @@ public:
 
   ledger(const ledger&) = delete;
   ledger& operator=(const ledger&) = delete;
-  ~ledger(); ///< What it still has answers itself; it is counted here.
+  ~ledger(); ///< Drops what it still has: nobody answers it any more.
 
   /// Accepts a publication. Refused ones are answered.
   void publish(publication_ptr p, bool waits_for_room, clock::time_point now);
@@ -73,7 +73,6 @@ public:
 private:
   struct entry {
     publication_ptr who; ///< Empty once it is answered.
-    connection::frame frame;
     clock::time_point deadline;
     bool sent_before = false; ///< By a connection before the one that has it now.
   };

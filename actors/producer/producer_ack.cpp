@@ -104,7 +104,7 @@ struct producer_ack_state {
     return std::make_shared<producing>(to_string(o.topic), o.send_timeout, o.max_pending, in.description.log);
   }
 
-  void take(const caf::actor_addr& of, message content, receipt_handler answer) {
+  void take(const caf::actor_addr& of, message content, receipt_listener answer) {
     const bool fits = desk.enter(of);
     answer = traced(*tree, options->topic, content, std::move(answer));
     auto item = std::make_shared<publication>(std::move(content), std::move(answer), desk.of(), fits);

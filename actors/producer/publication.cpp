@@ -21,27 +21,33 @@ void say_thrown(const producing* to, const char* what) noexcept {
 
 } // namespace
 
-publication::~publication() {
+/// The other one is done: whoever has it now answers.
+awaited_receipt::awaited_receipt(awaited_receipt&& other) noexcept
+  : listener_{std::exchange(other.listener_, {})},
+    to_{std::move(other.to_)},
+    entered_{other.entered_},
+    calls_back_{other.calls_back_},
+    transmitted_{other.transmitted_},
+    answered_{std::exchange(other.answered_, true)} {}
+
+void awaited_receipt::drop() {
   if (answered_)
     return;
   auto why = transmitted_ ? make_error(errc::outcome_unknown,
                                        "the actor that waited for the receipt ended; the message may be stored")
                           : make_error(errc::not_sent, "an actor on the message's way ended before it was sent");
-  if (handing_over == nullptr) {
+  if (handing_over == nullptr)
     answer(std::move(why));
-  } else {
-    handing_over->add(publication_ptr{new publication{std::move(*this)}}, std::move(why));
-    answered_ = true;
-  }
+  else
+    handing_over->add(std::shared_ptr<awaited_receipt>{new awaited_receipt{std::move(*this)}}, std::move(why));
 }
 
-void publication::answer(caf::expected<message_id> result) {
+void awaited_receipt::answer(caf::expected<message_id> result) {
   if (answered_)
     return;
   if (auto* const here = inline_execution::current(); calls_back_ && here != nullptr) { // the stack of somebody else
-    here->elsewhere(
-      [who = publication_ptr{new publication{std::move(*this)}}, result = std::move(result)] { who->answer(result); });
-    answered_ = true;
+    here->elsewhere([who = std::shared_ptr<awaited_receipt>{new awaited_receipt{std::move(*this)}},
+                     result = std::move(result)] { who->answer(result); });
     return;
   }
   answered_ = true;
@@ -50,11 +56,10 @@ void publication::answer(caf::expected<message_id> result) {
     to->entrance.leave();
   if (to && calls_back_)
     --to->callbacks;
-  const auto handler = std::exchange(answer_, nullptr);
-  if (!handler)
-    return;
+  const auto listener = std::exchange(listener_, {});
   try {
-    handler(std::move(result));
+    if (listener)
+      listener(std::move(result));
   } catch (const std::exception& e) {
     say_thrown(to.get(), e.what());
   } catch (...) {
@@ -75,7 +80,7 @@ answers_elsewhere::~answers_elsewhere() {
     });
 }
 
-void answers_elsewhere::add(publication_ptr who, caf::error why) {
+void answers_elsewhere::add(std::shared_ptr<awaited_receipt> who, caf::error why) {
   answers_.emplace_back(std::move(who), std::move(why));
 }
 

@@ -56,7 +56,7 @@ struct span_end {
 
 } // namespace
 
-receipt_handler traced(const tree_context& tree, const topic_name& topic, message& what, receipt_handler answer) {
+receipt_listener traced(const tree_context& tree, const topic_name& topic, message& what, receipt_listener answer) {
   if (!tree.description.spans)
     return answer;
   auto parent = trace_context_of(what.properties);

@@ -2,6 +2,7 @@
 /// How a tree tells its span hook of what it does.
 #pragma once
 
+#include "actors/shared/receipt_listener.hpp"
 #include "actors/shared/tree_context.hpp"
 
 #include <stargate/message.hpp>
@@ -15,8 +16,8 @@ namespace stargate::internal {
 
 /// Begins a span for a message that is to be produced, which gets its context; gives an answer that ends it. Without a
 /// hook, it gives `answer`. @par Threads any thread
-[[nodiscard]] receipt_handler traced(const tree_context& tree, const topic_name& topic, message& what,
-                                     receipt_handler answer);
+[[nodiscard]] receipt_listener traced(const tree_context& tree, const topic_name& topic, message& what,
+                                      receipt_listener answer);
 
 /// The spans of messages that are handled now, on this thread or by an actor. @par Threads one
 class handling_spans {

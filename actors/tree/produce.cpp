@@ -143,7 +143,7 @@ caf::expected<caf::actor> wait_for_acknowledger(internal::tree_context& tree, co
 /// A message on its way, and its span where there is a hook.
 template <class... More>
 internal::publication_ptr publication_of(const internal::tree_context& tree, const topic_name& topic, message what,
-                                         receipt_handler answer, More&&... more) {
+                                         internal::receipt_listener answer, More&&... more) {
   answer = internal::traced(tree, topic, what, std::move(answer));
   return std::make_shared<internal::publication>(std::move(what), std::move(answer), std::forward<More>(more)...);
 }
@@ -195,7 +195,7 @@ caf::expected<message_id> tree::produce(const registry_key& producer, message co
 }
 
 void tree::hand_over(const registry_key& producer, std::vector<message> contents,
-                     const std::function<receipt_handler(std::size_t)>& answer) const {
+                     const std::function<internal::receipt_listener(std::size_t)>& answer) const {
   if (!context_) {
     for (std::size_t i = 0; i < contents.size(); ++i)
       if (const auto tell = answer(i))
@@ -213,9 +213,9 @@ void tree::hand_over(const registry_key& producer, std::vector<message> contents
   batch.items.reserve(contents.size());
   for (std::size_t i = 0; i < contents.size(); ++i) {
     if (wrong)
-      refused.add(std::make_shared<internal::publication>(message{}, answer(i), to), wrong);
+      refused.add(std::make_shared<internal::awaited_receipt>(answer(i), to), wrong);
     else if (!to->entrance.enter())
-      refused.add(std::make_shared<internal::publication>(message{}, answer(i), to), internal::queue_full(*to));
+      refused.add(std::make_shared<internal::awaited_receipt>(answer(i), to), internal::queue_full(*to));
     else
       batch.items.push_back(
         publication_of(*context_, producer.topic, std::move(contents[i]), answer(i), to, true, true));
@@ -226,19 +226,14 @@ void tree::hand_over(const registry_key& producer, std::vector<message> contents
 
 void tree::produce(const registry_key& producer, std::vector<message> contents,
                    std::function<void(std::size_t, caf::expected<message_id>)> answer) const {
-  const auto shared = std::make_shared<decltype(answer)>(std::move(answer));
-  hand_over(producer, std::move(contents), [&](std::size_t i) -> receipt_handler {
-    return [shared, i](caf::expected<message_id> a) {
-      if (*shared)
-        (*shared)(i, std::move(a));
-    };
-  });
+  const auto all = std::make_shared<const decltype(answer)>(std::move(answer));
+  hand_over(producer, std::move(contents), [&](std::size_t i) { return internal::receipt_listener{all, i}; });
 }
 
 void tree::produce(const registry_key& producer, message content, receipt_handler answer) const {
   std::vector<message> one;
   one.push_back(std::move(content));
-  hand_over(producer, std::move(one), [&](std::size_t) { return std::move(answer); });
+  hand_over(producer, std::move(one), [&](std::size_t) { return internal::receipt_listener{std::move(answer)}; });
 }
 
 void tree::produce(const registry_key& producer, message content, const caf::actor& answer_to) const {

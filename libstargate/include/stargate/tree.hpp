@@ -32,6 +32,7 @@ class tree;
 
 namespace stargate::internal {
 class environment;
+class receipt_listener;
 class tree_guard;
 /// `start` and `tree_spec` in a world of the caller's: for simulations.
 [[nodiscard]] caf::expected<tree> start_in(caf::actor_system& system, options o, std::shared_ptr<environment> world);
@@ -237,7 +238,7 @@ public:
 
 private:
   void hand_over(const registry_key& producer, std::vector<message> contents,
-                 const std::function<receipt_handler(std::size_t)>& answer) const;
+                 const std::function<internal::receipt_listener(std::size_t)>& answer) const;
   [[nodiscard]] std::vector<caf::expected<message_id>> produce_list(const registry_key& producer,
                                                                     std::vector<message> contents) const;
 
