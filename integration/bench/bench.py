@@ -25,7 +25,7 @@ parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("build", type=pathlib.Path)
 parser.add_argument("--runs", type=int, default=5)
 parser.add_argument("--quick", action="store_true", help="a tenth of the messages and of the pipelines")
-parser.add_argument("--only", choices=("comparison", "scale"), help="one of the two parts")
+parser.add_argument("--only", choices=("comparison", "scale", "idle"), help="one of the three parts")
 arguments = parser.parse_args()
 URL = os.environ["STARGATE_URL"]
 PORT = str(urllib.parse.urlsplit(URL).port)
@@ -263,12 +263,17 @@ def pipelines(count, *words, restart=False):
     result = json.loads(process.stdout.readline())
     if restart:
         broker("stop")
-        broker("start")
-        process.stdin.write("it is back\n")
-        process.stdin.flush()
-        again = process.stdout.readline()
+        again = ""
+        try:
+            broker("start")
+            process.stdin.write("it is back\n")
+            process.stdin.flush()
+            again = process.stdout.readline()
+        except subprocess.SubprocessError as e:
+            print(f"bench: the broker did not start again: {e}", file=sys.stderr)
         if not again:
             process.kill()
+            process.wait()
             print(f"bench: {count} pipelines did not come back after the broker's restart, for the reason above; "
                   "its log says whether it took any client at all", file=sys.stderr)
             return None
@@ -276,6 +281,41 @@ def pipelines(count, *words, restart=False):
     process.stdin.close()
     if process.wait(timeout=120) != 0:
         sys.exit(f"stargate-scale {count} ended with {process.returncode}")
+    return result
+
+
+def spent(process):
+    """Milliseconds of processor, and context switches, since it began."""
+    here = pathlib.Path("/proc") / str(process.pid)
+    used = sum(map(int, (here / "stat").read_text(encoding="ascii").rpartition(")")[2].split()[11:13]))
+    switches = sum(int(line.split()[1]) for status in here.glob("task/*/status")
+                   for line in status.read_text(encoding="ascii").splitlines() if "ctxt_switches" in line)
+    return used * 1000 / os.sysconf("SC_CLK_TCK"), switches
+
+
+def idle():
+    """What many pipelines take, and cost while nothing comes, at a box that has nothing else."""
+    count, watched = 5_000 // SCALE, 10
+    result = {}
+    print(f"| {count:,} pipelines that do nothing, at the box | memory of each, KiB | start, s | until connected, s | processor, ms a second "
+          "| context switches a second |\n|---|---|---|---|---|---|")
+    for name, words in (("handlers share threads", ()), ("handlers on the scheduler", ("--scheduler",))):
+        runs = []
+        for i in range(min(FEW, arguments.runs)):
+            print(f"\rbench: {count} idle pipelines, {name}, round {i + 1}     ", end="", file=sys.stderr, flush=True)
+            with box() as port, subprocess.Popen([arguments.build / "stargate-scale", port, str(count), f"idle-{i}", *words],
+                                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+                first = json.loads(process.stdout.readline())
+                time.sleep(watched)  # what connecting left behind
+                before = spent(process)
+                time.sleep(watched)
+                after = spent(process)
+                process.stdin.close()
+            runs.append([first["connectedKiB"], first["standSeconds"], first["connectSeconds"],
+                         *((b - a) / watched for a, b in zip(before, after))])
+        kib, stand, connect, used, switches = result[name] = [statistics.median(values) for values in zip(*runs)]
+        print(f"| {name} | {kib:.1f} | {stand:.1f} | {connect:.1f} | {used:.0f} | {switches:,.0f} |")
+    print("", flush=True)
     return result
 
 
@@ -510,12 +550,14 @@ def main():
     out.mkdir(exist_ok=True)
     results = {}
     try:
-        if arguments.only != "scale":
+        if arguments.only in (None, "comparison"):
             with box() as port:
                 results["comparison"] = compare(box_rows(port))
             plot_comparison(results["comparison"], out / "comparison.svg")
             results["latencies"] = latencies()
-        if arguments.only != "comparison":
+        if arguments.only in (None, "idle", "scale"):
+            results["idle"] = idle()
+        if arguments.only in (None, "scale"):
             results["cores"] = cores()
             results["scale"] = scale()
             plot_scale(results["scale"]["grown"], out / "scale.svg")
