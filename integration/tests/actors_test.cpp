@@ -125,13 +125,15 @@ TEST_CASE_METHOD(actors_fixture, "actors that produce are answered once for each
 
 namespace {
 
-/// Takes messages; ends badly at some of them.
-caf::behavior sink(caf::event_based_actor* self, inbox* in, std::atomic<int>* faults) {
+/// Takes messages; ends badly after the first so many, as often as it has faults. What it keeps is what it answers.
+caf::behavior sink(caf::event_based_actor* self, inbox* in, std::size_t after, std::atomic<int>* faults) {
+  const auto seen = std::make_shared<std::size_t>(in->size());
   return behave(self, {}, [=](const message_batch& batch) {
+    *seen += batch.messages.size();
+    if (*seen > after && faults->fetch_sub(1) > 0)
+      throw std::runtime_error{"at its wits' end"};
     for (const auto& m : batch.messages)
       in->keep(m);
-    if (in->size() > 300 && faults->fetch_sub(1) > 0)
-      throw std::runtime_error{"at its wits' end"};
     return dispositions{disposition::ack};
   });
 }
@@ -140,6 +142,7 @@ caf::behavior sink(caf::event_based_actor* self, inbox* in, std::atomic<int>* fa
 
 TEST_CASE_METHOD(actors_fixture, "messages are delivered to a supervised actor by its name, and over its ends",
                  "[actors]") {
+  const auto after = GENERATE(std::size_t{0}, std::size_t{300}, std::size_t{999}); // the very last ones, too
   list sent;
   for (int i = 0; i < 1000; ++i)
     sent.push_back(std::to_string(i));
@@ -149,7 +152,7 @@ TEST_CASE_METHOD(actors_fixture, "messages are delivered to a supervised actor b
   const auto sup = spawn_supervisor(
     system,
     {.intensity = 100, .children = {{.id = "sink", .start = [&](const start_context& c) -> caf::expected<caf::actor> {
-                                       auto who = c.system.spawn(sink, &in, &faults);
+                                       auto who = c.system.spawn(sink, &in, after, &faults);
                                        post(names.actor(), register_name{"sink", who});
                                        return who;
                                      }}}});
