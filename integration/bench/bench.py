@@ -256,11 +256,19 @@ def broker(*words):
                    timeout=300)
 
 
+def what_they_took(process):
+    """The first line of a stargate-scale, which says on its standard error why there is none."""
+    line = process.stdout.readline()
+    if not line:
+        sys.exit(f"{' '.join(map(str, process.args))} ended with {process.wait(timeout=120)}")
+    return json.loads(line)
+
+
 def pipelines(count, *words, restart=False):
     """Starts so many producers and consumers; restarts the broker under them if that is wanted."""
     process = subprocess.Popen([arguments.build / "stargate-scale", PORT, str(count), f"scale-{count}-{STAMP}", *words],
                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    result = json.loads(process.stdout.readline())
+    result = what_they_took(process)
     if restart:
         broker("stop")
         again = ""
@@ -305,12 +313,14 @@ def idle():
             print(f"\rbench: {count} idle pipelines, {name}, round {i + 1}     ", end="", file=sys.stderr, flush=True)
             with box() as port, subprocess.Popen([arguments.build / "stargate-scale", port, str(count), f"idle-{i}", *words],
                                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-                first = json.loads(process.stdout.readline())
+                first = what_they_took(process)
                 time.sleep(watched)  # what connecting left behind
                 before = spent(process)
                 time.sleep(watched)
                 after = spent(process)
                 process.stdin.close()
+                if process.wait(timeout=120) != 0:
+                    sys.exit(f"stargate-scale {count} {' '.join(words)} ended with {process.returncode}")
             runs.append([first["connectedKiB"], first["standSeconds"], first["connectSeconds"],
                          *((b - a) / watched for a, b in zip(before, after))])
         kib, stand, connect, used, switches = result[name] = [statistics.median(values) for values in zip(*runs)]
