@@ -25,7 +25,7 @@ parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("build", type=pathlib.Path)
 parser.add_argument("--runs", type=int, default=5)
 parser.add_argument("--quick", action="store_true", help="a tenth of the messages and of the pipelines")
-parser.add_argument("--only", choices=("comparison", "scale", "idle"), help="one of the three parts")
+parser.add_argument("--only", choices=("comparison", "latency", "scale", "idle"), help="one of the parts")
 arguments = parser.parse_args()
 URL = os.environ["STARGATE_URL"]
 PORT = str(urllib.parse.urlsplit(URL).port)
@@ -49,8 +49,8 @@ def limit(mode, path, count, size=100, outstanding=1000, port=PORT, sockets=1):
     return run(arguments.build / "stargate-limit", mode, port, path, count, size, outstanding, sockets)
 
 
-def ours(*words, url=URL):
-    return run(arguments.build / "stargate", "--url", url, "--connect-timeout", "120s", "perf", *words, "--format", "json")
+def ours(*words, url=URL, tree=()):
+    return run(arguments.build / "stargate", "--url", url, "--connect-timeout", "120s", *tree, "perf", *words, "--format", "json")
 
 
 def peer(name, topic, count, size=100):
@@ -73,6 +73,12 @@ def rivals(mode, path, topic, count, size, outstanding=1000):
     if (RIVALS / "node").exists():
         found["Node's ws"] = lambda i: run("node", HERE / "rivals/node/client.mjs", mode, PORT, path(i), count, size, outstanding)
     return found
+
+
+def unsubscribe(subscription):
+    """What nobody reads would otherwise be kept for it, and be the next one's burden."""
+    urllib.request.urlopen(urllib.request.Request(
+        f"http://127.0.0.1:{PORT}/admin/v2/namespaces/public/default/unsubscribe/{subscription}", method="POST"), timeout=120).close()
 
 
 def producer(topic, query=""):
@@ -205,27 +211,40 @@ def box():
 # -- how long a receipt takes, when there is time
 
 def latencies():
-    """At a rate that keeps nobody busy: from when a message was due to its receipt."""
+    """At a rate that keeps nobody busy: from when a message was due to its receipt, and from the broker's stamp, in whole
+    milliseconds, until a handler has it; ours also without what gathering adds to that."""
     topic, seen = f"bench-latency-{STAMP}", {}
+    at_once = ("--gather-time", "0")
+
+    def handled(*command):
+        def measure(rate, n, i):
+            subscription = f"h{rate}-{i}-{time.monotonic_ns()}"
+            subprocess.run([arguments.build / "stargate", "--url", URL, "admin", "subscriptions", "create", topic, "-s", subscription],
+                           check=True, capture_output=True, timeout=60)  # so that no message is missed
+            there = subprocess.Popen([str(word).replace("SUBSCRIPTION", subscription).replace("COUNT", str(n)) for word in command],
+                                     stdout=subprocess.PIPE, text=True)
+            ours("produce", topic, "-m", n, "-s", 100, "-r", rate)
+            result = json.loads(there.communicate(timeout=120)[0].splitlines()[-1])
+            unsubscribe(subscription)
+            return result
+        return measure
+
+    perf = ("perf", "consume", topic, "-m", "COUNT", "-s", "SUBSCRIPTION", "--format", "json")
+    contestants = {
+        "limit": lambda rate, n, i: limit("paced", producer(topic), n, 100, rate),
+        "ours": lambda rate, n, i: ours("produce", topic, "-m", n, "-s", 100, "-r", rate),
+        "ours, not gathering": lambda rate, n, i: ours("produce", topic, "-m", n, "-s", 100, "-r", rate, tree=at_once),
+        "limit, to a handler": handled(arguments.build / "stargate-limit", "receive", PORT, subscribed(topic, "SUBSCRIPTION"), "COUNT",
+                                       100, 1000),
+        "ours, to a handler": handled(arguments.build / "stargate", "--url", URL, *perf),
+        "ours, not gathering, to a handler": handled(arguments.build / "stargate", "--url", URL, *at_once, *perf),
+    }
     for rate in (2_000, 20_000):
         n = 3 * rate // SCALE
         for i in range(arguments.runs):
-            for name, measure in (("limit", lambda: limit("paced", producer(topic), n, 100, rate)),
-                                  ("ours", lambda: ours("produce", topic, "-m", n, "-s", 100, "-r", rate))):
-                seen.setdefault((rate, name), []).append(measure())
+            for name, measure in contestants.items():
+                seen.setdefault((rate, name), []).append(measure(rate, n, i))
             print(f"\rbench: {rate:,} a second, round {i + 1} of {arguments.runs}      ", end="", file=sys.stderr, flush=True)
-        # From the broker's stamp, in whole milliseconds, until a handler has it.
-        for i in range(arguments.runs):
-            for name, command in (("limit, to a handler", lambda s: (arguments.build / "stargate-limit", "receive", PORT,
-                                                                     subscribed(topic, s), n, 100, 1000)),
-                                  ("ours, to a handler", lambda s: (arguments.build / "stargate", "--url", URL, "perf", "consume", topic,
-                                                                    "-m", n, "-s", s, "--format", "json"))):
-                subscription = f"h{rate}-{i}-{name[0]}"
-                subprocess.run([arguments.build / "stargate", "--url", URL, "admin", "subscriptions", "create", topic, "-s", subscription],
-                               check=True, capture_output=True, timeout=60)  # so that no message is missed
-                there = subprocess.Popen([str(c) for c in command(subscription)], stdout=subprocess.PIPE, text=True)
-                ours("produce", topic, "-m", n, "-s", 100, "-r", rate)
-                seen.setdefault((rate, name), []).append(json.loads(there.communicate(timeout=120)[0].splitlines()[-1]))
     print("", file=sys.stderr)
     print("| messages a second | contestant | p50, us | p99, us | p99.9, us | processor time, us |")
     print("|---|---|---|---|---|---|")
@@ -389,9 +408,7 @@ def consumed_as_produced(topic, subscription, n, count, command):
             time.sleep(0.05)
     ours("produce", topic, "-s", 100, "-m", n, "-n", count)
     result = json.loads(consuming.communicate(timeout=300)[0].splitlines()[-1])
-    # What nobody reads would otherwise be kept for it, and be the next one's burden.
-    urllib.request.urlopen(urllib.request.Request(
-        f"http://127.0.0.1:{PORT}/admin/v2/namespaces/public/default/unsubscribe/{subscription}", method="POST"), timeout=120).close()
+    unsubscribe(subscription)
     return result
 
 
@@ -564,6 +581,7 @@ def main():
             with box() as port:
                 results["comparison"] = compare(box_rows(port))
             plot_comparison(results["comparison"], out / "comparison.svg")
+        if arguments.only in (None, "comparison", "latency"):
             results["latencies"] = latencies()
         if arguments.only in (None, "idle", "scale"):
             results["idle"] = idle()
