@@ -75,10 +75,19 @@ def rivals(mode, path, topic, count, size, outstanding=1000):
     return found
 
 
-def unsubscribe(subscription):
-    """What nobody reads would otherwise be kept for it, and be the next one's burden."""
+def consumed(command, subscription, produce):
+    """What a consumer prints that gets what is produced meanwhile. It ends with this, whatever happens."""
+    there = subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, text=True)
+    try:
+        produce()
+        result = json.loads(there.communicate(timeout=300)[0].splitlines()[-1])
+    finally:
+        there.kill()
+        there.wait()
+    # What nobody reads would otherwise be kept for it, and be the next one's burden.
     urllib.request.urlopen(urllib.request.Request(
         f"http://127.0.0.1:{PORT}/admin/v2/namespaces/public/default/unsubscribe/{subscription}", method="POST"), timeout=120).close()
+    return result
 
 
 def producer(topic, query=""):
@@ -222,12 +231,8 @@ def latencies(box_port):
             subscription = f"h{rate}-{i}-{time.monotonic_ns()}"
             subprocess.run([arguments.build / "stargate", "--url", URL, "admin", "subscriptions", "create", topic, "-s", subscription],
                            check=True, capture_output=True, timeout=60)  # so that no message is missed
-            there = subprocess.Popen([str(word).replace("SUBSCRIPTION", subscription).replace("COUNT", str(n)) for word in command],
-                                     stdout=subprocess.PIPE, text=True)
-            ours("produce", topic, "-m", n, "-s", 100, "-r", rate)
-            result = json.loads(there.communicate(timeout=120)[0].splitlines()[-1])
-            unsubscribe(subscription)
-            return result
+            return consumed([str(word).replace("SUBSCRIPTION", subscription).replace("COUNT", str(n)) for word in command], subscription,
+                            lambda: ours("produce", topic, "-m", n, "-s", 100, "-r", rate))
         return measure
 
     perf = ("perf", "consume", topic, "-m", "COUNT", "-s", "SUBSCRIPTION", "--format", "json")
@@ -409,17 +414,17 @@ def slope(points):
 
 def consumed_as_produced(topic, subscription, n, count, command):
     """Consumers that are connected before the first message comes: what a message costs them, and not their start."""
-    consuming = subprocess.Popen([str(c) for c in command], stdout=subprocess.PIPE, text=True)
     listing = (arguments.build / "stargate", "--url", URL, "admin", "subscriptions", "list")
-    # Each has its subscription. The limit connects one after the other, and reads nothing before the last one is there.
-    for which in sorted({*range(0, count, max(1, count // 10)), count - 1}):
-        name = topic if count == 1 else f"{topic}-{which}"
-        while subscription.encode() not in subprocess.run([*listing, name], capture_output=True, timeout=60).stdout.split():
-            time.sleep(0.05)
-    ours("produce", topic, "-s", 100, "-m", n, "-n", count)
-    result = json.loads(consuming.communicate(timeout=300)[0].splitlines()[-1])
-    unsubscribe(subscription)
-    return result
+
+    def produce():
+        # Each has its subscription. The limit connects one after the other, and reads nothing before the last one is there.
+        for which in sorted({*range(0, count, max(1, count // 10)), count - 1}):
+            name = topic if count == 1 else f"{topic}-{which}"
+            while subscription.encode() not in subprocess.run([*listing, name], capture_output=True, timeout=60).stdout.split():
+                time.sleep(0.05)
+        ours("produce", topic, "-s", 100, "-m", n, "-n", count)
+
+    return consumed(command, subscription, produce)
 
 
 def over_topics(topic, count, n, i):
@@ -431,7 +436,7 @@ def over_topics(topic, count, n, i):
     warm = max(n // 2, 100 * count)
     path = f"{topic}-{{}}" if count > 1 else topic
 
-    def consumed(who, *words):
+    def consuming(who, *words):
         command = (arguments.build / "stargate", "--url", URL, "--connect-timeout", "120s", "perf", "consume", topic, "-s",
                    f"{who}{i}", "-m", n, "-n", count, "--warm-up", warm, "--format", "json", *words)
         if who == "limit":
@@ -442,9 +447,9 @@ def over_topics(topic, count, n, i):
     measures = [
         (PRODUCED, lambda: ours("produce", topic, "-s", 100, "-m", n, "-n", count, "--warm-up", warm)),
         (PRODUCED_LIMIT, lambda: limit("produce", producer(path), n + warm, sockets=count)),
-        (CONSUMED, lambda: consumed("own")),
-        (ON_SCHEDULER, lambda: consumed("scheduler", "--run-on", "scheduler")),
-        (CONSUMED_LIMIT, lambda: consumed("limit")),
+        (CONSUMED, lambda: consuming("own")),
+        (ON_SCHEDULER, lambda: consuming("scheduler", "--run-on", "scheduler")),
+        (CONSUMED_LIMIT, lambda: consuming("limit")),
     ]
     return {name: measure() for name, measure in (measures[i % len(measures):] + measures[:i % len(measures)])}
 

@@ -84,20 +84,20 @@ TEST_CASE_METHOD(fixture, "a receipt's callback may produce, and make and remove
   const auto other = fresh_topic("other");
   std::atomic<int> wrong = 0;
   const auto expect = [&](bool right) { wrong += right ? 0 : 1; }; // Catch's own are for the test's thread
-  std::promise<std::thread> elsewhere;
-  t.produce(producer, message{.payload = "one"}, [&](caf::expected<message_id> a) {
+  const auto elsewhere = std::make_shared<std::promise<std::thread>>();
+  t.produce(producer, message{.payload = "one"}, [&, elsewhere](caf::expected<message_id> a) {
     expect(static_cast<bool>(a));
-    t.produce(producer, message{.payload = "two"}, [&](caf::expected<message_id> b) {
+    t.produce(producer, message{.payload = "two"}, [&, elsewhere](caf::expected<message_id> b) {
       expect(static_cast<bool>(b));
       // On a thread of the scheduler, which has to go on: refused by name, and done elsewhere.
       expect(code_of(t.add(producer_options{.topic = other})) == errc::would_block);
-      elsewhere.set_value(std::thread{[&] {
+      elsewhere->set_value(std::thread{[&] {
         expect(!t.add(producer_options{.topic = other}));
         expect(!t.remove(registry_key{other}));
       }});
     });
   });
-  auto going = elsewhere.get_future();
+  auto going = elsewhere->get_future();
   REQUIRE(going.wait_for(30s) == std::future_status::ready);
   going.get().join();
   CHECK(wrong == 0);
